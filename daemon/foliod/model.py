@@ -1,0 +1,210 @@
+"""The frozen records that pass between the stages of foliod.
+
+A *document* is content, known by its SHA-256; a *file* is a place, known by its path.
+A document's text is its pages' texts joined by `PAGE_JOIN`; all chunk offsets are
+offsets in code points into that text.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+PAGE_JOIN = "\n"
+"""One character stands between two pages in the text of a document."""
+
+
+class DocumentState(StrEnum):
+    """Where a document is on its way, or why it stopped."""
+
+    QUEUED = "queued"
+    READING = "reading"
+    STORED = "stored"
+    """Text is stored: searchable by keyword; vectors are missing."""
+    READY = "ready"
+    """Every chunk has its vector in the active space."""
+    NEEDS_PASSWORD = "needs_password"  # noqa: S105
+    NEEDS_OCR = "needs_ocr"
+    NOT_PDF = "not_pdf"
+    UNSUPPORTED = "unsupported"
+    DAMAGED = "damaged"
+    EMPTY = "empty"
+    FAILED = "failed"
+    """Quarantined: too many attempts ended badly."""
+
+
+SEARCHABLE = (DocumentState.STORED, DocumentState.READY)
+
+
+class Verdict(StrEnum):
+    """What became of a page."""
+
+    TEXT = "text"
+    OCR = "ocr"
+    NEEDS_OCR = "needs_ocr"
+    EMPTY = "empty"
+    FAILED = "failed"
+    GARBAGE = "garbage"
+    """Mostly control, private-use or replacement characters: stored, never embedded."""
+
+
+UNREAD_VERDICTS = (Verdict.NEEDS_OCR, Verdict.FAILED, Verdict.GARBAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading on a page: `offset` in code points into the page's text, `level` from 1."""
+
+    offset: int
+    level: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page as read: `number` from 1, sizes in points (1/72 inch), text cleaned (NFKC)."""
+
+    number: int
+    verdict: Verdict
+    text: str
+    width: float
+    height: float
+    rotation: int
+    headings: tuple[Heading, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentFacts:
+    """What a PDF says about itself before its pages are read."""
+
+    pages: int
+    title: str | None = None
+    author: str | None = None
+    created: datetime | None = None
+    modified: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A slice of a document's text.
+
+    `text == document_text[start:end]`; pages from 1; `tokens` is a conservative
+    estimate, never below what the chunk budget allowed for.
+    """
+
+    ordinal: int
+    first_page: int
+    last_page: int
+    start: int
+    end: int
+    text: str
+    tokens: int
+    heading: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Document-side BM25 weights of a text: hashed term ids, weights, length in terms."""
+
+    ids: tuple[int, ...]
+    weights: tuple[float, ...]
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSummary:
+    """How reading ended: `partial` says why text may be missing, or is None when nothing is."""
+
+    pages: int
+    partial: str | None
+    extractor: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """What tells one version of a file from another without reading it. Times in ns."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    device: int
+
+    @classmethod
+    def of(cls, stat: os.stat_result) -> FileStat:
+        """Take what matters from a stat; inode and device as signed 64 bits, as PostgreSQL has them."""
+        return cls(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, _signed(stat.st_ino), _signed(stat.st_dev))
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """An embedding space: one model (by digest), one dimension, one HNSW index."""
+
+    id: int
+    model: str
+    digest: str
+    dimensions: int
+    query_prompt: str
+    document_prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Restricts a search; `folder` and `document` are ORed never, all given must hold."""
+
+    folder: str | None = None
+    document: int | None = None
+    after: datetime | None = None
+    before: datetime | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is restricted."""
+        return any(v is not None for v in (self.folder, self.document, self.after, self.before))
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage that a search found. Scores: keyword is BM25, vector a cosine; None is not known."""
+
+    rank: int
+    score: float
+    keyword: float | None
+    vector: float | None
+    title_score: float | None
+    chunk: int
+    document: int
+    sha256: str
+    title: str
+    paths: tuple[str, ...]
+    first_page: int
+    last_page: int
+    heading: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What an answer could see: searchable documents, pages it could not read, files pending."""
+
+    documents: int
+    unread_pages: int
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Hits, best first, and the mode that was really used."""
+
+    mode: str
+    hits: tuple[Hit, ...]
+    coverage: Coverage
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    note: str | None = None
+    """Why the mode is not the one asked for."""
+
+
+def _signed(number: int) -> int:
+    return number - (1 << 64) if number >= 1 << 63 else number

@@ -1,0 +1,50 @@
+-- name: document_counts
+-- Documents by state, with their pages and chunks.
+SELECT state, count(*) AS documents, coalesce(sum(page_count), 0)::bigint AS pages,
+       coalesce(sum(chunk_count), 0)::bigint AS chunks
+FROM foliod.documents GROUP BY state;
+
+-- name: file_count
+-- Files that are there, whatever they hold.
+SELECT count(*) FROM foliod.files WHERE gone_at IS NULL;
+
+-- name: missing_vectors
+-- Chunks without a vector in a space. Only stored documents can have some: a ready one has them all.
+-- $1 space, NULL when there is none yet
+SELECT count(*) FROM foliod.documents d JOIN foliod.chunks c ON c.document_id = d.id
+WHERE d.state = 'stored'
+  AND NOT EXISTS (SELECT 1 FROM foliod.embeddings e WHERE e.space_id = $1 AND e.text_hash = c.text_hash);
+
+-- name: list_documents
+-- Documents with all their places, in the order in which they were first seen.
+-- $1 state, $2 folder, $3 words in the title or a path (NULL is no restriction), $4 the last id seen, $5 how many
+SELECT d.id, encode(d.sha256, 'hex') AS sha256, d.title, d.author, d.state, d.partial, d.reason,
+       d.page_count, d.chunk_count, d.size, d.created_at, d.modified_at, d.seen_at, d.stored_at, d.ready_at,
+       CASE WHEN d.state = 'queued' AND d.next_attempt_at > now() THEN d.next_attempt_at END AS next_attempt_at,
+       p.paths
+FROM foliod.documents d
+CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(f.display ORDER BY f.gone_at NULLS FIRST, f.id), ARRAY[]::text[]) AS paths
+    FROM foliod.files f WHERE f.document_id = d.id) p
+WHERE d.id > $4
+  AND ($1::text IS NULL OR d.state = $1)
+  AND ($2::text IS NULL OR EXISTS (
+      SELECT 1 FROM foliod.files f WHERE f.document_id = d.id
+      AND (f.display = $2 OR starts_with(f.display, rtrim($2, '/') || '/'))))
+  AND ($3::text IS NULL OR strpos(lower(coalesce(d.title, '')), lower($3)) > 0
+       OR EXISTS (SELECT 1 FROM unnest(p.paths) path WHERE strpos(lower(path), lower($3)) > 0))
+ORDER BY d.id LIMIT $5;
+
+-- name: document_files
+-- The places of a document, on every host.
+-- $1 document
+SELECT host, root, display AS path, size, reason, seen_at, gone_at
+FROM foliod.files WHERE document_id = $1 ORDER BY gone_at NULLS FIRST, id;
+
+-- name: verdict_runs
+-- What became of a document's pages: runs of pages with one verdict, in order.
+-- $1 document
+SELECT min(number) AS first, max(number) AS last, verdict
+FROM (SELECT number, verdict, number - row_number() OVER (PARTITION BY verdict ORDER BY number) AS run
+      FROM foliod.pages WHERE document_id = $1) p
+GROUP BY verdict, run ORDER BY 1;

@@ -1,0 +1,79 @@
+-- name: claim_for_reading
+-- Claims the next document that waits to be read and has a file on this host, under a lease.
+-- The attempt is counted here, before it starts, so that a document that kills everything is noticed.
+-- $1 host, $2 lease owner, $3 lease in seconds
+UPDATE foliod.documents d
+SET state = 'reading', attempts = d.attempts + 1,
+    lease_owner = $2, lease_until = now() + make_interval(secs => $3)
+WHERE d.id = (
+    SELECT w.id FROM foliod.documents w
+    WHERE ((w.state = 'queued' AND w.next_attempt_at <= now())
+           OR (w.state = 'reading' AND (w.lease_until IS NULL OR w.lease_until < now())))
+      AND EXISTS (SELECT 1 FROM foliod.files f WHERE f.document_id = w.id AND f.host = $1 AND f.gone_at IS NULL)
+    ORDER BY w.next_attempt_at, w.id
+    LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING d.id, d.sha256, d.attempts, d.deaths, d.page_count;
+
+-- name: claim_for_embedding
+-- Claims up to $3 documents whose text is stored and whose vectors are missing, oldest first.
+-- $1 lease owner, $2 lease in seconds, $3 how many
+UPDATE foliod.documents d
+SET lease_owner = $1, lease_until = now() + make_interval(secs => $2)
+WHERE d.id IN (
+    SELECT w.id FROM foliod.documents w
+    WHERE w.state = 'stored' AND (w.lease_until IS NULL OR w.lease_until < now() OR w.lease_owner = $1)
+    ORDER BY w.next_attempt_at, w.id
+    LIMIT $3 FOR UPDATE SKIP LOCKED)
+RETURNING d.id;
+
+-- name: extend_lease
+-- Keeps documents claimed; returns those that are still ours. A row that is locked is being written by us
+-- this moment: it is passed over, since nobody else can claim a locked row.
+-- $1 document ids, $2 lease owner, $3 lease in seconds
+WITH free AS (
+    SELECT id FROM foliod.documents WHERE id = ANY($1::bigint[]) AND lease_owner = $2 FOR UPDATE SKIP LOCKED
+), extended AS (
+    UPDATE foliod.documents SET lease_until = now() + make_interval(secs => $3) WHERE id IN (SELECT id FROM free)
+)
+SELECT id FROM foliod.documents WHERE id = ANY($1::bigint[]) AND lease_owner = $2;
+
+-- name: release_lease
+-- Gives documents back untouched: a reading one waits again, and the attempt does not count.
+-- $1 document ids, $2 lease owner, $3 seconds until the next attempt
+UPDATE foliod.documents
+SET lease_owner = NULL, lease_until = NULL,
+    attempts = CASE WHEN state = 'reading' THEN greatest(attempts - 1, 0) ELSE attempts END,
+    next_attempt_at = now() + make_interval(secs => $3),
+    state = CASE WHEN state = 'reading' THEN 'queued' ELSE state END
+WHERE id = ANY($1::bigint[]) AND lease_owner = $2;
+
+-- name: release_dead_leases
+-- At start: what an earlier daemon of this host had claimed is free again. The state folder's lock
+-- makes sure that it is dead. Reading attempts stay counted.
+-- $1 host
+UPDATE foliod.documents
+SET lease_owner = NULL, lease_until = NULL,
+    state = CASE WHEN state = 'reading' THEN 'queued' ELSE state END
+WHERE starts_with(lease_owner, $1 || ':');
+
+-- name: attempt_failed
+-- An attempt ended badly: the document waits for the next one, or is quarantined.
+-- $1 document, $2 lease owner, $3 reason, $4 abnormal ends allowed, $5 seconds until the next attempt
+UPDATE foliod.documents
+SET deaths = deaths + 1, reason = $3, lease_owner = NULL, lease_until = NULL,
+    state = CASE WHEN deaths + 1 >= $4 THEN 'failed' ELSE 'queued' END,
+    next_attempt_at = now() + make_interval(secs => $5)
+WHERE id = $1 AND lease_owner = $2
+RETURNING state;
+
+-- name: document_refused
+-- The document can't be read as it is: it takes an end state with its reason.
+-- $1 document, $2 lease owner, $3 state, $4 reason
+UPDATE foliod.documents
+SET state = $3, reason = $4, lease_owner = NULL, lease_until = NULL, attempts = 0
+WHERE id = $1 AND lease_owner = $2;
+
+-- name: next_wake
+-- In how many seconds the next waiting document falls due; NULL when none waits.
+SELECT extract(epoch FROM min(next_attempt_at) - now())::float8
+FROM foliod.documents WHERE state = 'queued' AND next_attempt_at > now();

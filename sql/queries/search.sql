@@ -1,0 +1,78 @@
+-- name: corpus_size
+-- How many chunks there are: BM25's N.
+SELECT coalesce(sum(chunk_count), 0)::bigint FROM foliod.documents WHERE chunk_count > 0;
+
+-- name: term_frequencies
+-- In how many chunks each of these terms stands.
+-- $1 term ids
+SELECT term, chunks FROM foliod.lexicon WHERE term = ANY($1::integer[]) AND chunks > 0;
+
+-- name: filter_documents
+-- Documents that a filter leaves: below a folder, one document, a span of dates (the PDF's own, else when it was seen).
+-- $1 folder, $2 document, $3 after, $4 before; NULL is no restriction
+SELECT d.id FROM foliod.documents d
+WHERE d.chunk_count > 0
+  AND ($2::bigint IS NULL OR d.id = $2)
+  AND ($3::timestamptz IS NULL OR coalesce(d.created_at, d.seen_at) >= $3)
+  AND ($4::timestamptz IS NULL OR coalesce(d.created_at, d.seen_at) < $4)
+  AND ($1::text IS NULL OR EXISTS (
+      SELECT 1 FROM foliod.files f WHERE f.document_id = d.id
+      AND (f.display = $1 OR starts_with(f.display, rtrim($1, '/') || '/'))));
+
+-- name: keyword_search
+-- The best chunks by BM25 among those that hold one of the candidate terms.
+-- $1 candidate term ids, $2 the question's idf weights, $3 document ids or NULL, $4 how many
+SELECT chunk_id, -(weights <#> $2) AS bm25
+FROM foliod.chunk_terms
+WHERE terms && $1::integer[] AND ($3::bigint[] IS NULL OR document_id = ANY($3))
+ORDER BY weights <#> $2 LIMIT $4;
+
+-- name: vector_search
+-- The chunks nearest to a vector by cosine, through the space's HNSW index.
+-- $1 the question's vector, $2 how many
+SELECT c.id AS chunk_id, 1 - e.distance AS cosine
+FROM (SELECT text_hash, embedding::halfvec({dimensions}) <=> $1 AS distance
+      FROM foliod.embeddings
+      WHERE space_id = {space}
+      ORDER BY embedding::halfvec({dimensions}) <=> $1 LIMIT $2) e
+JOIN foliod.chunks c USING (text_hash)
+ORDER BY e.distance;
+
+-- name: vector_search_filtered
+-- The same among some documents only; the index is scanned on until enough are found (hnsw.iterative_scan).
+-- $1 the question's vector, $2 how many, $3 document ids
+SELECT c.id AS chunk_id, 1 - (e.embedding::halfvec({dimensions}) <=> $1) AS cosine
+FROM foliod.embeddings e JOIN foliod.chunks c USING (text_hash)
+WHERE e.space_id = {space} AND c.document_id = ANY($3::bigint[])
+ORDER BY e.embedding::halfvec({dimensions}) <=> $1 LIMIT $2;
+
+-- name: score_keyword
+-- Both scores for chunks that either search found, so that no candidate is judged by half: BM25 here.
+-- $1 chunk ids, $2 the question's idf weights
+SELECT chunk_id, -(weights <#> $2) AS bm25 FROM foliod.chunk_terms WHERE chunk_id = ANY($1::bigint[]);
+
+-- name: score_vector
+-- The cosine of some chunks.
+-- $1 chunk ids, $2 the question's vector
+SELECT c.id AS chunk_id, 1 - (e.embedding::halfvec({dimensions}) <=> $2) AS cosine
+FROM foliod.chunks c JOIN foliod.embeddings e ON e.space_id = {space} AND e.text_hash = c.text_hash
+WHERE c.id = ANY($1::bigint[]) AND e.embedding IS NOT NULL;
+
+-- name: hit_details
+-- What a hit shows: the passage, its document and all its places.
+-- $1 chunk ids
+SELECT c.id, c.document_id, c.first_page, c.last_page, c.heading, c.text, encode(d.sha256, 'hex') AS sha256, d.title,
+       coalesce((SELECT array_agg(f.display ORDER BY f.gone_at NULLS FIRST, f.id) FROM foliod.files f
+                 WHERE f.document_id = d.id), ARRAY[]::text[]) AS paths
+FROM foliod.chunks c JOIN foliod.documents d ON d.id = c.document_id
+WHERE c.id = ANY($1::bigint[]);
+
+-- name: coverage
+-- What a search can see: searchable documents, pages of them without text, documents still to be read.
+-- $1 document ids or NULL for all
+SELECT count(*) FILTER (WHERE state IN ('stored', 'ready')) AS documents,
+       (SELECT count(*) FROM foliod.pages p
+        WHERE p.verdict IN ('needs_ocr', 'failed', 'garbage')
+          AND ($1::bigint[] IS NULL OR p.document_id = ANY($1))) AS unread_pages,
+       (SELECT count(*) FROM foliod.documents WHERE state IN ('queued', 'reading')) AS pending
+FROM foliod.documents WHERE $1::bigint[] IS NULL OR id = ANY($1);

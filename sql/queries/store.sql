@@ -1,0 +1,130 @@
+-- name: document_places
+-- The files on this host that hold a document, the longest known first.
+-- $1 document, $2 host
+SELECT path, display, root, size, mtime_ns, ctime_ns, inode, device
+FROM foliod.files WHERE document_id = $1 AND host = $2 AND gone_at IS NULL ORDER BY id;
+
+-- name: lock_claimed
+-- Locks a document's row while its text is written; no row when the lease was lost.
+-- $1 document, $2 lease owner
+SELECT id FROM foliod.documents WHERE id = $1 AND lease_owner = $2 FOR UPDATE;
+
+-- name: set_facts
+-- What the PDF says about itself, written with its first pages. A new attempt keeps the pages read before.
+-- $1 document, $2 page count, $3 title, $4 author, $5 created, $6 modified, $7 extractor
+UPDATE foliod.documents
+SET page_count = $2, title = $3, author = $4, created_at = $5, modified_at = $6, extractor = $7
+WHERE id = $1;
+
+-- name: progress_made
+-- Pages were stored: earlier attempts no longer count against the document.
+-- $1 document, $2 lease in seconds
+UPDATE foliod.documents SET attempts = 1, lease_until = now() + make_interval(secs => $2) WHERE id = $1;
+
+-- name: stored_pages
+-- The pages read so far by this extractor, in order.
+-- $1 document, $2 extractor
+SELECT p.number, p.verdict, p.width, p.height, p.rotation, p.text, p.headings
+FROM foliod.pages p JOIN foliod.documents d ON d.id = p.document_id
+WHERE p.document_id = $1 AND d.extractor = $2 ORDER BY p.number;
+
+-- name: drop_pages
+-- Forgets a document's pages: another extractor read them, or the file changed meanwhile.
+-- $1 document
+DELETE FROM foliod.pages WHERE document_id = $1;
+
+-- name: drop_chunks
+-- Forgets a document's chunks before they are written anew.
+-- $1 document
+DELETE FROM foliod.chunks WHERE document_id = $1;
+
+-- name: reserve_chunk_ids
+-- Takes $1 ids for chunks, so that chunks and their terms can be copied side by side.
+SELECT nextval(pg_get_serial_sequence('foliod.chunks', 'id')) AS id FROM generate_series(1, $1);
+
+-- name: lexicon_add
+-- Counts a document's terms into the lexicon, in the order of terms so that two writers never wait in a circle.
+-- $1 document
+INSERT INTO foliod.lexicon AS l (term, chunks)
+SELECT t, count(*) FROM foliod.chunk_terms ct CROSS JOIN LATERAL unnest(ct.terms) t
+WHERE ct.document_id = $1 GROUP BY t ORDER BY t
+ON CONFLICT (term) DO UPDATE SET chunks = l.chunks + excluded.chunks;
+
+-- name: lexicon_lock
+-- Locks a document's terms in the lexicon in the order of terms, before they are counted out.
+-- $1 document
+SELECT l.term FROM foliod.lexicon l
+WHERE l.term IN (SELECT DISTINCT unnest(terms) FROM foliod.chunk_terms WHERE document_id = $1)
+ORDER BY l.term FOR UPDATE;
+
+-- name: lexicon_subtract
+-- Counts a document's terms out of the lexicon.
+-- $1 document
+UPDATE foliod.lexicon l SET chunks = l.chunks - s.n
+FROM (SELECT t, count(*) AS n FROM foliod.chunk_terms ct CROSS JOIN LATERAL unnest(ct.terms) t
+      WHERE ct.document_id = $1 GROUP BY t) s
+WHERE l.term = s.t;
+
+-- name: page_verdicts
+-- How many pages of a document have which verdict.
+-- $1 document
+SELECT verdict, count(*) AS pages FROM foliod.pages WHERE document_id = $1 GROUP BY verdict;
+
+-- name: text_finished
+-- The text of a document is stored as a whole: it can be found from now on.
+-- $1 document, $2 state, $3 partial, $4 reason, $5 chunks, $6 sum of their lengths in terms
+UPDATE foliod.documents
+SET state = $2, partial = $3, reason = $4, chunk_count = $5, term_count = $6,
+    attempts = 0, deaths = 0, lease_owner = NULL, lease_until = NULL, stored_at = now(), next_attempt_at = now()
+WHERE id = $1;
+
+-- name: missing_texts
+-- Chunk texts of these documents that have no vector in a space yet, each text once.
+-- $1 space, $2 document ids, $3 how many
+SELECT DISTINCT ON (c.text_hash) c.text_hash, c.text
+FROM foliod.chunks c
+WHERE c.document_id = ANY($2::bigint[])
+  AND NOT EXISTS (SELECT 1 FROM foliod.embeddings e WHERE e.space_id = $1 AND e.text_hash = c.text_hash)
+LIMIT $3;
+
+-- name: existing_vectors
+-- Which of these texts have a row in a space already.
+-- $1 space, $2 text hashes
+SELECT text_hash FROM foliod.embeddings WHERE space_id = $1 AND text_hash = ANY($2::bytea[]);
+
+-- name: vectors_finished
+-- Documents of which every chunk has its vector become ready.
+-- $1 space, $2 document ids
+UPDATE foliod.documents d
+SET state = 'ready', ready_at = now(), lease_owner = NULL, lease_until = NULL
+WHERE d.id = ANY($2::bigint[]) AND d.state = 'stored'
+  AND NOT EXISTS (
+      SELECT 1 FROM foliod.chunks c
+      WHERE c.document_id = d.id
+        AND NOT EXISTS (SELECT 1 FROM foliod.embeddings e WHERE e.space_id = $1 AND e.text_hash = c.text_hash))
+RETURNING d.id;
+
+-- name: active_space
+-- The embedding space that serves.
+SELECT id, model, digest, dimensions, query_prompt, document_prompt FROM foliod.spaces WHERE state = 'active';
+
+-- name: retire_spaces
+-- Takes the active space out of service.
+UPDATE foliod.spaces SET state = 'retired' WHERE state = 'active';
+
+-- name: activate_space
+-- Puts a space into service, making it when it is new.
+-- $1 model, $2 digest, $3 dimensions, $4 query prompt, $5 document prompt
+INSERT INTO foliod.spaces (model, digest, dimensions, query_prompt, document_prompt, state)
+VALUES ($1, $2, $3, $4, $5, 'active')
+ON CONFLICT (model, digest, dimensions, query_prompt, document_prompt) DO UPDATE SET state = 'active'
+RETURNING id;
+
+-- name: index_space
+-- The HNSW index of one space. m and ef_construction are pgvector's defaults.
+CREATE INDEX IF NOT EXISTS embeddings_hnsw_{space} ON foliod.embeddings
+USING hnsw ((embedding::halfvec({dimensions})) halfvec_cosine_ops) WHERE space_id = {space};
+
+-- name: unready_documents
+-- After a change of space: ready documents want vectors again.
+UPDATE foliod.documents SET state = 'stored', ready_at = NULL WHERE state = 'ready';

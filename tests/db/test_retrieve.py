@@ -1,0 +1,197 @@
+"""Search on a small store with real SQL; vectors are made by hand so that the right answer is known."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from pgvector import HalfVector, SparseVector
+from test_store import backlog, chunk, place
+
+from foliod.config import Search
+from foliod.errors import BadRequestError, OllamaUnavailableError
+from foliod.lexical import weigh
+from foliod.model import Filters
+from foliod.retrieve import Retriever
+from foliod.store import Store
+
+DIMENSIONS = 8
+
+
+def direction(*axes: int) -> np.ndarray:
+    vector = np.zeros(DIMENSIONS, np.float32)
+    vector[list(axes)] = 1
+    return vector / np.linalg.norm(vector)
+
+
+class HandMade:
+    """Gives the vector that the test names for a question; None is an Ollama that is away."""
+
+    def __init__(self, vector: np.ndarray | None) -> None:
+        self.vector = vector
+
+    async def embed_query(self, text: str, *, seconds: float) -> np.ndarray:
+        if self.vector is None:
+            raise OllamaUnavailableError
+        return self.vector
+
+
+async def fill(db, documents: dict[str, list[tuple[str, np.ndarray]]]) -> dict[str, int]:
+    """Store documents with their chunks' texts and vectors, through the real way."""
+    store, work = Store(db), backlog(db)
+    space, _ = await store.activate_space("m", "d", DIMENSIONS, "", "")
+    ids = {}
+    for name, chunks in documents.items():
+        ids[name] = document = await place(db, name)
+        await work.claim_for_reading()
+        async with store.writing_text(document, work.owner) as writer:
+            for ordinal, (text, _) in enumerate(chunks):
+                await writer.add(chunk(ordinal, text), weigh(text))
+            await writer.finish(state="stored", partial=False, reason=None)
+        known = dict(chunks)
+        missing = await store.missing_texts(space, [document], 1000)
+        await store.put_vectors(space, [(key, known[text]) for key, text in missing])
+        await store.finish_vectors(space, [document])
+    return ids
+
+
+PETS = {
+    "cats.pdf": [("The cat sleeps on the warm stove.", direction(0)), ("Kittens drink milk.", direction(0, 1))],
+    "dogs.pdf": [("The dog chases the cat.", direction(2)), ("Puppies chew shoes.", direction(2, 3))],
+    "tax.pdf": [("Form 1040 is due in April.", direction(5)), ("Interest is income.", direction(5, 6))],
+}
+
+
+def retriever(db, vector: np.ndarray | None = None) -> Retriever:
+    return Retriever(db, HandMade(vector), Search())
+
+
+async def test_a_word_finds_its_passages(db):
+    """Keyword search finds the passages that hold the word, the one that is about it first."""
+    await fill(db, PETS)
+    result = await retriever(db).search("puppy shoes", limit=10, mode="keyword")
+    assert result.mode == "keyword"
+    assert result.hits[0].text == "Puppies chew shoes."
+    assert result.hits[0].paths == ("/in/dogs.pdf",)
+    assert result.hits[0].keyword > 0
+    assert result.hits[0].vector is None
+    assert result.hits[0].title == "dogs"
+
+
+async def test_meaning_finds_what_words_do_not(db):
+    """A question without a word in common finds its passage through the vectors."""
+    await fill(db, PETS)
+    result = await retriever(db, direction(0, 1)).search("young felines", limit=2, mode="hybrid")
+    assert result.mode == "hybrid"
+    assert [h.text for h in result.hits] == ["Kittens drink milk.", "The cat sleeps on the warm stove."]
+    assert result.hits[0].vector == pytest.approx(1.0, abs=1e-3)
+
+
+async def test_both_together_beat_either(db):
+    """A passage that both searches like stands above one that only one of them likes."""
+    await fill(db, PETS)
+    result = await retriever(db, direction(2)).search("cat", limit=3, mode="hybrid")
+    assert result.hits[0].text == "The dog chases the cat."
+    assert result.hits[0].keyword is not None
+    assert result.hits[0].vector is not None
+
+
+async def test_without_ollama_the_words_still_work(db):
+    """When the question can't be embedded, hybrid search answers by keyword and says so; vector search refuses."""
+    await fill(db, PETS)
+    result = await retriever(db).search("cat", limit=10)
+    assert result.mode == "keyword"
+    assert "keyword" in result.note
+    assert {h.paths[0] for h in result.hits} == {"/in/cats.pdf", "/in/dogs.pdf"}
+    with pytest.raises(OllamaUnavailableError):
+        await retriever(db).search("cat", limit=10, mode="vector")
+
+
+async def test_unknown_words_find_nothing(db):
+    """A word that no document holds gives no hits rather than any."""
+    await fill(db, PETS)
+    assert (await retriever(db).search("xylophone", limit=10, mode="keyword")).hits == ()
+    assert (await retriever(db).search("?!", limit=10, mode="keyword")).hits == ()
+
+
+async def test_an_empty_question_is_refused(db):
+    """An empty question gets a clear error."""
+    with pytest.raises(BadRequestError, match="empty"):
+        await retriever(db).search("  ", limit=10)
+
+
+async def test_an_empty_store_answers(db):
+    """Before anything is read a search finds nothing and does not fail."""
+    result = await retriever(db, direction(0)).search("cat", limit=10)
+    assert result.hits == ()
+    assert result.coverage.documents == 0
+
+
+@pytest.mark.parametrize("mode", ["keyword", "vector", "hybrid"])
+async def test_filters_leave_only_what_fits(db, mode):
+    """A filter by document, folder or date holds in every mode."""
+    ids = await fill(db, PETS)
+    search = retriever(db, direction(0)).search
+    hits = (await search("cat", limit=10, mode=mode, filters=Filters(document=ids["dogs.pdf"]))).hits
+    assert hits
+    assert {h.document for h in hits} == {ids["dogs.pdf"]}
+    hits = (await search("cat", limit=10, mode=mode, filters=Filters(folder="/in"))).hits
+    assert {h.document for h in hits} >= {ids["cats.pdf"], ids["dogs.pdf"]}
+    assert (await search("cat", limit=10, mode=mode, filters=Filters(folder="/i"))).hits == ()
+    past = datetime(2001, 1, 1, tzinfo=UTC)
+    assert (await search("cat", limit=10, mode=mode, filters=Filters(before=past))).hits == ()
+    assert (await search("cat", limit=10, mode=mode, filters=Filters(after=past))).hits
+
+
+async def test_the_answer_says_what_it_could_see(db):
+    """Coverage counts searchable documents, and those that still wait."""
+    await fill(db, PETS)
+    await place(db, "late.pdf")
+    result = await retriever(db).search("cat", limit=10, mode="keyword")
+    assert (result.coverage.documents, result.coverage.pending) == (3, 1)
+
+
+async def test_equal_questions_get_equal_answers(db):
+    """Ties are broken the same way every time."""
+    await fill(db, {"a.pdf": [(f"alpha {i}", direction(1)) for i in range(30)]})
+    first = await retriever(db, direction(1)).search("alpha", limit=30)
+    second = await retriever(db, direction(1)).search("alpha", limit=30)
+    assert [h.chunk for h in first.hits] == [h.chunk for h in second.hits]
+    assert len(first.hits) == 30
+
+
+async def test_large_stores_use_their_indexes(db):
+    """The hot queries stay on the GIN and HNSW indexes, and on each space's own."""
+    space, _ = await Store(db).activate_space("m", "d", DIMENSIONS, "", "")
+    async with db.transaction() as tx:
+        run = tx.connection.execute
+        await run("SELECT setseed(0.5)")
+        await run("INSERT INTO foliod.documents (sha256, size, state) VALUES (sha256('x'), 1, 'ready')")
+        await run(
+            "INSERT INTO foliod.chunks (document_id, ordinal, first_page, last_page, start_offset, end_offset,"
+            " tokens, text, text_hash) SELECT d.id, i, 1, 1, 0, 1, 1, 'text', sha256(i::text::bytea)"
+            " FROM foliod.documents d, generate_series(1, 5000) i"
+        )
+        await run(
+            "INSERT INTO foliod.chunk_terms SELECT c.id, c.document_id, ARRAY[c.ordinal],"
+            " ('{' || c.ordinal || ':1}/1000000000')::sparsevec FROM foliod.chunks c"
+        )
+        await run(
+            "INSERT INTO foliod.embeddings SELECT $1, c.text_hash, ARRAY[random(), random(), random(), random(),"
+            " random(), random(), random(), 1]::real[]::vector::halfvec FROM foliod.chunks c", space.id,
+        )  # fmt: skip
+        await run("ANALYZE foliod.chunk_terms, foliod.embeddings, foliod.chunks")
+    async with db.transaction() as tx:
+
+        async def plan(name: str, *args: object) -> str:
+            query = db.queries[name]
+            named = {"space": space.id, "dimensions": DIMENSIONS} if query.placeholders else {}
+            sql = query.text(named)
+            return "\n".join(row[0] for row in await tx.connection.fetch("EXPLAIN " + sql, *args))
+
+        weights = SparseVector({7: 1.0}, 1_000_000_000)
+        assert "chunk_terms_terms" in await plan("keyword_search", [7, 8], weights, None, 10)
+        vector = HalfVector(direction(1))
+        assert f"embeddings_hnsw_{space.id}" in await plan("vector_search", vector, 100)
+        assert "chunk_terms_pkey" in await plan("score_keyword", [1, 2, 3], weights)
+        assert "chunks_pkey" in await plan("score_vector", [1, 2, 3], vector)
+        assert "chunks_pkey" in await plan("hit_details", [1, 2, 3])

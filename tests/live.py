@@ -1,0 +1,192 @@
+"""The real daemon as a process, for tests and benchmarks: started, asked over its socket, stopped or killed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+DEADLINE = 60.0
+
+
+def wait_for(what: Callable[[], Any], *, seconds: float = DEADLINE, why: str = "") -> Any:
+    """Return the first true value of `what()`; fail after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        if value := what():
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {seconds:.0f} s for {why or what}")
+        time.sleep(0.05)
+
+
+class Daemon:
+    """One daemon with its own state folder and one watched folder, `inbox`."""
+
+    def __init__(self, base: Path, *, inbox: Path | None = None, config: str = "", ollama: str | None = None) -> None:
+        self.base = base
+        self.inbox = inbox or base / "inbox"
+        self.state = base / "state"
+        self.socket = base / "s"
+        self.log = base / "log"
+        self.config = base / "foliod.toml"
+        if inbox is None:
+            self.inbox.mkdir(exist_ok=True)
+        if "[ollama]" not in config:
+            config += f'\n[ollama]\nurl = "{ollama or "http://127.0.0.1:9"}"\nembed_model = "all-minilm"\nchat_model = "scripted"\n'
+        if "[[watch]]" not in config:
+            config += f'\n[[watch]]\npath = "{self.inbox}"\nsettle_seconds = 0.1\n'
+        if "[server]" not in config:
+            config += f'\n[server]\nsocket = "{self.socket}"\n'
+        self.config.write_text(f'state_dir = "{self.state}"\n' + config)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {k: v for k, v in os.environ.items() if not k.startswith(("FOLIOD_", "XDG_", "STATE_DIR"))}
+
+    def command(self, *args: str) -> list[str]:
+        return [sys.executable, "-m", "foliod", *args]
+
+    def start(self, *, ready: bool = True) -> Daemon:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command("run", "--config", str(self.config)),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment,
+                cwd=self.base, start_new_session=True,
+            )  # fmt: skip
+        if ready:
+            wait_for(self.is_ready, why="the daemon to be ready")
+        return self
+
+    def is_ready(self) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise RuntimeError(f"the daemon ended with {self.process.returncode}:\n{self.log_text()[-4000:]}")
+        with contextlib.suppress(httpx.HTTPError), self.client() as client:
+            return client.get("/readyz").status_code == 200
+        return False
+
+    def client(self, timeout: float = 60) -> httpx.Client:
+        return httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(self.socket)), base_url="http://foliod", timeout=timeout
+        )
+
+    def get(self, path: str, **params: Any) -> Any:
+        with self.client() as client:
+            answer = client.get(path, params=params)
+            answer.raise_for_status()
+            return answer.json()
+
+    def post(self, path: str, **body: Any) -> Any:
+        with self.client() as client:
+            answer = client.post(path, json=body)
+            answer.raise_for_status()
+            return answer.json()
+
+    def search(self, query: str, **more: Any) -> Any:
+        return self.post("/v1/search", query=query, **more)
+
+    def ask(self, question: str, **more: Any) -> list[dict[str, Any]]:
+        with self.client() as client, client.stream("POST", "/v1/ask", json={"question": question, **more}) as answer:
+            return [json.loads(line) for line in answer.iter_lines() if line]
+
+    def status(self) -> Any:
+        return self.get("/v1/status")
+
+    def states(self) -> dict[str, int]:
+        return {k: v for k, v in self.status()["documents"].items() if v}
+
+    def wait_states(self, seconds: float = DEADLINE, **expected: int) -> dict[str, int]:
+        """Wait until the documents' states are exactly these."""
+        try:
+            wait_for(lambda: self.states() == expected, seconds=seconds)
+        except TimeoutError:
+            raise AssertionError(f"expected {expected}, found {self.states()}\n{self.log_text()[-3000:]}") from None
+        return expected
+
+    def drop(self, source: Path, name: str | None = None) -> Path:
+        """Put a copy into the inbox as a careful program would: under another name, then renamed."""
+        target = self.inbox / (name or source.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(target.name + ".part")
+        shutil.copyfile(source, part)
+        part.rename(target)
+        return target
+
+    def cli(
+        self, *args: str, timeout: float = 60, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*args), capture_output=True, text=True, timeout=timeout, check=False,
+            env=self.environment | {"FOLIOD_CONFIG": str(self.config)} | (env or {}),
+        )  # fmt: skip
+
+    def log_text(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def log_events(self, event: str | None = None) -> list[dict[str, Any]]:
+        events = []
+        for line in self.log_text().splitlines():
+            with contextlib.suppress(ValueError):
+                record = json.loads(line)
+                if event is None or record.get("event") == event:
+                    events.append(record)
+        return events
+
+    def stop(self, seconds: float = 15) -> int:
+        """SIGTERM, and wait for the end; returns the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(seconds)
+
+    def kill(self) -> None:
+        """Kill -9."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+        if self.process is not None:
+            self.process.wait(10)
+
+    def children(self) -> list[int]:
+        """Processes that name our state folder or were started by the daemon."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                with contextlib.suppress(OSError):
+                    if str(self.base).encode() in (entry / "cmdline").read_bytes():
+                        found.append(int(entry.name))
+        return found
+
+
+@contextlib.contextmanager
+def running(config: str = "", *, start: bool = True, **more: Any) -> Iterator[Daemon]:
+    """A daemon in a temporary folder that also PostgreSQL's user may enter; all of it is gone afterwards."""
+    base = Path(tempfile.mkdtemp(prefix="fd-", dir="/tmp"))
+    base.chmod(0o755)
+    daemon = Daemon(base, config=config, **more)
+    try:
+        if start:
+            daemon.start()
+        yield daemon
+    finally:
+        if daemon.process is not None and daemon.process.poll() is None:
+            try:
+                daemon.stop()
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+        with contextlib.suppress(TimeoutError):
+            wait_for(lambda: not daemon.children(), seconds=10)
+        for pid in daemon.children():
+            os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(base, ignore_errors=True)

@@ -1,0 +1,505 @@
+"""Embedding questions and chunks, against a server that speaks Ollama's wire."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import aclosing
+
+import numpy as np
+import pytest
+import structlog
+from foliod.chunk import estimate_tokens
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fake_ollama import FakeOllama, Model, count_tokens, embed_words
+from foliod import embed
+from foliod.config import Ollama
+from foliod.divide import SHORTEST_PART, split
+from foliod.embed import Embedder, prompts_of
+from foliod.errors import ModelMissingError, OllamaError, OllamaTimeoutError, OllamaUnavailableError
+from foliod.inference import Inference
+
+TEXTS = [f"Chapter {n} tells how the {word} was found in the old mill." for n, word in enumerate(["bee", "key"] * 20)]
+MANY = [text * 20 for text in TEXTS]
+
+
+@pytest.fixture
+async def ollama():
+    async with FakeOllama(context=2048) as server:
+        yield server
+
+
+@pytest.fixture
+async def embedder(ollama):
+    async with opened(ollama.url) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr(embed, "RETRY_SECONDS", (0.0, 0.0))
+
+
+class opened:  # noqa: N801  # reads as a function at its call
+    """An embedder with its inference, closed together."""
+
+    def __init__(self, *urls: str, model: str = "all-minilm", **more) -> None:
+        self.settings = Ollama(url=urls, embed_model=model, **more)
+        self.inference = Inference(self.settings)
+        self.embedder = Embedder(self.inference, self.settings)
+
+    async def __aenter__(self) -> Embedder:
+        await self.inference.__aenter__()
+        return await self.embedder.__aenter__()
+
+    async def __aexit__(self, *exc) -> None:
+        await self.embedder.__aexit__(*exc)
+        await self.inference.__aexit__(*exc)
+
+
+async def batches(embedder: Embedder, texts: list[str]) -> list[list[tuple[int, np.ndarray | str]]]:
+    return [batch async for batch in embedder.embed_texts(texts)]
+
+
+async def embedded(embedder: Embedder, texts: list[str]) -> list[np.ndarray | str]:
+    done = [entry for batch in await batches(embedder, texts) for entry in batch]
+    assert [index for index, _ in done] == list(range(len(texts)))
+    return [vector for _, vector in done]
+
+
+# --- the model ----------------------------------------------------------------------------------
+
+
+async def test_the_model_is_learned_from_the_server(ollama, embedder):
+    """Nobody has to configure dimensions, context or prompts."""
+    facts = await embedder.facts()
+    assert (facts.model, facts.dimensions, facts.context_tokens) == ("all-minilm", 256, 2048)
+    assert facts.digest == ollama.models["all-minilm:latest"].digest
+    assert (facts.query_prompt, facts.document_prompt) == ("", "")
+
+
+async def test_the_model_is_learned_once(ollama, embedder):
+    """Everyone who asks at once shares one look at the server."""
+    first, second = await asyncio.gather(embedder.facts(), embedder.facts())
+    assert first is second is await embedder.facts()
+    assert (ollama.counts["shows"], ollama.counts["embed_calls"]) == (1, 1)
+
+
+async def test_real_vectors_count_more_than_what_the_server_says(ollama, embedder):
+    """A model whose vectors are shorter than it says is stored with the length they have."""
+    ollama.fault(dimensions=100)
+    assert (await embedder.facts()).dimensions == 100
+
+
+async def test_the_context_of_the_modelfile_counts_when_it_is_smaller(ollama, embedder):
+    """The context in effect limits the chunks, not the one the model could have."""
+    ollama.models["all-minilm:latest"].num_ctx = 128
+    assert (await embedder.facts()).context_tokens == 128
+
+
+async def test_a_large_context_counts_only_as_far_as_the_server_gives_it(ollama, embedder):
+    """Without num_ctx in its Modelfile, a model is loaded with the server's default."""
+    ollama.models["all-minilm:latest"].context = 32768
+    assert (await embedder.facts()).context_tokens == 4096
+
+
+@pytest.mark.parametrize(
+    ("model", "query", "document"),
+    [
+        ("mxbai-embed-large", "Represent this sentence for searching relevant passages: ", ""),
+        ("mxbai-embed-large:335m", "Represent this sentence for searching relevant passages: ", ""),
+        ("hf.co/mixedbread-ai/MXBAI-embed-large-v1", "Represent this sentence for searching relevant passages: ", ""),
+        ("nomic-embed-text:v1.5", "search_query: ", "search_document: "),
+        ("embeddinggemma", "task: search result | query: ", "title: none | text: "),
+        ("snowflake-arctic-embed2", "query: ", ""),
+        ("all-minilm", "", ""),
+        ("bge-m3", "", ""),
+        ("unheard-of", "", ""),
+    ],
+)
+def test_each_family_has_its_prompts(model, query, document):
+    """A model is asked in the way that it was trained."""
+    assert prompts_of(model) == (query, document)
+
+
+def test_qwen_is_told_what_to_do():
+    """Instruction models get their instruction before the query only."""
+    query, document = prompts_of("qwen3-embedding:0.6b")
+    assert re.fullmatch(r"Instruct: .+\nQuery:", query)
+    assert document == ""
+
+
+async def test_prompts_stand_before_questions_and_documents(ollama):
+    """What is sent is prompt and text."""
+    ollama.models["nomic-embed-text:latest"] = Model("nomic-embed-text:latest", ("embedding",), 2048, 64)
+    async with opened(ollama.url, model="nomic-embed-text") as embedder:
+        await embedder.embed_query("what is honey", seconds=5)
+        await embedded(embedder, ["bees make honey"])
+    assert ollama.inputs[1:] == ["search_query: what is honey", "search_document: bees make honey"]
+
+
+async def test_a_model_that_is_pulled_anew_is_noticed(ollama, embedder, monkeypatch):
+    """Another build of the model under the same name is another model."""
+    old = await embedder.facts()
+    ollama.models["all-minilm:latest"].digest = "f" * 64
+    assert await embedder.facts() is old
+    monkeypatch.setattr(embed, "REFRESH_SECONDS", 0)
+    embedder._fresh_until = 0
+    assert (await embedder.facts()).digest == "f" * 64
+
+
+async def test_looking_again_does_not_load_the_model(ollama, embedder, monkeypatch):
+    """An idle daemon does not keep the model in memory."""
+    monkeypatch.setattr(embed, "REFRESH_SECONDS", 0)
+    for _ in range(3):
+        await embedder.facts()
+    assert (ollama.counts["shows"], ollama.counts["embed_calls"]) == (3, 1)
+
+
+async def test_learning_goes_on_when_who_asked_gives_up(ollama, embedder):
+    """A slow start of the model is waited for once, not begun anew by everyone."""
+    ollama.embed_gate.clear()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(embedder.facts(), 0.05)
+    await ollama.until(lambda: ollama.counts["embed_calls"] == 1)
+    ollama.embed_gate.set()
+    await embedder.facts()
+    assert ollama.counts["embed_calls"] == 1
+
+
+# --- chunks ---------------------------------------------------------------------------------
+
+
+async def test_every_text_gets_its_vector(ollama, embedder):
+    """Each vector belongs to its text, in order, and is as the server made it."""
+    vectors = await embedded(embedder, TEXTS)
+    for text, vector in zip(TEXTS, vectors, strict=True):
+        np.testing.assert_allclose(vector, embed_words(text, 256), atol=1e-6)
+    assert ollama.inputs[1:] == TEXTS
+
+
+async def test_no_texts_ask_nobody(ollama, embedder):
+    """Nothing to do costs nothing."""
+    assert await batches(embedder, []) == []
+    assert ollama.headers == []
+
+
+async def test_batches_keep_to_their_budget(ollama, embedder):
+    """A batch never holds more tokens than the budget, unless one text alone does."""
+    await embedded(embedder, MANY)
+    sizes = [sum(estimate_tokens(text) for text in body["input"]) for body in ollama.embeds[1:]]
+    assert len(sizes) > 2
+    assert max(sizes) <= embed.LARGEST_BUDGET
+    assert sizes[0] <= embed.FIRST_BUDGET
+
+
+async def test_slow_batches_shrink(ollama, embedder, monkeypatch):
+    """On a slow machine the batches become small, so that none takes long."""
+    monkeypatch.setattr(embed, "SLOW_SECONDS", 0)
+    await embedded(embedder, MANY)
+    counts = [len(body["input"]) for body in ollama.embeds[1:]]
+    assert counts[0] > 2
+    assert counts[-1] == 1
+
+
+async def test_fast_batches_grow(ollama, embedder, monkeypatch):
+    """On a fast machine they become large, up to a limit."""
+    monkeypatch.setattr(embed, "SLOW_SECONDS", 1000)
+    await embedded(embedder, MANY * 4)
+    sizes = [sum(estimate_tokens(text) for text in body["input"]) for body in ollama.embeds[1:]]
+    assert max(sizes) > embed.LARGEST_BUDGET * 3 / 4
+    assert max(sizes) <= embed.LARGEST_BUDGET
+
+
+async def test_batches_are_handed_over_as_they_are_done(ollama, embedder):
+    """What is embedded can be committed while the rest is still to do."""
+    async with aclosing(embedder.embed_texts(MANY)) as stream:
+        first = await anext(stream)
+        assert [index for index, _ in first] == list(range(len(first)))
+        assert ollama.counts["embedded_texts"] == 1 + len(first)
+
+
+@pytest.mark.parametrize("fault", [{"nan": "poison"}, {"raw_nan": "poison"}, {"zero": "poison"}, {"poison": "poison"}])
+@pytest.mark.parametrize("place", [0, 7, 39])
+async def test_one_refused_text_does_not_hold_back_its_neighbours(ollama, embedder, fault, place):
+    """A text that the model can't take gets a reason; all others get their vectors."""
+    texts = [*TEXTS[:place], "poison in the well", *TEXTS[place + 1 :]]
+    ollama.fault(**fault)
+    vectors = await embedded(embedder, texts)
+    assert isinstance(vectors[place], str)
+    assert "all-minilm" in vectors[place] or ollama.url in vectors[place]
+    for n, vector in enumerate(vectors):
+        if n != place:
+            np.testing.assert_allclose(vector, embed_words(texts[n], 256), atol=1e-6)
+
+
+async def test_a_server_that_refuses_everything_blames_no_text(ollama, embedder):
+    """A crashing server is an outage, not a reason to give up on every chunk."""
+    await embedder.facts()
+    ollama.fault(embed=500, count=10_000)
+    with pytest.raises(OllamaUnavailableError, match="no text can be embedded"):
+        await batches(embedder, TEXTS)
+
+
+async def test_a_text_refused_once_only_is_not_to_blame(ollama, embedder):
+    """A crash that hits whoever is there does not cost a chunk its vector."""
+    await embedder.facts()
+    ollama.fault(embed=500, count=1)
+    assert isinstance((await embedded(embedder, TEXTS[:1]))[0], np.ndarray)
+
+
+async def test_a_text_that_is_too_long_is_embedded_in_parts(ollama, embedder):
+    """Its vector stands for all of it: the mean of its parts, weighted by length, of length 1."""
+    ollama.fault(context=64)
+    long = " ".join(f"The bee number {n} brings honey from the meadow." for n in range(40))
+    texts = [*TEXTS[:3], long, *TEXTS[3:6]]
+    vectors = await embedded(embedder, texts)
+    assert not any(isinstance(vector, str) for vector in vectors)
+    assert np.linalg.norm(vectors[3]) == pytest.approx(1)
+    assert vectors[3] @ embed_words(long, 256) > 0.9
+    np.testing.assert_allclose(vectors[4], embed_words(texts[4], 256), atol=1e-6)
+    parts = next(body["input"] for body in reversed(ollama.embeds) if "".join(body["input"]) == long)
+    assert all(count_tokens(part) <= 64 for part in parts)
+    assert all(part.rstrip().endswith(".") for part in parts)
+
+
+async def test_a_text_that_may_be_too_long_goes_alone(ollama, embedder):
+    """It does not cost its neighbours a second try."""
+    ollama.models["all-minilm:latest"].context = 64
+    texts = [TEXTS[0], TEXTS[0] * 30, TEXTS[1]]
+    await embedded(embedder, texts)
+    assert [body["input"] for body in ollama.embeds[1:] if TEXTS[0] in body["input"]] == [[TEXTS[0]]]
+    assert [TEXTS[0] * 30] in [body["input"] for body in ollama.embeds]
+
+
+async def test_a_context_too_small_for_anything_gives_a_reason(ollama, embedder):
+    """Splitting comes to an end."""
+    await embedder.facts()
+    ollama.fault(context=16)
+    (reason,) = await embedded(embedder, ["! " * 100 + "!" * 200])
+    assert "context length" in reason
+
+
+@given(text=st.text(alphabet="ab .?!\n。é", min_size=SHORTEST_PART * 2, max_size=300), count=st.integers(2, 8))
+@settings(deadline=None)
+def test_splitting_loses_nothing_and_keeps_parts_small(text, count):
+    """All that stands in a text stands in its parts, in order, and no part is much longer than its share."""
+    count = min(count, len(text) // SHORTEST_PART)
+    parts = split(text, count)
+    assert "".join("".join(parts).split()) == "".join(text.split())
+    assert all(len(part) <= 1.5 * len(text) / count + 1 for part in parts)
+
+
+# --- trouble ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [503, 429, 502])
+async def test_a_busy_server_is_asked_again(ollama, embedder, status):
+    """A full queue costs a little time and nothing else."""
+    await embedder.facts()
+    ollama.fault(embed=status, count=2)
+    assert len(await embedded(embedder, TEXTS)) == len(TEXTS)
+
+
+async def test_a_server_that_stays_busy_is_an_outage(ollama, embedder):
+    """After some tries the error is raised; nothing is marked as refused."""
+    await embedder.facts()
+    ollama.fault(embed=503, count=10_000)
+    with pytest.raises(OllamaUnavailableError, match="busy"):
+        await batches(embedder, TEXTS)
+    assert ollama.counts["embed_calls"] == 1 + 1 + len(embed.RETRY_SECONDS)
+
+
+async def test_a_server_that_comes_back_is_used_again(ollama, embedder, monkeypatch):
+    """A restart of Ollama in the middle of a document loses nothing and repeats nothing that was handed over."""
+    monkeypatch.setattr(embed, "RETRY_SECONDS", (0.01,) * 1000)
+    done = []
+    with structlog.testing.capture_logs() as logs:
+        async with aclosing(embedder.embed_texts(MANY)) as stream:
+            done += await anext(stream)
+            await ollama.stop()
+            rest = asyncio.create_task(anext(stream))
+            while not any(entry["event"] == "embedding_retried" for entry in logs):
+                await asyncio.sleep(0.01)
+            await ollama.start()
+            done += await rest
+            done += [entry async for batch in stream for entry in batch]
+    assert [index for index, _ in done] == list(range(len(MANY)))
+    assert sorted(ollama.inputs[1:]) == sorted(MANY)
+
+
+async def test_a_server_that_is_away_is_an_outage(ollama, embedder):
+    """Then the caller hears it soon, and can wait."""
+    await ollama.stop()
+    with pytest.raises(OllamaUnavailableError, match="ollama serve"):
+        await batches(embedder, TEXTS)
+    with pytest.raises(OllamaUnavailableError, match="ollama serve"):
+        await embedder.embed_query("where?", seconds=5)
+
+
+async def test_a_hanging_server_makes_batches_smaller(ollama):
+    """What timed out is tried again in smaller batches, at last one text at a time."""
+    async with opened(ollama.url, silence_seconds=0.1) as embedder:
+        await embedder.facts()
+        ollama.embed_gate.clear()
+        with pytest.raises(OllamaTimeoutError):
+            await batches(embedder, MANY)
+        counts = [len(body["input"]) for body in ollama.embeds[1:]]
+        assert counts == sorted(counts, reverse=True)
+        assert counts[0] > counts[-1]
+        ollama.embed_gate.set()
+        assert len(await embedded(embedder, MANY)) == len(MANY)
+
+
+async def test_a_missing_model_is_not_waited_for(ollama, embedder):
+    """Trying again would not help; the error says what would."""
+    await embedder.facts()
+    del ollama.models["all-minilm:latest"]
+    with pytest.raises(ModelMissingError, match="ollama pull all-minilm"):
+        await batches(embedder, TEXTS)
+    assert ollama.counts["embed_calls"] == 2
+
+
+async def test_vectors_of_two_builds_never_mix(ollama, embedder):
+    """A model that is replaced in the middle ends the batch with an error; the next one begins with the new model."""
+    async with aclosing(embedder.embed_texts(MANY)) as stream:
+        await anext(stream)
+        ollama.models["all-minilm:latest"].digest = "f" * 64
+        embedder._fresh_until = 0
+        with pytest.raises(OllamaError, match="replaced"):
+            await anext(stream)
+    assert len(await embedded(embedder, TEXTS)) == len(TEXTS)
+
+
+async def test_vectors_that_change_their_length_never_mix(ollama, embedder):
+    """Vectors of another length than learned never reach the store."""
+    async with aclosing(embedder.embed_texts(MANY)) as stream:
+        await anext(stream)
+        ollama.fault(dimensions=100)
+        with pytest.raises(OllamaError, match="replaced"):
+            await anext(stream)
+    assert (await embedder.facts()).dimensions == 100
+
+
+async def test_another_server_with_the_same_build_takes_over(ollama):
+    """When the first of two servers goes away, embedding goes on with the second."""
+    async with FakeOllama(context=2048) as second, opened(ollama.url, second.url) as embedder:
+        stream = embedder.embed_texts(MANY)
+        done = await anext(stream)
+        await ollama.stop()
+        done += [entry async for batch in stream for entry in batch]
+    assert [index for index, _ in done] == list(range(len(MANY)))
+
+
+async def test_another_server_with_another_build_does_not(ollama):
+    """Its vectors would not fit beside those that are there."""
+    async with FakeOllama() as second, opened(ollama.url, second.url) as embedder:
+        second.models["all-minilm:latest"].digest = "f" * 64
+        stream = embedder.embed_texts(MANY)
+        await anext(stream)
+        await ollama.stop()
+        with pytest.raises(OllamaError, match="replaced"):
+            await anext(stream)
+
+
+# --- questions ---------------------------------------------------------------------------------
+
+
+async def test_a_question_finds_what_is_like_it(embedder):
+    """Questions and chunks land in the same space."""
+    texts = ["Bees make honey.", "Steel is made of iron.", "The mill stands by the river."]
+    vectors = await embedded(embedder, texts)
+    question = await embedder.embed_query("who makes honey?", seconds=5)
+    assert question.shape == (256,)
+    assert int(np.argmax([vector @ question for vector in vectors])) == 0
+
+
+async def test_a_question_is_embedded_once(ollama, embedder):
+    """Asking the same again is free."""
+    first = await embedder.embed_query("who makes honey?", seconds=5)
+    assert await embedder.embed_query("who makes honey?", seconds=5) is first
+    assert ollama.counts["embed_calls"] == 2
+
+
+async def test_the_cache_of_questions_is_bounded(embedder, monkeypatch):
+    """Many different questions do not fill the memory; the oldest are forgotten."""
+    monkeypatch.setattr(embed, "CACHED_QUESTIONS", 2)
+    for question in ("one", "two", "one", "three"):
+        await embedder.embed_query(question, seconds=5)
+    assert list(embedder._cache) == ["one", "three"]
+
+
+async def test_questions_of_another_model_are_forgotten(ollama, embedder):
+    """A vector of the old build would find nothing in the new space."""
+    await embedder.embed_query("who makes honey?", seconds=5)
+    ollama.models["all-minilm:latest"].digest = "f" * 64
+    embedder._fresh_until = 0
+    await embedder.facts()
+    await embedder.embed_query("who makes honey?", seconds=5)
+    assert ollama.inputs.count("who makes honey?") == 2
+
+
+async def test_a_question_has_its_deadline_and_warms_the_model(ollama, embedder):
+    """Who asks a sleeping model is answered in time by other means, and the next question finds it awake."""
+    await embedder.facts()
+    ollama.embed_gate.clear()
+    with pytest.raises(OllamaTimeoutError, match=r"in 0\.05 s"):
+        await embedder.embed_query("who makes honey?", seconds=0.05)
+    with pytest.raises(OllamaTimeoutError):
+        await embedder.embed_query("another", seconds=0.05)
+    await ollama.until(lambda: ollama.counts["embeds_cancelled"] == 1)
+    ollama.embed_gate.set()
+    assert embedder._late is not None
+    await embedder._late
+    await embedder.embed_query("who makes honey?", seconds=5)
+    assert ollama.inputs[1:] == ["who makes honey?", "another"]
+
+
+async def test_a_question_that_is_given_up_is_not_embedded(ollama, embedder):
+    """A client that hangs up costs no more."""
+    await embedder.facts()
+    ollama.embed_gate.clear()
+    task = asyncio.create_task(embedder.embed_query("who?", seconds=60))
+    await ollama.until(lambda: ollama.counts["embed_calls"] == 2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await ollama.until(lambda: ollama.counts["embeds_cancelled"] == 1)
+
+
+async def test_questions_go_before_ingestion(ollama, embedder):
+    """While a question is being answered, no batch of chunks is begun."""
+    stream = embedder.embed_texts(MANY)
+    await anext(stream)
+    seen = ollama.counts["embed_calls"]
+    async with embedder.questions():
+        waiting = asyncio.create_task(anext(stream))
+        async with embedder.questions():
+            await embedder.embed_query("who?", seconds=5)
+        await embedder.embed_query("where?", seconds=5)
+        assert ollama.inputs[-2:] == ["who?", "where?"]
+        assert ollama.counts["embed_calls"] == seen + 2
+        assert not waiting.done()
+    assert await waiting
+    await stream.aclose()
+
+
+async def test_questions_never_starve_ingestion(ollama, embedder, monkeypatch):
+    """An endless question lets one batch pass now and then."""
+    monkeypatch.setattr(embed, "PATIENCE_SECONDS", 0.01)
+    async with embedder.questions():
+        assert len(await embedded(embedder, TEXTS)) == len(TEXTS)
+
+
+async def test_leaving_ends_what_still_runs(ollama):
+    """Nothing goes on after the daemon has stopped."""
+    async with opened(ollama.url) as embedder:
+        ollama.embed_gate.clear()
+        with pytest.raises(OllamaTimeoutError):
+            await embedder.embed_query("who?", seconds=0.05)
+        await ollama.until(lambda: ollama.counts["embed_calls"] == 1)
+    assert embedder._learning is not None
+    assert embedder._learning.cancelled()
+    await ollama.until(lambda: ollama.counts["embeds_cancelled"] == 1)

@@ -1,0 +1,476 @@
+"""Asking Ollama: every answer and every failure of its wire, against a server that speaks it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from contextlib import aclosing
+
+import httpx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fake_ollama
+from fake_ollama import FakeOllama, Model
+from foliod import inference as inference_module
+from foliod.config import Ollama
+from foliod.errors import (
+    BadVectorError,
+    CloudModelError,
+    ConfigError,
+    ContextExceededError,
+    GenerationCutError,
+    ModelMissingError,
+    OllamaError,
+    OllamaTimeoutError,
+    OllamaUnavailableError,
+)
+from foliod.inference import ChatPiece, Inference
+from foliod.ollama_wire import _matrix
+
+NOBODY = "http://127.0.0.1:9"
+QUESTION = [{"role": "user", "content": "What is it?"}]
+
+
+def settings_for(*urls: str, **more) -> Ollama:
+    return Ollama(url=urls, embed_model="all-minilm", chat_model="scripted", **more)
+
+
+@pytest.fixture
+async def ollama():
+    async with FakeOllama() as server:
+        yield server
+
+
+@pytest.fixture
+async def inference(ollama):
+    async with Inference(settings_for(ollama.url)) as opened:
+        yield opened
+
+
+async def answer_of(inference: Inference, model: str = "scripted", think: bool | None = None) -> list[ChatPiece]:
+    async with aclosing(inference.chat(model, QUESTION, num_ctx=4096, think=think)) as stream:
+        return [piece async for piece in stream]
+
+
+# --- health and description ----------------------------------------------------------------
+
+
+async def test_health_tells_version_and_models(ollama, inference):
+    """Status shows which Ollama answers, and what it has."""
+    health = await inference.health()
+    assert health.reachable
+    assert health.version == "0.33.0"
+    assert "all-minilm:latest" in health.models
+    assert health.error is None
+    assert health.url == ollama.url
+
+
+async def test_health_never_raises_when_nobody_listens():
+    """Without Ollama, status says so and names the address."""
+    async with Inference(settings_for(NOBODY)) as inference:
+        health = await inference.health()
+    assert not health.reachable
+    assert NOBODY in health.error
+    assert "ollama serve" in health.error
+
+
+async def test_health_recognises_another_program_on_the_port(ollama, inference):
+    """A web server at Ollama's address is not taken for Ollama."""
+    ollama.fault(garbage=True)
+    health = await inference.health()
+    assert not health.reachable
+    assert "check [ollama] url" in health.error
+
+
+async def test_describe_learns_what_the_server_says(ollama, inference):
+    """Digest, capabilities, context and vector length come from the server."""
+    facts = await inference.describe("all-minilm")
+    assert facts.digest == ollama.models["all-minilm:latest"].digest
+    assert facts.capabilities == {"embedding"}
+    assert facts.context_length == 512
+    assert facts.embedding_length == 256
+    assert facts.default_context is None
+
+
+@pytest.mark.parametrize("name", ["all-minilm", "all-minilm:latest", "All-MiniLM", "all-minilm:LATEST"])
+async def test_describe_knows_a_model_by_all_its_names(inference, name):
+    """A model with and without ":latest", in any case of letters, is the same model."""
+    assert (await inference.describe(name)).digest == (await inference.describe("all-minilm")).digest != ""
+
+
+async def test_describe_reads_the_context_of_the_modelfile(ollama, inference):
+    """A model whose Modelfile sets num_ctx is loaded with that context."""
+    ollama.models["all-minilm:latest"].num_ctx = 128
+    assert (await inference.describe("all-minilm")).default_context == 128
+
+
+async def test_a_missing_model_is_named_with_the_command_that_fetches_it(inference):
+    """Who configured a model that is not there reads how to get it."""
+    for ask in (inference.describe("nope"), inference.embed("nope", ["x"]), answer_of(inference, "nope")):
+        with pytest.raises(ModelMissingError, match="ollama pull nope"):
+            await ask
+
+
+# --- nothing leaves the machine unasked ------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["gpt-oss:120b-cloud", "gpt-oss:cloud", "gpt-oss:20B-Cloud", "a/b:cloud "])
+async def test_cloud_models_are_refused_before_anything_is_sent(ollama, inference, name):
+    """A cloud model named in a request gets nothing of our documents."""
+    for ask in (inference.describe(name), inference.embed(name, ["secret"]), answer_of(inference, name)):
+        with pytest.raises(CloudModelError, match="allow_cloud"):
+            await ask
+    assert ollama.headers == []
+
+
+async def test_a_local_name_for_a_cloud_model_is_seen_through(ollama, inference):
+    """A copy of a cloud model under an innocent name is refused as well."""
+    ollama.models["mine:latest"] = Model("mine:latest", ("completion",), 8192, 64, remote_host="https://ollama.com")
+    with pytest.raises(CloudModelError, match=r"ollama\.com"):
+        await inference.describe("mine")
+    async with Inference(settings_for(ollama.url, allow_cloud=True)) as allowed:
+        assert (await allowed.describe("mine")).name == "mine"
+
+
+async def test_the_environment_neither_redirects_nor_betrays(ollama, monkeypatch):
+    """A proxy and an API key in the environment are not used: Ollama here has no business with them."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, NOBODY)
+    monkeypatch.setenv("OLLAMA_API_KEY", "secret")
+    monkeypatch.setenv("OLLAMA_HOST", NOBODY)
+    async with Inference(settings_for(ollama.url)) as inference:
+        await inference.embed("all-minilm", ["x"])
+        await answer_of(inference)
+    assert len(ollama.headers) == 2
+    assert not any("authorization" in key.lower() for headers in ollama.headers for key in headers)
+
+
+async def test_redirects_are_not_followed(ollama, inference):
+    """A server can't send our text on to another address."""
+    async with FakeOllama() as other:
+        ollama.fault(redirect=other.url)
+        for ask in (inference.embed("all-minilm", ["secret"]), answer_of(inference)):
+            with pytest.raises(OllamaError, match="307"):
+                await ask
+        assert other.headers == []
+
+
+# --- embedding ---------------------------------------------------------------------------------
+
+
+async def test_embed_returns_one_vector_a_text(ollama, inference):
+    """Vectors come back as 32-bit numbers, one row a text, and nothing is truncated in silence."""
+    vectors, tokens = await inference.embed("all-minilm", ["bees make honey", "the honey of bees", "steel"])
+    assert vectors.shape == (3, 256)
+    assert vectors.dtype == np.float32
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
+    assert tokens > 0
+    assert ollama.embeds[0]["truncate"] is False
+    assert ollama.embeds[0]["keep_alive"] == "10m"
+
+
+async def test_embedding_nothing_asks_nobody(ollama, inference):
+    """No texts, no request."""
+    vectors, tokens = await inference.embed("all-minilm", [])
+    assert (len(vectors), tokens, ollama.counts["embed_calls"]) == (0, 0, 0)
+
+
+async def test_keep_alive_in_plain_seconds_is_sent_as_a_number(ollama):
+    """keep_alive = "-1" keeps the model for ever; Ollama takes it only as a number."""
+    async with Inference(settings_for(ollama.url, keep_alive="-1")) as inference:
+        await inference.embed("all-minilm", ["x"])
+    assert ollama.embeds[0]["keep_alive"] == -1
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ({"context": 5}, ContextExceededError),
+        ({"nan": "honey"}, BadVectorError),
+        ({"raw_nan": "honey"}, BadVectorError),
+        ({"zero": "honey"}, BadVectorError),
+        ({"ragged": "honey"}, BadVectorError),
+        ({"poison": "honey"}, OllamaError),
+        ({"embed": 503, "count": 1}, OllamaUnavailableError),
+        ({"embed": 400, "count": 1}, OllamaError),
+        ({"garbage": True}, OllamaError),
+    ],
+    ids=str,
+)
+async def test_every_refusal_of_embed_has_its_error(ollama, inference, fault, error):
+    """What the server refuses, and vectors that can't be stored, arrive as one of foliod's errors, naming the address."""
+    ollama.fault(**fault)
+    with pytest.raises(error, match=ollama.url) as caught:
+        await inference.embed("all-minilm", ["honey made by bees in a tree", "steel"])
+    assert type(caught.value) is error
+
+
+async def test_text_that_is_not_unicode_is_no_fault_of_the_server(ollama, inference):
+    """A lone surrogate is named as such."""
+    with pytest.raises(OllamaError, match="surrogates"):
+        await inference.embed("all-minilm", ["\ud800"])
+    assert ollama.headers == []
+
+
+async def test_a_silent_server_is_given_up(ollama):
+    """A request that brings nothing is ended after silence_seconds, and the server is told."""
+    ollama.embed_gate.clear()
+    async with Inference(settings_for(ollama.url, silence_seconds=0.1)) as inference:
+        with pytest.raises(OllamaTimeoutError, match=r"silent for 0\.1 s"):
+            await inference.embed("all-minilm", ["x"])
+        await ollama.until(lambda: ollama.counts["embeds_cancelled"] == 1)
+
+
+async def test_embed_keeps_its_own_deadline(ollama, inference):
+    """A caller in a hurry is answered in time, long before the server is given up."""
+    ollama.embed_gate.clear()
+    with pytest.raises(OllamaTimeoutError, match=r"within 0\.05 s"):
+        await inference.embed("all-minilm", ["x"], timeout=0.05)
+
+
+async def test_the_event_loop_gets_its_turn_between_vectors():
+    """Parsing a large answer does not hold up everything else."""
+    answer = json.dumps({"embeddings": [[1.0] * 1024] * 64, "prompt_eval_count": 3}).encode()
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    await _matrix(answer, 64, "test")
+    task.cancel()
+    assert turns >= 64
+
+
+@given(
+    vectors=st.lists(st.lists(st.floats(-1, 1, width=32).filter(bool), min_size=3, max_size=3), min_size=1, max_size=5),
+    indent=st.sampled_from([None, 0, 2]),
+    first=st.booleans(),
+    name=st.text(),
+)
+@settings(deadline=None, max_examples=50)
+def test_vectors_are_read_from_any_layout_of_the_answer(vectors, indent, first, name):
+    """Spaces, line breaks and the order of fields do not matter."""
+    rest = {"model": name, "prompt_eval_count": 7}
+    answer = {"embeddings": vectors} | rest if first else rest | {"embeddings": vectors}
+    found, tokens = asyncio.run(_matrix(json.dumps(answer, indent=indent).encode(), len(vectors), "test"))
+    np.testing.assert_array_equal(found, np.array(vectors, np.float32))
+    assert tokens == 7
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"{}",
+        b'{"embeddings": null}',
+        b'{"embeddings": []}',
+        b'{"embeddings": [[]]}',
+        b'{"embeddings": [["a"]]}',
+        b'{"embeddings": [[null]]}',
+        b'{"embeddings": [[1e999]]}',
+        b'{"embeddings": [[1]',
+        b'{"embeddings": [[1], [2]]}',
+        b'{"embeddings": [[1, [2]]]}',
+        b'{"embeddings": [{"a": 1}]}',
+    ],
+)
+async def test_malformed_vectors_are_refused(answer):
+    """Whatever stands where the vectors should be, it does not get into the store."""
+    with pytest.raises(OllamaError):
+        await _matrix(answer, 1, "test")
+
+
+# --- chat -------------------------------------------------------------------------------------
+
+
+async def test_an_answer_is_streamed_in_pieces(ollama, inference):
+    """The answer arrives word by word, and the context asked for is the one that was reckoned."""
+    ollama.fault(answer="It is honey.")
+    pieces = await answer_of(inference)
+    assert pieces == [ChatPiece("token", "It "), ChatPiece("token", "is "), ChatPiece("token", "honey.")]
+    assert ollama.chats[0]["options"] == {"num_ctx": 4096}
+    assert ollama.chats[0]["stream"] is True
+
+
+async def test_thinking_is_kept_apart(ollama, inference):
+    """What a model thinks before it answers never stands in the answer."""
+    ollama.fault(answer="Honey.")
+    pieces = await answer_of(inference, "deepseek-r1:8b")
+    assert [p.kind for p in pieces] == ["thinking"] * 4 + ["token"]
+    assert "".join(p.text for p in pieces if p.kind == "token") == "Honey."
+
+
+async def test_thinking_can_be_switched_off(ollama, inference):
+    """The setting think = false reaches the model."""
+    assert all(piece.kind == "token" for piece in await answer_of(inference, "deepseek-r1:8b", think=False))
+    assert ollama.chats[0]["think"] is False
+
+
+async def test_asking_a_model_to_think_that_can_not_says_so(inference):
+    """The server's reason is passed on."""
+    with pytest.raises(OllamaError, match="does not support thinking"):
+        await answer_of(inference, think=True)
+
+
+async def test_the_first_piece_arrives_before_the_last_is_made(ollama, inference):
+    """A reader sees the beginning while the model still writes."""
+    ollama.token_gate.clear()
+    ollama.token_gate_after = 1
+    ollama.fault(answer="one two three")
+    async with aclosing(inference.chat("scripted", QUESTION, num_ctx=4096, think=None)) as stream:
+        assert (await anext(stream)).text == "one "
+        assert ollama.counts["pieces"] == 1
+        ollama.token_gate.set()
+        assert [piece.text async for piece in stream] == ["two ", "three"]
+
+
+async def test_closing_the_stream_stops_the_model(ollama, inference):
+    """A reader that hangs up costs no more computing."""
+    ollama.token_gate.clear()
+    ollama.token_gate_after = 1
+    stream = inference.chat("scripted", QUESTION, num_ctx=4096, think=None)
+    await anext(stream)
+    await stream.aclose()
+    await ollama.until(lambda: ollama.counts["chats_cancelled"] == 1)
+
+
+async def test_cancelling_the_task_stops_the_model(ollama, inference):
+    """So does a cancelled request, before the first piece too."""
+    ollama.token_gate.clear()
+    task = asyncio.create_task(answer_of(inference))
+    await ollama.until(lambda: ollama.counts["chats"] == 1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await ollama.until(lambda: ollama.counts["chats_cancelled"] == 1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "told"),
+    [
+        ({"error_after": 2}, OllamaError, "an error was encountered"),
+        ({"error_after": 0}, OllamaError, "an error was encountered"),
+        ({"cut_after": 2}, GenerationCutError, "ended the stream"),
+        ({"cut_after": 0}, GenerationCutError, "ended the stream"),
+        ({"drop_after": 2}, GenerationCutError, "broke before"),
+        ({"done_reason": "length"}, GenerationCutError, "limit of 4096 tokens"),
+        ({"chat": 503, "count": 1}, OllamaUnavailableError, "busy"),
+        ({"chat": 500, "count": 1}, OllamaError, "500"),
+        ({"garbage": True}, OllamaError, "check .ollama. url"),
+    ],
+    ids=str,
+)
+async def test_an_answer_that_breaks_off_is_an_error(ollama, inference, fault, error, told):
+    """An answer is never shown as complete when it is not."""
+    ollama.fault(answer="one two three four", **fault)
+    with pytest.raises(error, match=told) as caught:
+        await answer_of(inference)
+    assert type(caught.value) is error
+
+
+async def test_a_stream_that_falls_silent_is_given_up(ollama):
+    """Silence is what is limited, not the length of an answer."""
+    ollama.token_gate.clear()
+    ollama.token_gate_after = 1
+    async with Inference(settings_for(ollama.url, silence_seconds=0.1)) as inference:
+        with pytest.raises(OllamaTimeoutError, match="silent"):
+            await answer_of(inference)
+    await ollama.until(lambda: ollama.counts["chats_cancelled"] == 1)
+
+
+# --- several servers ------------------------------------------------------------------------
+
+
+async def test_the_second_server_is_used_while_the_first_is_down(ollama):
+    """With several addresses, one that is down is passed over, for everything."""
+    async with Inference(settings_for(NOBODY, ollama.url)) as inference:
+        assert (await inference.health()).url == ollama.url
+        assert (await inference.embed("all-minilm", ["x"]))[0].shape == (1, 256)
+        assert (await inference.describe("scripted")).capabilities == {"completion"}
+        assert await answer_of(inference)
+        assert inference.url == ollama.url
+
+
+async def test_the_first_server_is_used_again_when_it_is_back(ollama, monkeypatch):
+    """The order of the addresses is the order of preference."""
+    async with FakeOllama() as first, Inference(settings_for(first.url, ollama.url)) as inference:
+        await first.stop()
+        await inference.embed("all-minilm", ["one"])
+        await first.start()
+        await inference.embed("all-minilm", ["two"])
+        assert (ollama.inputs, first.inputs) == (["one", "two"], [])
+        monkeypatch.setattr(inference_module, "RETURN_SECONDS", 0)
+        await first.stop()
+        await ollama.stop()
+        with pytest.raises(OllamaUnavailableError):
+            await inference.embed("all-minilm", ["three"])
+        await first.start()
+        await ollama.start()
+        await inference.embed("all-minilm", ["four"])
+        assert first.inputs == ["four"]
+
+
+async def test_a_server_that_dies_in_a_request_is_replaced(ollama):
+    """Nothing has been answered yet, so another server is asked."""
+    async with FakeOllama() as first, Inference(settings_for(first.url, ollama.url)) as inference:
+        first.fault(answer="one two", drop_after=0)
+        assert await answer_of(inference)
+        assert ollama.counts["chats"] == 1
+
+
+async def test_when_all_are_down_the_error_names_them_all():
+    """Who reads the error knows every address that was tried."""
+    other = "http://127.0.0.1:10"
+    async with Inference(settings_for(NOBODY, other)) as inference:
+        for ask in (inference.embed("all-minilm", ["x"]), inference.describe("x"), answer_of(inference)):
+            with pytest.raises(OllamaUnavailableError, match=f"{NOBODY} .* or {other}"):
+                await ask
+
+
+async def test_an_address_that_is_none_is_a_config_error():
+    """A typing error in the address is found at start."""
+    with pytest.raises(ConfigError, match="notaport"):
+        async with Inference(settings_for("http://127.0.0.1:notaport")):
+            pass
+
+
+# --- the server that the tests use ------------------------------------------------------------
+
+
+async def test_the_server_of_these_tests_runs_as_a_process_of_its_own():
+    """A test of the whole daemon starts it, breaks it over HTTP, and ends it by closing its input."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, fake_ollama.__file__, "--port", "0", "--until-eof"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        url = (await process.stdout.readline()).decode().strip()
+        async with Inference(settings_for(url)) as inference, httpx.AsyncClient(base_url=url) as client:
+            await client.post("/_fault", json={"embed": 503, "count": 1})
+            with pytest.raises(OllamaUnavailableError):
+                await inference.embed("all-minilm", ["x"])
+            assert (await inference.embed("all-minilm", ["x"]))[0].shape == (1, 256)
+            assert (await client.get("/_counts")).json()["embed_calls"] == 2
+    finally:
+        process.stdin.close()
+        assert await process.wait() == 0
+
+
+def test_the_scripted_model_cites_the_passages_it_is_given():
+    """An answer quotes the passages word by word, in either way of numbering them."""
+    for prompt in (
+        '<passage n="1" document="a" pages="2">\nBees make honey.\n</passage>\nQuestion: what?',
+        "[1] Bees make honey.\n\nQuestion: what?",
+    ):
+        answer = fake_ollama.scripted_answer([{"role": "user", "content": prompt}])
+        assert 'According to [1], "Bees make honey.' in answer
