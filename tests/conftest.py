@@ -16,7 +16,7 @@ import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -34,6 +34,12 @@ def short_dir() -> Iterator[Path]:
     """A folder with a path short enough for sockets, which PostgreSQL's user may enter even when we are root."""
     with temporary_dir() as path:
         yield path
+
+
+@pytest.fixture(scope="session")
+def new_dir() -> Callable[[], AbstractContextManager[Path]]:
+    """For more of such folders, each a context."""
+    return temporary_dir
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +74,7 @@ def template_dsn(postgres_url: str, template: str) -> str:
 
 @pytest.fixture
 def make_database(postgres_url: str) -> Callable[[str], AbstractAsyncContextManager[str]]:
-    """Makes databases to measure: `async with make_database("TEMPLATE …") as dsn`."""
+    """Databases that the test describes itself, in the words that follow CREATE DATABASE x."""
     return functools.partial(own_database, postgres_url)
 
 
@@ -99,7 +105,11 @@ async def own_database(postgres_url: str, how: str) -> AsyncIterator[str]:
 
 @contextlib.contextmanager
 def temporary_dir() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="fd-", dir="/tmp"))
+    """Make a folder that everybody may enter, in memory where there is room: cloning is 30 times as fast there."""
+    memory = Path("/dev/shm")
+    found = os.statvfs(memory) if memory.is_dir() and os.access(memory, os.W_OK) else None
+    roomy = found is not None and found.f_bavail * found.f_frsize > 2**31 and not found.f_flag & os.ST_NOEXEC
+    path = Path(tempfile.mkdtemp(prefix="fd-", dir=memory if roomy else "/tmp"))
     path.chmod(0o711)
     try:
         yield path

@@ -18,8 +18,9 @@ from foliod.citations import citation, citations
 from foliod.contract import coverage_object, hit_object
 from foliod.errors import ContextExceededError, GenerationCutError, OllamaError, OllamaTimeoutError
 from foliod.model import Filters
-from foliod.prompt import Prompt, Turn, compose, search_text, without_thinking
+from foliod.prompt import Prompt, Turn, compose, search_text
 from foliod.quotes import choose
+from foliod.thinking import Part, ThinkingSplitter, without_thinking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from foliod.config import Settings
     from foliod.contract import Mode
     from foliod.embed import Embedder
-    from foliod.inference import ChatPiece, Inference, ModelFacts
+    from foliod.inference import Inference, ModelFacts
     from foliod.model import Coverage, Hit, SearchResult
     from foliod.retrieve import Retriever
 
@@ -171,9 +172,10 @@ class Answerer:
             return None, error.message
         return _Plan(facts.name, prompt, wished if can_think else None), None
 
-    async def _generate(self, plan: _Plan) -> AsyncGenerator[ChatPiece, None]:
+    async def _generate(self, plan: _Plan) -> AsyncGenerator[Part, None]:
         """Pass on what the model writes; raises GenerationCutError when it does not come to an end."""
         left = dict(MOST_CHARS)
+        splitter = ThinkingSplitter()
         chat = self._inference.chat(plan.model, plan.prompt.messages, num_ctx=plan.prompt.num_ctx, think=plan.think)
         async with aclosing(chat):
             async for piece in chat:
@@ -182,7 +184,13 @@ class Answerer:
                     raise GenerationCutError(
                         f"{plan.model} wrote {MOST_CHARS[piece.kind]} characters and came to no end; it was stopped"
                     )
-                yield piece
+                if piece.kind == "thinking":
+                    yield Part("thinking", piece.text)
+                else:
+                    for part in splitter.feed(piece.text):
+                        yield part
+        for part in splitter.feed("", last=True):
+            yield part
 
 
 class _Clock:

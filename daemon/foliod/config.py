@@ -1,48 +1,79 @@
-"""Configuration: read once, checked across fields, passed on as one frozen object.
+"""What can be configured: the sections, their keys, defaults and limits, checked across fields.
 
-Sources, strongest first: arguments, environment (`FOLIOD_SECTION__KEY`), the TOML file.
-Nothing else in foliod reads the environment for settings.
+Where the values come from is the business of `foliod.sources`. The result is one frozen object
+that is passed on as an argument; nothing else in foliod reads settings from the environment.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
-import tomllib
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
-
-from foliod.errors import ConfigError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 EMBEDDED = "embedded"
+HIDDEN = "(hidden)"
+
+
+def _absolute(path: Path) -> Path:
+    if "\0" in os.fspath(path):
+        msg = "holds a NUL character"
+        raise ValueError(msg)
+    return Path(os.path.abspath(os.path.expanduser(path)))
+
+
+def _not_blank(value: object) -> object:
+    if isinstance(value, str) and not value.strip():
+        msg = "is empty"
+        raise ValueError(msg)
+    return value
+
+
+def _one_or_several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+AbsolutePath = Annotated[Path, BeforeValidator(_not_blank), AfterValidator(_absolute)]
+"""`~` is the home folder; what is relative lies in the current folder."""
+Texts = Annotated[tuple[str, ...], BeforeValidator(_one_or_several)]
+"""A list; one text alone will do."""
+Name = Annotated[str, BeforeValidator(_not_blank)]
 
 
 class Section(BaseModel):
     """A part of the configuration: unknown keys are refused, values are frozen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Watch(Section):
     """`[[watch]]`: one folder to watch."""
 
-    path: Path
+    path: AbsolutePath
     recursive: bool = True
-    include: tuple[str, ...] = ("*.pdf",)
+    include: Texts = Field(default=("*.pdf",), min_length=1)
     """Shell patterns on the file name, upper and lower case alike."""
-    exclude: tuple[str, ...] = ()
-    """Shell patterns on the file name or on the path below the watched folder."""
+    exclude: Texts = ()
+    """Shell patterns on the name of a file or folder, or on its path below the watched folder."""
     poll: bool = False
     """Ask the file system again and again instead of waiting for events (network mounts)."""
     settle_seconds: float = Field(default=2.0, ge=0, le=3600)
 
-    @field_validator("path")
+    @model_validator(mode="before")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return Path(os.path.abspath(value.expanduser()))
+    def _only_a_path(cls, value: object) -> object:
+        return {"path": value} if isinstance(value, str | Path) else value
 
 
 class Database(Section):
@@ -52,6 +83,8 @@ class Database(Section):
     pool_size: int = Field(default=8, ge=2, le=100)
     shared_buffers_mb: int = Field(default=128, ge=16)
     """Only for the embedded server."""
+    url_file: AbsolutePath | None = None
+    """A file that holds the url, so that the password need not stand in the configuration."""
 
     @property
     def embedded(self) -> bool:
@@ -71,11 +104,11 @@ class Database(Section):
 class Ollama(Section):
     """`[ollama]`."""
 
-    url: tuple[str, ...] = ("http://127.0.0.1:11434",)
+    url: Texts = Field(default=("http://127.0.0.1:11434",), min_length=1)
     """One address or several; the next is tried when one can't be reached."""
-    embed_model: str = "mxbai-embed-large"
-    chat_model: str = "deepseek-r1:8b"
-    keep_alive: str = "10m"
+    embed_model: Name = "mxbai-embed-large"
+    chat_model: Name = "deepseek-r1:8b"
+    keep_alive: Name = "10m"
     num_ctx: int = Field(default=0, ge=0)
     """Upper limit of the context in tokens; 0 is the model's own."""
     think: bool | None = None
@@ -86,15 +119,10 @@ class Ollama(Section):
     silence_seconds: float = Field(default=120.0, gt=0)
     """A request that brings nothing for so long is given up."""
 
-    @field_validator("url", mode="before")
-    @classmethod
-    def _one_or_several(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
-
     @field_validator("url")
     @classmethod
     def _http(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or not all(url.startswith(("http://", "https://")) for url in value):
+        if not all(url.startswith(("http://", "https://")) for url in value):
             msg = "each address must start with http:// or https://"
             raise ValueError(msg)
         return tuple(url.rstrip("/") for url in value)
@@ -111,12 +139,12 @@ class Ollama(Section):
 class Server(Section):
     """`[server]`."""
 
-    socket: Path | None = None
+    socket: AbsolutePath | None = None
     http: str | None = None
     """`host:port` of the localhost door, such as "127.0.0.1:8420"; unset is off."""
-    token_file: Path | None = None
+    token_file: AbsolutePath | None = None
     """The bearer token for HTTP; made with mode 0600 when it is missing. Default: <state>/token."""
-    allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    allowed_hosts: Texts = ("localhost", "127.0.0.1", "[::1]")
     max_request_kb: int = Field(default=256, ge=16)
 
     @field_validator("http")
@@ -180,12 +208,10 @@ class Log(Section):
     """Log questions and document text. Off: they never reach the log."""
 
 
-class Settings(BaseSettings):
+class Settings(Section):
     """The whole configuration."""
 
-    model_config = SettingsConfigDict(env_prefix="FOLIOD_", env_nested_delimiter="__", extra="forbid", frozen=True)
-
-    state_dir: Path | None = None
+    state_dir: AbsolutePath | None = None
     watch: tuple[Watch, ...] = ()
     database: Database = Database()
     ollama: Ollama = Ollama()
@@ -198,7 +224,7 @@ class Settings(BaseSettings):
     def state(self) -> Path:
         """The state folder: `state_dir`, else systemd's, else XDG's, else the user's."""
         if self.state_dir is not None:
-            return Path(os.path.abspath(self.state_dir.expanduser()))
+            return self.state_dir
         if systemd := os.environ.get("STATE_DIRECTORY"):
             return Path(systemd.split(":")[0])
         if xdg := os.environ.get("XDG_DATA_HOME"):
@@ -209,34 +235,44 @@ class Settings(BaseSettings):
     def socket(self) -> Path:
         """The Unix socket that the daemon listens on."""
         if self.server.socket is not None:
-            return Path(os.path.abspath(self.server.socket.expanduser()))
+            return self.server.socket
+        # A state folder of one's own is a daemon of one's own: the two must not meet at the socket.
         if (runtime := os.environ.get("XDG_RUNTIME_DIR")) and self.state_dir is None:
             return Path(runtime) / "foliod.sock"
         return self.state / "foliod.sock"
+
+    def printable(self) -> dict[str, Any]:
+        """Return all settings as JSON has them, the paths that follow from them included, secrets hidden."""
+        found = self.model_dump(mode="json")
+        found["state_dir"] = str(self.state)
+        found["server"]["socket"] = str(self.socket)
+        found["database"]["url"] = _without_login(self.database.url.get_secret_value())
+        found["ollama"]["url"] = [_without_login(url) for url in self.ollama.url]
+        return found
+
+    @field_validator("watch", mode="before")
+    @classmethod
+    def _one_folder(cls, value: object) -> object:
+        return (value,) if isinstance(value, dict | str) else value
 
     @model_validator(mode="after")
     def _roots_differ(self) -> Settings:
         paths = [watch.path for watch in self.watch]
         for path in paths:
             if paths.count(path) > 1:
-                msg = f"watch: {path} is named twice"
+                msg = f"{path} is watched twice; name it once"
                 raise ValueError(msg)
             for other in paths:
                 if other != path and path.is_relative_to(other):
-                    msg = f"watch: {path} lies inside {other}; name only one of them"
+                    msg = f"{path} lies inside {other}, which is watched too; name only one of them"
                     raise ValueError(msg)
         return self
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources: arguments, environment, file."""
-        del dotenv_settings, file_secret_settings
-        file = TomlConfigSettingsSource(settings_cls)
-        return init_settings, env_settings, file
+
+def _without_login(url: str) -> str:
+    """Return an address without user and password; nothing of it where they can't be told apart."""
+    if url == EMBEDDED:
+        return url
+    # An unescaped "@" in a password, or a password in the query, would otherwise show.
+    found = re.fullmatch(r"(\w+://)([^@/?#]*@)?([^@?#]*)", url)
+    return f"{found[1]}{HIDDEN + '@' if found[2] else ''}{found[3]}" if found else HIDDEN

@@ -87,8 +87,11 @@ def connecting(address: str) -> Iterator[None]:
     except REFUSED as error:
         msg = f"PostgreSQL at {address} refuses the login: {_reason(error)}; check [database] url"
         raise DatabaseUnavailableError(msg) from error
-    except (asyncpg.ClientConfigurationError, ValueError):
-        # Their words may quote the password.
+    except (asyncpg.ClientConfigurationError, ValueError) as error:
+        if "root certificate file" in str(error):
+            msg = f"[database] url asks for a certificate check: {error.args[0]}; name it with sslrootcert"
+            raise ConfigError(msg) from error
+        # All others may quote the password.
         msg = (
             "[database] url is not a valid address: write postgresql://user:password@host:port/database, with "
             "special characters in the password as %XX"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -39,13 +39,11 @@ def _some_words(text: str) -> str:
 
 def _moment(value: object) -> datetime:
     try:
-        if not isinstance(value, str):
-            raise TypeError  # noqa: TRY301 - a number is no date either
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        moment = datetime.fromisoformat(cast("str", value))
+        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
         msg = "must be a date such as 2024-05-31, or a date and time such as 2024-05-31T12:00:00Z"
         raise ValueError(msg) from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _settled_or_absolute(wait: str) -> str:

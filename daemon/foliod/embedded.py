@@ -168,6 +168,8 @@ class EmbeddedServer:
             "unix_socket_permissions": "0700", "cluster_name": self._cluster,
             "max_connections": 40, "shared_buffers": f"{self._shared_buffers_mb}MB", "maintenance_work_mem": "128MB",
             "jit": "off", "random_page_cost": 1.1, "timezone": "UTC",
+            # Building an index side by side wants more /dev/shm than a container has.
+            "max_parallel_maintenance_workers": 0,
             # One server without replicas: bulk loads and new indexes write less log.
             "wal_level": "minimal", "max_wal_senders": 0, "max_logical_replication_workers": 0,
             "checkpoint_timeout": "15min",
@@ -178,8 +180,17 @@ class EmbeddedServer:
             settings |= {"fsync": "off", "full_page_writes": "off"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         started = time.monotonic()
-        self._child = await self._run("postgres", "-D", str(self._data), *options)
-        await self._wait_ready(self._child)
+        try:
+            self._child = await self._run("postgres", "-D", str(self._data), *options)
+            await self._wait_ready(self._child)
+        except (OSError, asyncpg.PostgresError, EmbeddedServerError) as error:
+            # Running without being of use, it would never be noticed as dead.
+            if self._child is not None:
+                await self._child.end(STOP)
+            if isinstance(error, EmbeddedServerError):
+                raise
+            msg = f"the embedded PostgreSQL in {self._data} could not be started: {error}"
+            raise EmbeddedServerError(msg) from error
         log.info("postgres_started", pid=self.pid, ms=round((time.monotonic() - started) * 1000))
 
     async def _run(self, program: str, *args: str) -> Child:

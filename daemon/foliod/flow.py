@@ -78,7 +78,11 @@ def _write(
             continue
         level = _heading_level(paragraph, text, body, outline)
         # A line that ends in a hyphen must not seem to go on in the next.
-        gap = "\n" if (after_heading or paragraph.gap == "\n") and not level and not _HYPHEN_END.search(previous) else "\n\n"
+        gap = (
+            "\n"
+            if (after_heading or paragraph.gap == "\n") and not level and not _HYPHEN_END.search(previous)
+            else "\n\n"
+        )
         if out:
             out.append(gap)
             length += len(gap)
@@ -134,23 +138,33 @@ def _gap(
 ) -> str | None:
     """Return what stands before `line`: None when it goes on with the paragraph, else one or two line ends."""
     size = last.size
-    text, following = last.text.rstrip(), line.text.lstrip()
+    following = line.text.lstrip()
     same_style = abs(line.size - size) < 0.08 * size and line.bold == last.bold
     if last.cells > 1 or line.cells > 1:
         alike = same_style or (last.cells > 1 and line.cells > 1)
         near = alike and 0 < line.base - last.base < 2 * pitch * size
         return "\n" if near and unit.x0 < next_unit.x1 and next_unit.x0 < unit.x1 else "\n\n"
-    ended = _ENDS.search(text) is not None
+    step = (line.base - last.base) / size
+    broken = _breaks_early(unit, last, line)
+    if (
+        unit is next_unit
+        and same_style
+        and not (broken or hanging)
+        and 0.5 < step < 1.25 * max(pitch, 1.1)
+        and abs(line.x0 - last.x0) < 0.7 * size
+        and following[:1].isalpha()
+        and following[1:2] not in {")", "."}
+    ):
+        return None
+    ended = _ENDS.search(last.text.rstrip()) is not None
     goes_on = same_style and not ended and following[:1].islower() and not _NUMBERED.match(following)
     if last.block == line.block and line.y0 < last.y1 and last.y0 < line.y1 and abs(line.x0 - last.x1) < size:
         # Formulas: what stands raised or lowered goes on where the last piece ended.
         return None
-    step = (line.base - last.base) / size
     beside = line.x0 > unit.x1 or line.x1 < unit.x0
     if step < 0.5 or beside:
         # The top of the next column, or of another part of the page.
         return None if goes_on else "\n\n"
-    broken = _breaks_early(unit, last, line)
     if step > 1.25 * max(pitch, 1.1):
         return None if goes_on and not broken and step < 4 else "\n\n"
     if not same_style and (abs(line.size - size) >= 0.08 * size or broken or last.bold):
@@ -175,6 +189,8 @@ def _gap(
 
 def _breaks_early(unit: Unit, last: Line, line: Line) -> bool:
     """Whether the first word of `line` had found room behind `last`: then the break was meant."""
+    if last.x1 + last.size > unit.right:
+        return False
     word = line.text.split(maxsplit=1)
     if not word or _IDEOGRAPHS.search(line.text):
         return last.x1 < unit.right - 2.5 * last.size

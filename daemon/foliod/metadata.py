@@ -73,20 +73,25 @@ def parse_date(raw: object) -> datetime | None:
     if not isinstance(raw, str) or len(raw) > 64:
         return None
     try:
-        if re.match(r"\s*\d{4}-", raw):
-            date = datetime.fromisoformat(raw.strip())
-            date = date if date.tzinfo else date.replace(tzinfo=UTC)
-        else:
-            match = _DATE.fullmatch(raw.strip())
-            if match is None:
-                return None
-            year, month, day, hour, minute, second, _, sign, hours, minutes = match.groups()
-            offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
-            zone = timezone(-offset if sign == "-" else offset)
-            date = datetime(
-                int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=zone
-            )
-        # Times near the ends of the calendar leave it in other time zones.
-        return date if 1900 <= date.year <= 2200 else None
+        date = _iso(raw) if re.match(r"\s*\d{4}-", raw) else _pdf_date(raw)
     except (ValueError, OverflowError):
         return None
+    # Times near the ends of the calendar leave it in other time zones.
+    return date if date is not None and 1900 <= date.year <= 2200 else None
+
+
+def _iso(raw: str) -> datetime:
+    date = datetime.fromisoformat(raw.strip())
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def _pdf_date(raw: str) -> datetime | None:
+    match = _DATE.fullmatch(raw.strip())
+    if match is None:
+        return None
+    year, month, day, hour, minute, second, _, sign, hours, minutes = match.groups()
+    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+    zone = timezone(-offset if sign == "-" else offset)
+    return datetime(
+        int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0), tzinfo=zone
+    )

@@ -78,8 +78,8 @@ async def migrate(dsn: str, *, folder: Path | None = None) -> int:
                 count += 1
         except asyncpg.InsufficientPrivilegeError as error:
             msg = (
-                f"foliod may not set up {address_of(dsn)}: {error.args[0]}; make it the owner of the database, or "
-                "grant it CREATE on the database and let an administrator run CREATE EXTENSION vector"
+                f"foliod may not set up {address_of(dsn)}: {error.args[0]}; let an administrator run CREATE EXTENSION "
+                "vector in this database and GRANT CREATE ON DATABASE to foliod's user"
             )
             raise SchemaError(msg) from error
     return count

@@ -24,9 +24,6 @@ _PRIVATE: dict[int, str] = {
     **{0xF730 + i: str(i) for i in range(10)},
     **{0xF761 + i: chr(ord("a") + i) for i in range(26)},
 }
-# U+2010 and U+2011 are the hyphen that everybody types as "-"; searching must find both.
-_MAPPED = {**_PRIVATE, 0x2010: "-", 0x2011: "-"}
-
 _UNPRINTABLE = (
     "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"  # controls, but for white space
     "\ud800-\udfff"  # lone surrogates
@@ -36,18 +33,18 @@ _UNPRINTABLE = (
 _PRIVATE_USE = "\ue000-\uf8ff\U000f0000-\U000ffffd\U00100000-\U0010fffd"
 # Invisible: zero-width spaces, byte order marks, text direction overrides, soft hyphens. The zero-width
 # joiners U+200C and U+200D stay: Persian, Indic scripts and emoji are spelled with them.
-_INVISIBLE = "\u00ad\u034f\u061c\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+_INVISIBLE = "\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"
 
 _SOFT_HYPHEN_AT_END = re.compile(r"\u00ad[ \t]*(?:\r\n?|\n)[ \t]*")
 _LINE_END = re.compile("\r\n?|[\u0085\u2028\u2029\x0b\x0c]")
 _REMOVED = re.compile(f"[{_UNPRINTABLE}{_INVISIBLE}]")
 _UNKNOWN = re.compile(f"[{_PRIVATE_USE}]")
 _GARBAGE = re.compile(f"[{_UNPRINTABLE}{_PRIVATE_USE}\ufffd]")
-_SPACE = re.compile(r"[^\S\n]+")
-_SPACED_LINE_END = re.compile(r" ?\n ?")
+_SPACE = re.compile(r"[^\S\n ]")
+_SPACES = re.compile(r" {2,}")
+_SPACED_LINE_END = re.compile(r" \n ?|\n ")
 _MANY_LINE_ENDS = re.compile(r"\n{3,}")
 _HYPHENATED = re.compile(r"(?<=[^\W_])-\n(?=[^\W_])")
-_BROKEN_WORD = re.compile(r"[^\s-]*[-\u2010]\s*\n\s*[^\s-]*")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W_]+)*")
 _LAST_WORD = re.compile(r"[^\s–—/(\[]*$")
 _FIRST_WORD = re.compile(r"[^\s–—/)\],.;:!?]*")
@@ -90,15 +87,17 @@ def clean(text: str, known: frozenset[str] = frozenset()) -> str:
     space; line ends are `\n`, at most two together; nothing blank stands at the ends of lines.
     Private-use characters become what they are known to mean, else U+FFFD. Idempotent.
     """
-    if not text.isascii():
-        text = _SOFT_HYPHEN_AT_END.sub("", text)
+    # Most text is plain; to ask so costs a hundredth of looking for what isn't.
+    if not text.replace("\n", "").isprintable():
         # Removing can bring a letter beside its accent, so NFKC comes last.
-        text = _REMOVED.sub("", text).translate(_MAPPED)
-        text = unicodedata.normalize("NFKC", _UNKNOWN.sub("\ufffd", text))
-    else:
-        text = _REMOVED.sub("", text)
-    text = _SPACED_LINE_END.sub("\n", _SPACE.sub(" ", _LINE_END.sub("\n", text)))
-    text = _MANY_LINE_ENDS.sub("\n\n", text).strip(" \n")
+        text = _REMOVED.sub("", _SOFT_HYPHEN_AT_END.sub("", text))
+        text = _LINE_END.sub("\n", _UNKNOWN.sub("\ufffd", text.translate(_PRIVATE)))
+        text = _SPACE.sub(" ", text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text).replace("\u2010", "-")
+    if "  " in text:
+        text = _SPACES.sub(" ", text)
+    text = _MANY_LINE_ENDS.sub("\n\n", _SPACED_LINE_END.sub("\n", text)).strip(" \n")
     return _dehyphenate(text, known) if "-\n" in text else text
 
 
@@ -118,7 +117,12 @@ def join_lines(lines: Sequence[str], known: frozenset[str] = frozenset()) -> str
 
 def words(text: str) -> frozenset[str]:
     """Return the words of a text in small letters, those with hyphens as a whole, those broken at line ends not."""
-    return frozenset(word.lower() for word in _WORD.findall(_BROKEN_WORD.sub(" ", text)))
+    lines = text.lower().split("\n")
+    for i, line in enumerate(lines):
+        if line.rstrip().endswith(("-", "\u2010")) and i + 1 < len(lines):
+            lines[i] = line.rstrip().rpartition(" ")[0]
+            lines[i + 1] = lines[i + 1].lstrip().partition(" ")[2]
+    return frozenset(_WORD.findall("\n".join(lines)))
 
 
 def garbage_share(text: str) -> float:
@@ -127,6 +131,8 @@ def garbage_share(text: str) -> float:
     Counted are control, private-use, replacement and non-characters and lone surrogates in raw text,
     before `clean`; white space and the private-use characters whose meaning is known are not.
     """
+    if text.isprintable() and "\ufffd" not in text:
+        return 0.0
     garbage = sum(ord(char) not in _PRIVATE for char in _GARBAGE.findall(text))
     if not garbage:
         return 0.0
@@ -134,7 +140,7 @@ def garbage_share(text: str) -> float:
 
 
 def _dehyphenate(text: str, known: frozenset[str]) -> str:
-    known |= words(text)
+    known = known or words(text)
     out: list[str] = []
     done = 0
     for match in _HYPHENATED.finditer(text):

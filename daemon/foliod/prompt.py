@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from foliod.chunk import estimate_tokens
 from foliod.errors import ContextExceededError
+from foliod.thinking import without_thinking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +43,9 @@ THINKING_TOKENS = 4096
 HISTORY_SHARE = 0.25
 """Share of the context that earlier messages may take; the newest are kept."""
 
-_THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
+EARLIER_CHARS = 1000
+"""So much of the question before goes into the search."""
+
 # What would end the passage, open another, or be a control token of a chat template: "<|im_end|>", "</s>",
 # "<start_of_turn>", "<<SYS>>", "[INST]". A space after the bracket makes it ordinary text and stays readable.
 _STRUCTURE = re.compile(r"<(?=[/!|｜<]*[A-Za-z|｜_])|\[(?=/?[A-Z][A-Z_]{2,}\])")
@@ -107,7 +110,7 @@ def compose(
 def search_text(question: str, history: Sequence[Turn]) -> str:
     """Return what to search for: a question within a conversation often only makes sense after the one before."""
     earlier = [turn.content for turn in history if turn.role == "user" and turn.content.strip()]
-    return f"{earlier[-1]}\n{question}" if earlier else question
+    return f"{earlier[-1][:EARLIER_CHARS]}\n{question}" if earlier else question
 
 
 def passage_text(number: int, hit: Hit) -> str:
@@ -121,13 +124,6 @@ def passage_text(number: int, hit: Hit) -> str:
 def defused(text: str) -> str:
     """Return a text in which nothing looks like our delimiters or like a chat template's control token."""
     return _STRUCTURE.sub(lambda match: match[0] + " ", text)
-
-
-def without_thinking(text: str) -> str:
-    """Return a finished message without what its model thought before it answered."""
-    text = _THOUGHT.sub("", text)
-    # Some templates open the thought in the prompt, so that only its end is in the text.
-    return text.rpartition("</think>")[2].strip()
 
 
 def _attribute(text: str) -> str:

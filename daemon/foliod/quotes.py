@@ -2,6 +2,9 @@
 
 A sentence is scored by the question's terms that it holds, each weighed by its rarity among
 the sentences at hand, with BM25's length normalisation, times the standing of its passage.
+The constants are tuned on half of the documents of covidqa (8 passages a question, by BM25). On
+the other half one of the quotes holds 70 % of the known answer's words for 55 % of the questions,
+the first quote for 40 %; any sentence of those passages does for 71 %.
 """
 
 from __future__ import annotations
@@ -22,15 +25,17 @@ if TYPE_CHECKING:
 MOST_QUOTES = 4
 LONGEST = 480
 """Characters of a quote; tables and lists without punctuation are cut into lines of at most this."""
-TYPICAL_TERMS = 16.0
+TYPICAL_TERMS = 20.0
 """Terms of a typical sentence, the `mean length` of BM25."""
 FEWEST_TERMS = 4
 """A sentence with fewer terms is a heading or a fragment: it repeats the question and answers nothing."""
 FRAGMENT = 0.5
 """What a fragment's score is worth."""
-STANDING = 0.5
+STANDING = 0.75
 """How much of a sentence's score hangs on the score of its passage."""
-COVERED = 0.6
+BEFORE = 0.2
+"""Share of the score of the sentence before: what is asked about is often named there, and answered here."""
+COVERED = 0.8
 """What a term of the question still counts after an earlier quote holds it."""
 WORTH = 0.45
 """A further quote needs this share of the best one's score."""
@@ -73,14 +78,24 @@ def choose(question: str, passages: Sequence[Hit]) -> list[Sentence]:
     """
     terms = frozenset(query_terms(question).values())
     pool = Pool(passages)
+    alone = {(s.n, s.place): pool.overlap(terms, s) for s in pool.sentences}
     best_passage = max((hit.score for hit in passages), default=0.0)
-    chosen: list[Sentence] = []
     covered: set[str] = set()
+
+    def worth(sentence: Sentence) -> float:
+        score = pool.overlap(terms, sentence, covered)
+        score += BEFORE * alone.get((sentence.n, sentence.place - 1), 0.0)
+        if len(sentence.terms) < FEWEST_TERMS:
+            score *= FRAGMENT
+        standing = passages[sentence.n - 1].score / best_passage if best_passage > 0 else 1.0
+        return score * (1 - STANDING + STANDING * standing)
+
+    chosen: list[Sentence] = []
     first = 0.0
     left = [s for s in pool.sentences if s.terms & terms]
     while left and len(chosen) < MOST_QUOTES:
-        scored = [(_worth(pool, s, terms, covered, passages, best_passage), -s.n, -s.place, s) for s in left]
-        score, _, _, sentence = max(scored, key=lambda candidate: candidate[:3])
+        # Equal scores go by the order of the passages.
+        score, _, _, sentence = max(((worth(s), -s.n, -s.place, s) for s in left), key=lambda candidate: candidate[:3])
         if score < WORTH * first:
             break
         first = first or score
@@ -88,16 +103,6 @@ def choose(question: str, passages: Sequence[Hit]) -> list[Sentence]:
         covered |= sentence.terms & terms
         left = [s for s in left if not _same(s, sentence)]
     return chosen
-
-
-def _worth(
-    pool: Pool, sentence: Sentence, terms: frozenset[str], covered: set[str], passages: Sequence[Hit], best: float
-) -> float:
-    score = pool.overlap(terms, sentence, covered)
-    if len(sentence.terms) < FEWEST_TERMS:
-        score *= FRAGMENT
-    standing = passages[sentence.n - 1].score / best if best > 0 else 1.0
-    return score * (1 - STANDING + STANDING * standing)
 
 
 def _same(one: Sentence, other: Sentence) -> bool:

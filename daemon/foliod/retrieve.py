@@ -1,8 +1,10 @@
 """Search: BM25, vectors, or both combined; every hit with its document, pages and places.
 
 Both scores are computed for every candidate that either search brings, then added:
-`keyword_weight * bm25 / max(bm25) + vector_weight * cosine`. A convex sum keeps how much
-better a passage is; fusing ranks throws that away and measured worse than BM25 alone.
+`keyword_weight * bm25 / (sum of the question's idf) + vector_weight * cosine`. The first is
+what the passage has of all that the question's words could bring, so it says nothing when
+only common words match. A sum keeps how much better a passage is; fusing ranks throws that
+away and measured worse than BM25 alone.
 """
 
 from __future__ import annotations
@@ -53,6 +55,8 @@ class _Question:
     candidate_terms: list[int]
     weights: SparseVector | None
     """idf by term id; None when no term of the question stands in any document."""
+    idf: float
+    """Their sum: what a passage full of all the question's terms would come near to."""
     vector: HalfVector | None
     space: Space | None
     documents: list[int] | None
@@ -146,6 +150,7 @@ class Retriever:
         return _Question(
             candidate_terms=candidates,
             weights=SparseVector(idf, DIMENSIONS) if idf else None,
+            idf=sum(idf.values()),
             vector=None if vector is None else HalfVector(vector),
             space=space,
             documents=documents,
@@ -169,7 +174,7 @@ class Retriever:
             if question.space is not None and (unscored := [i for i in ids if i not in cosine]):
                 named = {"space": question.space.id, "dimensions": question.space.dimensions}
                 cosine |= _scores(await tx.fetch("score_vector", unscored, question.vector, **named), "cosine")
-        return self._combined(ids, keyword, cosine, mode)
+        return self._combined(question, ids, keyword, cosine, mode)
 
     async def _nearest(self, tx: Transaction, question: _Question, space: Space) -> dict[int, float]:
         named = {"space": space.id, "dimensions": space.dimensions}
@@ -182,17 +187,19 @@ class Retriever:
         return _scores(rows, "cosine")
 
     def _combined(
-        self, ids: Iterable[int], keyword: dict[int, float], cosine: dict[int, float], mode: Mode
+        self,
+        question: _Question,
+        ids: Iterable[int],
+        keyword: dict[int, float],
+        cosine: dict[int, float],
+        mode: Mode,
     ) -> list[_Scored]:
-        best = max(keyword.values(), default=0.0)
-
         def total(chunk: int) -> float:
             if mode == "keyword":
                 return keyword[chunk]
             if mode == "vector":
                 return cosine[chunk]
-            by_word = keyword.get(chunk, 0.0) / best if best > 0 else 0.0
-            # A chunk without its vector yet is judged as the average neighbour would be, not as the opposite.
+            by_word = keyword.get(chunk, 0.0) / question.idf if question.idf > 0 else 0.0
             by_meaning = cosine.get(chunk, 0.0)
             return self._settings.keyword_weight * by_word + self._settings.vector_weight * by_meaning
 

@@ -21,7 +21,7 @@ from foliod.contract import error_object
 from foliod.errors import FoliodError, MisdirectedError, UnauthorizedError
 from foliod.sockets import bearer_token, tcp_sockets, unix_socket
 from foliod.status import Status
-from foliod.stream import Stopping
+from foliod.stream import REQUEST_ID, Stopping
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -70,7 +70,7 @@ def application(services: Callable[[], Services], *, door: Door | None = None) -
     app.add_routes(routes)
 
     async def name(request: web.Request, response: web.StreamResponse) -> None:
-        response.headers["X-Request-Id"] = request["id"]
+        response.headers["X-Request-Id"] = request[REQUEST_ID]
 
     async def stop(app: web.Application) -> None:
         app[STOPPING].begin()
@@ -170,10 +170,10 @@ def _peer(request: web.Request) -> dict[str, object]:
 async def _told(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give a request its id, turn errors into JSON, log how it went."""
     given = request.headers.get("X-Request-Id", "")
-    request["id"] = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(6)
+    request[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(6)
     started = time.perf_counter()
     status = 499
-    with structlog.contextvars.bound_contextvars(request_id=request["id"]):
+    with structlog.contextvars.bound_contextvars(request_id=request[REQUEST_ID]):
         try:
             response = await _answered(request, handler)
             status = response.status
@@ -209,7 +209,7 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         return answer
     except Exception:
         log.exception("request_crashed")
-        message = f"something went wrong here; the log tells more under request {request['id']}"
+        message = f"something went wrong here; the log tells more under request {request[REQUEST_ID]}"
         return answer_json({"error": {"code": FoliodError.code, "message": message}}, status=500)
 
 

@@ -9,7 +9,7 @@ import os
 import secrets
 import socket
 import stat
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,27 +35,22 @@ def unix_socket(path: Path) -> Iterator[socket.socket]:
         raise ConfigError(
             f"the socket's path {path} has {size} bytes, Linux allows {LONGEST_PATH}; set [server] socket to a shorter one"
         )
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _held(path) as lock:
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            stack.enter_context(_held(path))
             _remove_stale(path)
-            bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                # Before bind, so that the socket never stands there with a wider mode (unix_bind
-                # takes the mode from here, less the umask); after it, in case the umask took too much.
-                os.fchmod(bound.fileno(), SOCKET_MODE)
-                bound.bind(os.fspath(path))
-                path.chmod(SOCKET_MODE)
-                ours = _identity(path)
-                yield bound
-            finally:
-                bound.close()
-                with contextlib.suppress(OSError, UnboundLocalError):
-                    if _identity(path) == ours:
-                        path.unlink()
-                lock.unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigError(f"the socket {path} can't be made: {error.strerror}; set [server] socket") from error
+            bound = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            # Before bind, so that the socket never stands there with a wider mode (unix_bind
+            # takes the mode from here, less the umask); after it, in case the umask took too much.
+            os.fchmod(bound.fileno(), SOCKET_MODE)
+            bound.bind(os.fspath(path))
+            ours = _identity(path)
+            stack.callback(_remove_ours, path, ours)
+            path.chmod(SOCKET_MODE)
+        except OSError as error:
+            raise ConfigError(f"the socket {path} can't be made: {error.strerror}; set [server] socket") from error
+        yield bound
 
 
 def tcp_sockets(address: str) -> list[socket.socket]:
@@ -126,7 +121,7 @@ def bearer_token(path: Path) -> str:
 
 
 @contextmanager
-def _held(path: Path) -> Iterator[Path]:
+def _held(path: Path) -> Iterator[None]:
     """Hold the lock beside a socket: without it, two that start at once could each remove the other's socket."""
     beside = path.with_name(f"{path.name}.lock")
     while True:
@@ -145,8 +140,9 @@ def _held(path: Path) -> Iterator[Path]:
                 break
         os.close(fd)
     try:
-        yield beside
+        yield
     finally:
+        beside.unlink(missing_ok=True)
         os.close(fd)
 
 
@@ -168,6 +164,12 @@ def _remove_stale(path: Path) -> None:
         except BlockingIOError:
             pass
     raise _in_use(path)
+
+
+def _remove_ours(path: Path, ours: tuple[int, int]) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if _identity(path) == ours:
+            path.unlink()
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -24,6 +24,7 @@ EFFORT = 20
 MOST_SECONDS = 10.0
 """What took long to gather is kept for EFFORT times as long, at most MOST_SECONDS."""
 PING_SECONDS = 2.0
+COUNT_SECONDS = 10.0
 
 WAITING = (DocumentState.QUEUED, DocumentState.READING, DocumentState.STORED)
 
@@ -77,7 +78,10 @@ class Status:
             if services.db is None:
                 database |= {"reachable": False, "error": services.trouble or "PostgreSQL is being started"}
             else:
-                numbers = await self._store.get()
+                async with asyncio.timeout(COUNT_SECONDS):
+                    numbers = await self._store.get()
+        except TimeoutError:
+            database |= {"reachable": False, "error": f"PostgreSQL did not answer within {COUNT_SECONDS:g} s"}
         except FoliodError as error:
             database |= {"reachable": False, "error": error.message}
         ready = database["reachable"] and services.pipeline is not None and not services.pipeline.ready_reasons()

@@ -25,6 +25,8 @@ LAST_WORD_SECONDS = 1.0
 NDJSON = "application/x-ndjson"
 SSE = "text/event-stream"
 
+REQUEST_ID = web.RequestKey("request_id", str)
+
 log = structlog.get_logger()
 
 
@@ -139,5 +141,5 @@ async def _sent(
         if not response.prepared:
             raise
         log.exception("stream_failed")
-        return FoliodError(f"something went wrong here; the log tells more under request {request.get('id', '?')}")
+        return FoliodError(f"something went wrong here; the log tells more under request {request[REQUEST_ID]}")
     return None

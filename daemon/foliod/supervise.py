@@ -101,14 +101,17 @@ class _Daemon:
 
     async def _work(self, state: State) -> None:
         """Open the database and run the pipeline until cancelled; what breaks here ends the daemon."""
+        database = self._settings.database
+        if not database.embedded:
+            return await self._work_on(database.url.get_secret_value(), state)
+        notify("STATUS=starting PostgreSQL")
+        async with EmbeddedServer(state.folder, database.shared_buffers_mb) as server, asyncio.TaskGroup() as group:
+            group.create_task(_keep(server), name="postgres")
+            group.create_task(self._work_on(server.url, state), name="pipeline")
+
+    async def _work_on(self, dsn: str, state: State) -> None:
         s = self._settings
         async with AsyncExitStack() as stack:
-            server = None
-            dsn = s.database.url.get_secret_value()
-            if s.database.embedded:
-                notify("STATUS=starting PostgreSQL")
-                server = await stack.enter_async_context(EmbeddedServer(state.folder, s.database.shared_buffers_mb))
-                dsn = server.url
             db = await self._open(stack, dsn)
             readers = s.ingest.workers or max(1, (os.cpu_count() or 1) - 1)
             workers = await stack.enter_async_context(Workers(readers))
@@ -120,10 +123,7 @@ class _Daemon:
             )
             log.info("ready", roots=[str(watch.path) for watch in s.watch], database=db.address)
             notify("READY=1", "STATUS=watching")
-            async with asyncio.TaskGroup() as group:
-                if server is not None:
-                    group.create_task(_keep(server), name="postgres")
-                group.create_task(pipeline.run(), name="pipeline")
+            await pipeline.run()
 
     def _wire(self, db: Database, state: State, workers: Workers, readers: int) -> Pipeline:
         s = self._settings
@@ -146,9 +146,7 @@ class _Daemon:
         while True:
             try:
                 await migrate(dsn)
-                return await stack.enter_async_context(
-                    Database.open(dsn, pool_size=self._settings.database.pool_size)
-                )
+                return await stack.enter_async_context(Database.open(dsn, pool_size=self._settings.database.pool_size))
             except DatabaseUnavailableError as outage:
                 log.warning("waiting", task="database", reason=outage.message, seconds=wait)
                 notify(f"STATUS=waiting for the database: {outage.message}")

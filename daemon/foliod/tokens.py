@@ -63,7 +63,7 @@ _WORD_BASE = -147
 _CAPITALS = 40
 _ACCENTS = 53
 _MIXED_LETTER = 60
-_TOKEN = 100
+TOKEN = 100
 _MIXED = re.compile("[a-z][A-Z]|[A-Z]{2}[a-z]|[A-Z]{16}")
 _OTHER_LETTERS = re.compile("[^a-z]")
 
@@ -97,10 +97,10 @@ def estimate_tokens(text: str) -> int:
     the windows and 13 % above in the mean; German, French and Spanish prose 7 % below, hexadecimal
     noise 11 % below, Chinese, Japanese, Arabic and Russian 2 to 6 % above.
     """
-    return -(-weight(text) // _TOKEN)
+    return -(-weigh(text) // TOKEN)
 
 
-def weight(text: str) -> int:
+def weigh(text: str) -> int:
     """Return the estimate in hundredths of a token; it adds up exactly over pieces (see `PIECE`)."""
     return sum(map(_COSTS.__getitem__, PIECE.findall(text)))
 
@@ -123,11 +123,11 @@ _COSTS = _Costs()
 def _cost(piece: str) -> int:
     first = piece[0]
     if first.isspace():
-        return _TOKEN
+        return TOKEN
     if "0" <= first <= "9":
         # Up to four digits often are one word piece; more are about two digits a piece.
         digits = len(piece)
-        return _TOKEN if digits < 3 else 140 if digits < 5 else 65 * digits
+        return TOKEN if digits < 3 else 140 if digits < 5 else 65 * digits
     if (first < "\u0250" or "\u1e00" <= first <= "\u1eff") and first.isalpha():
         return _word_cost(piece)
     return _RANGES[bisect_right(_STARTS, ord(first)) - 1][1]
@@ -145,4 +145,4 @@ def _word_cost(word: str) -> int:
     cost += sum(_PAIRS[a + b] for a, b in pairwise(f"_{folded}_"))
     if _MIXED.search(word):
         cost = max(cost, _MIXED_LETTER * len(word))
-    return min(max(cost, _TOKEN), _TOKEN * len(word))
+    return min(max(cost, TOKEN), TOKEN * len(word))

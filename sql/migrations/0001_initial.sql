@@ -28,8 +28,10 @@ CREATE TABLE foliod.documents (
     lease_until     timestamptz,
     seen_at         timestamptz NOT NULL DEFAULT now(),
     stored_at       timestamptz,
-    ready_at        timestamptz
+    ready_at        timestamptz,
+    unplaced_at     timestamptz                -- when it was seen first that no file holds it any more
 );
+CREATE INDEX documents_unplaced ON foliod.documents (unplaced_at) WHERE unplaced_at IS NOT NULL;
 CREATE INDEX documents_backlog ON foliod.documents (next_attempt_at, id)
     WHERE state IN ('queued', 'reading', 'stored');
 
@@ -44,8 +46,9 @@ CREATE TABLE foliod.files (
     ctime_ns        bigint NOT NULL,
     inode           bigint NOT NULL,           -- unsigned 64 bits, kept as signed
     device          bigint NOT NULL,
-    document_id     bigint REFERENCES foliod.documents, -- NULL while it can't be read
-    reason          text,                      -- why it can't be read
+    folder_device   bigint NOT NULL DEFAULT 0, -- of the folder it lies in: tells a deleted file from an unmounted one
+    document_id     bigint REFERENCES foliod.documents, -- NULL when it never could be read
+    reason          text,                      -- why it can't be read now
     seen_at         timestamptz NOT NULL DEFAULT now(),
     gone_at         timestamptz,               -- when it was missed first
     UNIQUE (host, path)

@@ -125,7 +125,7 @@ async def test_sessions_are_set_up_for_good(db):
 
 
 async def test_json_arrives_as_objects(db):
-    """jsonb goes in and comes out as Python's own objects."""
+    """JSON goes in and comes out as Python's own objects."""
     with_queries(db, same="SELECT $1::jsonb")
     for value in ([[0, 1, "Überschrift"]], {"a": None}, "x", 1.5):
         assert await db.fetchval("same", value) == value
@@ -140,7 +140,8 @@ async def test_a_transaction_is_all_or_nothing(db):
     with pytest.raises(TimeoutError, match="of somebody else"):
         async with db.transaction() as transaction:
             await transaction.execute("fill", 1)
-            raise TimeoutError("of somebody else")
+            msg = "of somebody else"
+            raise TimeoutError(msg)
     assert await sql(db, "SELECT count(*) FROM foliod.lexicon") == 0
     async with db.transaction() as transaction:
         await transaction.execute("fill", 1)
@@ -231,12 +232,13 @@ async def test_a_mistake_stays_a_mistake(db):
 
 async def test_a_used_up_pool_says_so(dsn, monkeypatch):
     """When all connections are busy for too long, the message names the setting to raise."""
-    monkeypatch.setattr(database_module, "ACQUIRE_SECONDS", 0.05)
     async with Database.open(dsn, pool_size=1) as db:
         with_queries(db, one="SELECT 1")
         async with db.transaction():
+            monkeypatch.setattr(database_module, "ACQUIRE_SECONDS", 0.05)
             with pytest.raises(DatabaseUnavailableError, match=r"all 1 connections .* pool_size"):
                 await db.fetch("one")
+        monkeypatch.undo()
         assert await db.fetchval("one") == 1
 
 
@@ -289,6 +291,7 @@ async def test_copy_lets_others_work(loose, monkeypatch):
     """While rows are encoded, everything else on the event loop gets its turn after each slice of time."""
     monkeypatch.setattr(database_module, "TURN_SECONDS", 0.0)
     turns = 0
+    seen = []
 
     async def others() -> None:
         nonlocal turns
@@ -296,10 +299,15 @@ async def test_copy_lets_others_work(loose, monkeypatch):
             turns += 1
             await asyncio.sleep(0)
 
+    def watching():
+        for row in chunk_terms(100, terms=2):
+            seen.append(turns)
+            yield row
+
     task = asyncio.create_task(others())
-    await loose.copy("chunk_terms", ("chunk_id", "document_id", "terms", "weights"), chunk_terms(500, terms=2))
+    await loose.copy("chunk_terms", ("chunk_id", "document_id", "terms", "weights"), watching())
     task.cancel()
-    assert turns > 500
+    assert seen == list(range(seen[0], seen[0] + 100))
 
 
 async def test_a_copy_that_breaks_leaves_nothing(loose):
@@ -307,7 +315,8 @@ async def test_a_copy_that_breaks_leaves_nothing(loose):
 
     def broken():
         yield from chunk_terms(100)
-        raise RuntimeError("the document changed")
+        msg = "the document changed"
+        raise RuntimeError(msg)
 
     with pytest.raises(RuntimeError, match="the document changed"):
         await loose.copy("chunk_terms", ("chunk_id", "document_id", "terms", "weights"), broken())
@@ -411,6 +420,14 @@ async def test_a_wrong_login_says_what_to_check(dsn):
     parts = dsn.replace("/foliod_test", "/no_such_foliod_test")
     with pytest.raises(DatabaseUnavailableError, match=r"refuses the login.*check \[database\] url"):
         async with Database.open(parts):
+            pass
+
+
+async def test_a_missing_certificate_is_told(monkeypatch, tmp_path):
+    """A certificate check without a certificate says which file is missing."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ConfigError, match=r"root certificate file .*name it with sslrootcert"):
+        async with Database.open("postgresql://u:secret@localhost/db?sslmode=verify-full"):
             pass
 
 

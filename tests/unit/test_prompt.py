@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from foliod.chunk import estimate_tokens
 from foliod.errors import ContextExceededError
 from foliod.model import Hit
-from foliod.prompt import STEP, Turn, compose, defused, passage_text, search_text, without_thinking
+from foliod.prompt import STEP, Turn, compose, defused, passage_text, search_text
 
 
 def hit(text: str, *, title: str = "Report", first: int = 3, last: int = 3, heading: str | None = None) -> Hit:
@@ -133,22 +133,7 @@ def test_the_conversation_goes_along_newest_first():
 
 
 def test_a_follow_up_is_searched_with_the_question_before():
-    """ "And in 2021?" is looked for together with what it follows."""
+    """A question such as "And in 2021?" is looked for together with the one that it follows."""
     history = (Turn("user", "How much was sold in 2020?"), Turn("assistant", "5 million."))
     assert search_text("And in 2021?", history) == "How much was sold in 2020?\nAnd in 2021?"
     assert search_text("How much?", ()) == "How much?"
-
-
-@pytest.mark.parametrize(
-    ("text", "answer"),
-    [
-        ("It is 5.", "It is 5."),
-        ("<think>hm\nhm</think>\n\nIt is 5.", "It is 5."),
-        ("hm, hm</think>It is 5.", "It is 5."),
-        ("<think>never done", ""),
-        ("", ""),
-    ],
-)
-def test_thinking_is_no_part_of_an_answer(text, answer):
-    """Whatever form thinking takes in the text, the answer is what follows it."""
-    assert without_thinking(text) == answer

@@ -135,6 +135,7 @@ async def test_what_needs_the_database_says_so(short_dir, method, path, body):
         ("/v1/search", b'{"query": "x", "document": 99999999999999999999}', "document"),
         ("/v1/search", b'{"query": "x", "mode": "magic"}', "mode: should be 'hybrid'"),
         ("/v1/search", b'{"query": "x", "after": "yesterday"}', "after: must be a date such as"),
+        ("/v1/search", b'{"query": "x", "before": "0001-01-01T00:00+14:00"}', "before: must be a date such as"),
         ("/v1/search", b'{"query": "x", "before": 12}', "before: must be a date such as"),
         ("/v1/search", b'{"query": "x", "after": "2024-01-02", "before": "2024-01-01"}', "earlier than before"),
     ],
@@ -187,6 +188,16 @@ async def test_compressed_requests_are_not_unpacked(short_dir):
         bomb = zlib.compress(b'{"question": "' + b"x" * 50_000_000)
         answer = await client.post("/v1/ask", data=bomb, headers={"Content-Encoding": "deflate"})
         assert (await error_of(answer))[:2] == (400, "bad_request")
+
+
+async def test_what_is_no_http_is_refused(short_dir):
+    """Bytes that are no HTTP get 400, and the daemon goes on."""
+    async with daemon(short_dir) as client:
+        reader, writer = await asyncio.open_unix_connection(str(short_dir / "s"))
+        writer.write(b"\x16\x03\x01 hello\r\n\r\n")
+        assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.0 400")
+        writer.close()
+        assert (await client.get("/healthz")).status == 200
 
 
 async def test_unknown_routes_and_methods_are_told_in_json(short_dir):
@@ -245,6 +256,43 @@ def test_only_owner_and_group_may_connect(short_dir):
         assert list(short_dir.iterdir()) == []
 
 
+def test_the_socket_is_never_open_to_all(short_dir, monkeypatch):
+    """Not for a moment can others connect, even when the umask allows everything."""
+    modes = []
+    chmod = Path.chmod
+
+    def looking(path, mode):
+        modes.append(stat.S_IMODE(path.stat().st_mode))
+        chmod(path, mode)
+
+    monkeypatch.setattr(Path, "chmod", looking)
+    before = os.umask(0)
+    try:
+        with unix_socket(short_dir / "s"):
+            assert modes == [0o660]
+    finally:
+        os.umask(before)
+
+
+def test_a_lock_that_goes_away_meanwhile_is_taken_anew(short_dir, monkeypatch):
+    """When the daemon before removes its lock just as we take it, we hold a lock that others can see."""
+    from foliod import sockets
+
+    flock = sockets.fcntl.flock
+    removed = []
+
+    def late(fd, how):
+        if not removed:
+            removed.append((short_dir / "s.lock").unlink())
+        flock(fd, how)
+
+    monkeypatch.setattr(sockets.fcntl, "flock", late)
+    with unix_socket(short_dir / "s"):
+        assert (short_dir / "s.lock").exists()
+        with pytest.raises(StateInUseError), unix_socket(short_dir / "s"):
+            pass
+
+
 def test_a_socket_that_nobody_listens_on_is_replaced(short_dir):
     """What a killed daemon left behind does not keep the next one from starting."""
     path = short_dir / "s"
@@ -280,6 +328,13 @@ def test_a_live_socket_is_never_taken(short_dir):
         assert path.exists()
 
 
+def test_trouble_of_the_body_is_its_own(short_dir):
+    """An error while the socket is in use is not mistaken for one of the socket."""
+    with pytest.raises(FileNotFoundError), unix_socket(short_dir / "s"):
+        (short_dir / "missing").read_text()
+    assert list(short_dir.iterdir()) == []
+
+
 def test_another_socket_at_our_path_is_not_removed(short_dir):
     """A daemon that stops leaves a socket alone that somebody else has put in its place."""
     path = short_dir / "s"
@@ -297,6 +352,7 @@ def test_what_is_no_socket_is_left_alone(short_dir):
     with pytest.raises(ConfigError, match="not a socket"), unix_socket(path):
         pass
     assert path.read_text() == "precious"
+    assert list(short_dir.iterdir()) == [path]
 
 
 def test_a_path_that_is_too_long_is_told(short_dir):
@@ -378,7 +434,8 @@ async def test_tcp_needs_the_token(short_dir):
     async with tcp_daemon(short_dir) as (client, bearer, settings):
         assert (await client.get("/healthz", headers=bearer)).status == 200
         for wrong in ({}, {"Authorization": "Bearer x"}, {"Authorization": bearer["Authorization"][7:]},
-                      {"Authorization": bearer["Authorization"] + "x"}):  # fmt: skip
+                      {"Authorization": bearer["Authorization"] + "x"},
+                      {"Authorization": bearer["Authorization"].replace("Bearer", "Basic")}):  # fmt: skip
             for path in ("/healthz", "/nothing"):
                 status, code, message = await error_of(await client.get(path, headers=wrong))
                 assert (status, code) == (401, "unauthorized")
@@ -430,7 +487,7 @@ async def test_a_taken_port_is_told(short_dir):
             async with serving(lambda: services_for(settings), settings):
                 pass
         assert not settings.socket.exists()
-    with pytest.raises(ConfigError, match="host no-such-host.invalid is not known"):
+    with pytest.raises(ConfigError, match="host no-such-host"):
         tcp_sockets("no-such-host.invalid:8420")
     with pytest.raises(ConfigError, match="no address of this machine"):
         tcp_sockets("192.0.2.1:8420")

@@ -1,0 +1,300 @@
+"""What the daemon and its reading processes say to each other: length-prefixed JSON, never pickles.
+
+The reader of a hostile file may have been taken over, so whatever arrives is checked for type,
+range, size and order; what does not fit ends the process that sent it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from foliod import strict
+from foliod.model import Chunk, DocumentFacts, DocumentState, Heading, Page, ReadSummary, Terms, Verdict
+from foliod.strict import MalformedError, malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MAX_FRAME = 192 * 1024
+"""Bytes of one message: what the event loop parses in two or three milliseconds at worst."""
+HEADER_BYTES = 4
+PIECE_CHARS = 20_000
+"""Longer texts are sent in pieces; in UTF-8 a character is up to four bytes."""
+PIECE_TERMS = 3000
+MAX_PAGES = 10_000_000
+DOCUMENT_CHARS = 100_000_000
+"""Text of a document; a reader stops there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """What one document may cost. Tokens for chunks, seconds for silence and in total, MiB for the process."""
+
+    chunk_tokens: int
+    overlap_tokens: int
+    max_pages: int
+    max_page_chars: int
+    page_seconds: float
+    document_seconds: float
+    memory_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a reader is told with the file's descriptor: `stored` pages follow."""
+
+    name: str
+    stored: int
+    limits: ReadLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The reader has started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The file can't be read: the state of the document, and why."""
+
+    state: DocumentState
+    reason: str
+
+
+Event = Job | Ready | Refused | DocumentFacts | Page | tuple[Chunk, Terms] | ReadSummary
+
+
+def frames(event: Event) -> Iterator[bytes]:
+    """Yield the frames that carry an event, each at most MAX_FRAME bytes after its header."""
+    match event:
+        case Page():
+            yield from _text_frames(event.text)
+            yield _frame(
+                "page",
+                number=event.number,
+                verdict=event.verdict,
+                width=event.width,
+                height=event.height,
+                rotation=event.rotation,
+                text=_last_piece(event.text),
+                headings=[[h.offset, h.level, h.text] for h in event.headings],
+            )
+        case (Chunk() as chunk, Terms() as terms):
+            yield from _text_frames(chunk.text)
+            rest = max(0, len(terms.ids) - 1) // PIECE_TERMS * PIECE_TERMS
+            for i in range(0, rest, PIECE_TERMS):
+                yield _frame("terms", ids=terms.ids[i : i + PIECE_TERMS], weights=terms.weights[i : i + PIECE_TERMS])
+            yield _frame(
+                "chunk",
+                ordinal=chunk.ordinal,
+                first=chunk.first_page,
+                last=chunk.last_page,
+                start=chunk.start,
+                end=chunk.end,
+                text=_last_piece(chunk.text),
+                tokens=chunk.tokens,
+                heading=chunk.heading,
+                ids=terms.ids[rest:],
+                weights=terms.weights[rest:],
+                length=terms.length,
+            )
+        case DocumentFacts():
+            yield _frame(
+                "facts",
+                pages=event.pages,
+                title=event.title,
+                author=event.author,
+                created=event.created and event.created.isoformat(),
+                modified=event.modified and event.modified.isoformat(),
+            )
+        case ReadSummary():
+            yield _frame("summary", pages=event.pages, partial=event.partial, extractor=event.extractor)
+        case Refused():
+            yield _frame("refused", state=event.state, reason=event.reason)
+        case Ready():
+            yield _frame("ready")
+        case Job():
+            limits = {name: getattr(event.limits, name) for name in ReadLimits.__slots__}
+            yield _frame("job", name=event.name, stored=event.stored, limits=limits)
+
+
+def _frame(kind: str, **fields: object) -> bytes:
+    body = json.dumps({"kind": kind, **fields}, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    if len(body) > MAX_FRAME:
+        raise malformed(f"{kind} of {len(body)} bytes")
+    return len(body).to_bytes(HEADER_BYTES, "big") + body
+
+
+def _text_frames(text: str) -> Iterator[bytes]:
+    for i in range(0, _whole_pieces(text), PIECE_CHARS):
+        yield _frame("text", text=text[i : i + PIECE_CHARS])
+
+
+def _last_piece(text: str) -> str:
+    return text[_whole_pieces(text) :]
+
+
+def _whole_pieces(text: str) -> int:
+    return max(0, len(text) - 1) // PIECE_CHARS * PIECE_CHARS
+
+
+class Decoder:
+    """Makes events of message bodies, keeping the pieces of long texts until they are whole.
+
+    Args:
+        max_chars: of one page or chunk.
+    """
+
+    def __init__(self, max_chars: int) -> None:
+        self._max_chars = max_chars
+        self._texts: list[str] = []
+        self._chars = 0
+        self._ids: list[int] = []
+        self._weights: list[float] = []
+
+    def decode(self, body: bytes) -> Event | None:
+        """Return the event that this body completes, or None when more pieces follow.
+
+        Raises:
+            MalformedError: the body is not what a reader or the daemon sends.
+        """
+        try:
+            fields = json.loads(body, parse_constant=_no_constant)
+            if not isinstance(fields, dict):
+                raise malformed("message")
+            return self._event(fields)
+        except MalformedError:
+            raise
+        except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
+            msg = f"a message does not fit: {type(error).__name__}"
+            raise MalformedError(msg) from None
+
+    def _event(self, fields: dict[str, Any]) -> Event | None:
+        match fields.get("kind"):
+            case "text" if fields["text"]:
+                self._take_text(fields)
+                return None
+            case "terms" if fields["ids"]:
+                self._take_terms(fields)
+                return None
+            case "page":
+                return self._page(fields)
+            case "chunk":
+                return self._chunk(fields)
+        if self._texts or self._ids:
+            raise malformed("order of messages")
+        match fields.get("kind"):
+            case "facts":
+                return DocumentFacts(
+                    pages=strict.whole(fields, "pages", 1, MAX_PAGES),
+                    title=strict.optional(fields, "title"),
+                    author=strict.optional(fields, "author"),
+                    created=strict.date(fields, "created"),
+                    modified=strict.date(fields, "modified"),
+                )
+            case "summary":
+                return ReadSummary(
+                    pages=strict.whole(fields, "pages", 0, MAX_PAGES),
+                    partial=strict.optional(fields, "partial"),
+                    extractor=strict.text(fields, "extractor", 200),
+                )
+            case "refused":
+                return Refused(
+                    DocumentState(strict.text(fields, "state", 40)), strict.text(fields, "reason", strict.MAX_CHARS)
+                )
+            case "ready":
+                return Ready()
+            case "job":
+                return _job(fields)
+        raise malformed("kind")
+
+    def _take_text(self, fields: Mapping[str, Any]) -> None:
+        text = strict.text(fields, "text", self._max_chars - self._chars)
+        self._texts.append(text)
+        self._chars += len(text)
+
+    def _take_terms(self, fields: Mapping[str, Any]) -> None:
+        ids, weights = fields["ids"], fields["weights"]
+        if not (isinstance(ids, list) and isinstance(weights, list) and len(ids) == len(weights)):
+            raise malformed("terms")
+        if not all(type(i) is int and 0 < i < 1_000_000_000 for i in ids):
+            raise malformed("ids")
+        if not all(type(w) in {int, float} and 0 <= w < 1e6 for w in weights):
+            raise malformed("weights")
+        if len(self._ids) + len(ids) > self._max_chars:
+            raise malformed("number of terms")
+        self._ids += ids
+        self._weights += map(float, weights)
+
+    def _whole_text(self, fields: Mapping[str, Any]) -> str:
+        self._take_text(fields)
+        text = "".join(self._texts)
+        self._texts, self._chars = [], 0
+        return text
+
+    def _page(self, fields: Mapping[str, Any]) -> Page:
+        text = self._whole_text(fields)
+        headings = tuple(
+            Heading(
+                strict.whole({"offset": offset}, "offset", 0, len(text)),
+                strict.whole({"level": level}, "level", 1, 99),
+                strict.text({"heading": heading}, "heading", strict.MAX_CHARS),
+            )
+            for offset, level, heading in fields["headings"]
+        )
+        return Page(
+            number=strict.whole(fields, "number", 1, MAX_PAGES),
+            verdict=Verdict(strict.text(fields, "verdict", 40)),
+            text=text,
+            width=strict.length(fields, "width"),
+            height=strict.length(fields, "height"),
+            rotation=strict.whole(fields, "rotation", 0, 359),
+            headings=headings,
+        )
+
+    def _chunk(self, fields: Mapping[str, Any]) -> tuple[Chunk, Terms]:
+        text = self._whole_text(fields)
+        self._take_terms(fields)
+        first, start = strict.whole(fields, "first", 1, MAX_PAGES), strict.whole(fields, "start", 0, 2 * DOCUMENT_CHARS)
+        chunk = Chunk(
+            ordinal=strict.whole(fields, "ordinal", 0, DOCUMENT_CHARS),
+            first_page=first,
+            last_page=strict.whole(fields, "last", first, MAX_PAGES),
+            start=start,
+            end=start + len(text),
+            text=text,
+            tokens=strict.whole(fields, "tokens", 1, 10_000_000),
+            heading=strict.optional(fields, "heading"),
+        )
+        if not text or fields["end"] != chunk.end:
+            raise malformed("end")
+        terms = Terms(
+            tuple(self._ids), tuple(self._weights), strict.whole(fields, "length", len(self._ids), 100_000_000)
+        )
+        if len(set(terms.ids)) != len(terms.ids):
+            raise malformed("ids")
+        self._ids, self._weights = [], []
+        return chunk, terms
+
+
+def _job(fields: Mapping[str, Any]) -> Job:
+    limits = fields["limits"]
+    return Job(
+        name=strict.text(fields, "name", 100_000),
+        stored=strict.whole(fields, "stored", 0, MAX_PAGES),
+        limits=ReadLimits(
+            **{
+                name: strict.whole(limits, name, 0, 1 << 40)
+                for name in ReadLimits.__slots__
+                if not name.endswith("seconds")
+            },
+            page_seconds=strict.number(limits, "page_seconds", 0, 1e9),
+            document_seconds=strict.number(limits, "document_seconds", 0, 1e9),
+        ),
+    )
+
+
+def _no_constant(name: str) -> None:
+    raise malformed(name)

@@ -1,0 +1,347 @@
+"""Questions answered from a real store; only Ollama's wire is acted."""
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+from library import VIRUS, system
+
+from foliod import answer as answering
+from foliod.answer import NOT_FOUND, Question
+from foliod.errors import BadRequestError, GenerationCutError, OllamaError
+from foliod.model import Filters
+from foliod.prompt import Turn
+
+INCUBATION = "How long is the incubation period of the virus?"
+
+
+def kinds(events: list[dict]) -> list[str]:
+    """The types of events, runs of equal ones as one."""
+    found: list[str] = []
+    for event in events:
+        if not found or found[-1] != event["type"]:
+            found.append(event["type"])
+    return found
+
+
+def text_of(events: list[dict], kind: str = "token") -> str:
+    return "".join(event["text"] for event in events if event["type"] == kind)
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_model_answers_from_numbered_passages(db):
+    """A question brings its sources first, then the answer as it is written, then what it rests on."""
+    async with system(db) as s:
+        events = await s.ask(INCUBATION)
+    assert kinds(events) == ["sources", "token", "done"]
+    sources, done = events[0], events[-1]
+    assert [hit["n"] for hit in sources["hits"]] == list(range(1, len(sources["hits"]) + 1))
+    assert sources["hits"][0]["text"] == VIRUS[1]
+    assert sources["hits"][0]["pages"] == [2, 2]
+    assert sources["hits"][0]["rects"] is None
+    assert sources["mode"] == done["mode"] == "hybrid"
+    assert sources["coverage"] == done["coverage"] == {"documents": 2, "unread_pages": 0, "pending": 0}
+    assert done["answer"] == text_of(events).strip()
+    assert (done["generator"], done["model"], done["note"]) == ("ollama", "scripted", None)
+    assert len([e for e in events if e["type"] == "token"]) > 5, "it comes in pieces"
+    assert set(done["timings_ms"]) == {"embed", "retrieve", "first_token", "total"}
+    assert 0 < done["timings_ms"]["first_token"] <= done["timings_ms"]["total"]
+
+
+async def test_citations_lead_to_verbatim_sentences(db):
+    """Each number in the answer is a citation with document, pages and a sentence that stands there."""
+    async with system(db) as s:
+        s.ollama.fault(answer="The incubation period is 5 to 6 days [1]. It was told on television [77].")
+        events = await s.ask(INCUBATION)
+    [citation] = events[-1]["citations"]
+    assert citation == {
+        "n": 1,
+        "document": events[0]["hits"][0]["document"],
+        "pages": [2, 2],
+        "quote": "The incubation period of the virus is 5 to 6 days on average.",
+        "verified": None,
+        "rects": None,
+    }
+    assert citation["document"]["id"] == s.documents["virus.pdf"]
+    assert citation["document"]["path"] == "/in/virus.pdf"
+
+
+async def test_the_model_gets_rules_passages_and_the_question(db):
+    """What is sent holds the passages with their numbers, ends with the question, and asks for room for all of it."""
+    async with system(db) as s:
+        await s.ask(INCUBATION, limit=2)
+        [sent] = s.ollama.chats
+    rules, asked = sent["messages"]
+    assert rules["role"] == "system"
+    assert "do not contain" in rules["content"]
+    assert asked["content"].count("<passage n=") == 2
+    assert f'<passage n="1" document="virus" pages="2">\n{VIRUS[1]}\n</passage>' in asked["content"]
+    assert asked["content"].endswith(f"Question: {INCUBATION}")
+    assert sent["options"]["num_ctx"] == 4096
+    assert sent.get("think") is None
+
+
+async def test_sources_are_what_the_model_was_given(db):
+    """Passages for which a small model has no room are not among the sources, and can't be cited."""
+    library = {
+        f"{n}.pdf": [f"The virus number {n} spreads. " + f"It is told of at length in part {n}. " * 25]
+        for n in range(8)
+    }
+    async with system(db, library) as s:
+        s.ollama.models["scripted:latest"].context = 2048
+        s.ollama.fault(answer="It spreads [1]. It spreads [8].")
+        events = await s.ask("How does the virus spread?")
+        [sent] = s.ollama.chats
+    given = sent["messages"][-1]["content"].count("<passage n=")
+    assert sent["options"]["num_ctx"] == 2048
+    assert 1 <= given < 8
+    assert len(events[0]["hits"]) == given
+    assert [c["n"] for c in events[-1]["citations"]] == [1]
+
+
+async def test_thinking_comes_apart(db):
+    """A thinking model's thoughts are events of their own and no part of the answer."""
+    async with system(db, chat_model="deepseek-r1:8b") as s:
+        events = await s.ask(INCUBATION)
+        assert kinds(events) == ["sources", "thinking", "token", "done"]
+        assert text_of(events, "thinking") == "The passages say it. "
+        assert "The passages say it" not in events[-1]["answer"]
+        assert s.ollama.chats[0].get("think") is None
+
+
+@pytest.mark.parametrize(
+    ("configured", "asked", "sent"), [(False, None, False), (None, False, False), (False, True, True)]
+)
+async def test_thinking_can_be_switched_off(db, configured, asked, sent):
+    """The configuration switches thinking off, and a request decides for itself."""
+    async with system(db, chat_model="deepseek-r1:8b", think=configured) as s:
+        events = await s.ask(INCUBATION, think=asked)
+        assert s.ollama.chats[0]["think"] is sent
+    assert ("thinking" in kinds(events)) is sent
+
+
+async def test_think_is_not_sent_to_models_that_can_not(db):
+    """A model without the ability is not sent `think`, which it would refuse."""
+    async with system(db, think=True) as s:
+        events = await s.ask(INCUBATION, think=True)
+        assert s.ollama.chats[0].get("think") is None
+    assert events[-1]["generator"] == "ollama"
+
+
+async def test_thinking_in_the_text_comes_apart_too(db):
+    """A model that writes its thoughts into the text, unknown to Ollama, is understood as well."""
+    async with system(db) as s:
+        s.ollama.fault(answer="<think>Let me see [2].</think>\n\nIt is 5 to 6 days [1].")
+        events = await s.ask(INCUBATION)
+    assert text_of(events, "thinking").strip() == "Let me see [2]."
+    assert events[-1]["answer"] == "It is 5 to 6 days [1]."
+    assert [c["n"] for c in events[-1]["citations"]] == [1]
+
+
+async def test_the_conversation_goes_along(db):
+    """A follow-up is searched with the question before it, and the model sees what was said."""
+    history = (Turn("user", INCUBATION), Turn("assistant", "<think>hm</think>5 to 6 days [1]."))
+    async with system(db) as s:
+        events = await s.ask("And at most?", history=history)
+        sent = s.ollama.chats[0]["messages"]
+    assert [m["role"] for m in sent] == ["system", "user", "assistant", "user"]
+    assert sent[2]["content"] == "5 to 6 days [1]."
+    assert events[0]["hits"][0]["text"] == VIRUS[1]
+
+
+async def test_filters_and_mode_hold(db):
+    """An answer rests only on what the filter leaves, found in the way that was asked for."""
+    async with system(db) as s:
+        only = Filters(document=s.documents["tax.pdf"])
+        events = await s.ask("virus in April?", mode="keyword", filters=only)
+        assert len({hit["document"]["id"] for hit in (await s.ask("virus in April?"))[0]["hits"]}) == 2
+    assert {hit["document"]["title"] for hit in events[0]["hits"]} == {"tax"}
+    assert events[-1]["mode"] == "keyword"
+
+
+# --- without a model --------------------------------------------------------------------
+
+
+def assert_quoted(events: list[dict]) -> None:
+    done = events[-1]
+    assert kinds(events) == ["sources", "token", "done"]
+    assert (done["generator"], done["model"]) == ("quotes", None)
+    assert done["answer"] == text_of(events)
+    assert done["answer"].startswith("“The incubation period of the virus is 5 to 6 days on average.” [1]")
+    passages = {hit["n"]: hit for hit in events[0]["hits"]}
+    assert done["citations"]
+    for citation in done["citations"]:
+        assert citation["quote"] in passages[citation["n"]]["text"]
+        assert f"“{citation['quote']}” [{citation['n']}]" in done["answer"]
+        assert citation["pages"] == passages[citation["n"]]["pages"]
+    assert 0 < done["timings_ms"]["first_token"] <= done["timings_ms"]["total"]
+
+
+async def test_without_the_chat_model_the_answer_is_quoted(db):
+    """When Ollama does not have the chat model, the best sentences are the answer, and the note says why."""
+    async with system(db, chat_model="missing-model") as s:
+        events = await s.ask(INCUBATION)
+        assert s.ollama.counts["chats"] == 0
+    assert_quoted(events)
+    assert "ollama pull missing-model" in events[-1]["note"]
+
+
+async def test_a_model_of_another_company_is_not_asked(db):
+    """A cloud model named in a request gets nothing of the documents."""
+    async with system(db) as s:
+        events = await s.ask(INCUBATION, model="gpt-oss:120b-cloud")
+        assert s.ollama.counts["chats"] == 0
+    assert_quoted(events)
+    assert "allow_cloud" in events[-1]["note"]
+
+
+async def test_without_ollama_the_answer_is_quoted(db):
+    """When Ollama is down, keywords find the passages and the answer is made of quotes."""
+    async with system(db) as s:
+        await s.ollama.stop()
+        events = await s.ask("incubation period of the virus?")
+    assert_quoted(events)
+    assert events[-1]["mode"] == "keyword"
+    assert "can't be reached" in events[-1]["note"]
+
+
+@pytest.mark.parametrize("fault", [{"chat": 500, "count": 1}, {"error_after": 0}, {"drop_after": 0}, {"cut_after": 0}])
+async def test_a_model_that_does_not_begin_is_replaced_by_quotes(db, fault):
+    """When the model fails before its first word, the question is answered all the same."""
+    async with system(db) as s:
+        s.ollama.fault(**fault)
+        events = await s.ask(INCUBATION)
+        assert s.ollama.counts["chats"] == 1
+    assert_quoted(events)
+    assert events[-1]["note"]
+
+
+async def test_a_model_that_only_thinks_is_replaced_by_quotes(db):
+    """When all that comes are thoughts, the thoughts are shown and the answer is quoted."""
+    async with system(db) as s:
+        s.ollama.fault(answer="<think>Let me see.</think>")
+        events = await s.ask(INCUBATION)
+    assert kinds(events) == ["sources", "thinking", "token", "done"]
+    assert events[-1]["generator"] == "quotes"
+    assert "gave no answer" in events[-1]["note"]
+
+
+async def test_what_is_not_there_is_not_answered(db):
+    """When nothing in the documents fits the question, the answer says so, and no model invents one."""
+    async with system(db) as s:
+        events = await s.ask("xylophone", mode="keyword")
+        assert s.ollama.counts["chats"] == 0
+    assert events[0]["hits"] == []
+    assert events[-1]["answer"] == NOT_FOUND
+    assert events[-1]["citations"] == []
+
+
+async def test_passages_without_a_word_of_the_question_are_not_quoted(db):
+    """Passages that are only near in meaning are no quotes; without a model the answer is that nothing was found."""
+    async with system(db, chat_model="missing-model") as s:
+        events = await s.ask("xylophone tuning", mode="vector")
+    assert events[0]["hits"]
+    assert events[-1]["answer"] == NOT_FOUND
+
+
+async def test_an_empty_store_says_what_is_missing(db):
+    """Before anything is searchable, the answer says that, and what is still to be read."""
+    from test_store import place
+
+    async with system(db, {}) as s:
+        assert "No searchable document" in (await s.ask("virus"))[-1]["answer"]
+    async with system(db, {}) as s:
+        await place(db, "late.pdf")
+        assert "1 of them are still to be read" in (await s.ask("virus"))[-1]["answer"]
+
+
+async def test_an_empty_question_is_refused(db):
+    """An empty question raises a clear error."""
+    async with system(db) as s:
+        with pytest.raises(BadRequestError, match="empty"):
+            await s.ask("  ")
+
+
+# --- when it breaks, or is stopped ------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", [{"error_after": 3}, {"drop_after": 3}, {"cut_after": 3}])
+async def test_an_answer_that_breaks_off_is_an_error(db, fault):
+    """Half an answer is never passed off as a whole one: what was written is followed by an error."""
+    async with system(db) as s:
+        s.ollama.fault(**fault)
+        seen = []
+        with pytest.raises(OllamaError):
+            async with aclosing(s.answerer.ask(Question(INCUBATION))) as events:
+                async for event in events:
+                    seen.append(event["type"])  # noqa: PERF401  # a comprehension would lose what came before the error
+    assert seen == ["sources", "token", "token", "token"]
+
+
+async def test_a_model_that_goes_in_circles_is_stopped(db, monkeypatch):
+    """A model that never ends is stopped, and the user is told."""
+    monkeypatch.setitem(answering.MOST_CHARS, "token", 50)
+    async with system(db) as s:
+        s.ollama.fault(answer="again and " * 500)
+        s.ollama.token_ms = 1
+        with pytest.raises(GenerationCutError, match="no end"):
+            await s.ask(INCUBATION)
+        await until(lambda: s.ollama.counts["chats_cancelled"] == 1)
+
+
+async def test_hanging_up_stops_the_model(db):
+    """When the asker goes away in mid-answer, the model stops, and ingestion may go on."""
+    async with system(db) as s:
+        s.ollama.token_gate.clear()
+        s.ollama.token_gate_after = 2
+        async with aclosing(s.answerer.ask(Question(INCUBATION))) as events:
+            async for event in events:
+                if event["type"] == "token":
+                    break
+        await until(lambda: s.ollama.counts["chats_cancelled"] == 1)
+        async with asyncio.timeout(5):
+            async for _ in s.embedder.embed_texts(["one more text"]):
+                pass
+
+
+async def test_a_question_goes_before_ingestion(db):
+    """While an answer is being written no batch of chunks is sent to be embedded; afterwards it is."""
+    async with system(db) as s:
+        s.ollama.token_gate.clear()
+
+        async def embed():
+            async for _ in s.embedder.embed_texts(["a chunk that waits"]):
+                pass
+
+        async with aclosing(s.answerer.ask(Question(INCUBATION))) as events:
+            asked = asyncio.create_task(anext(events))
+            await asked
+            waiting = asyncio.create_task(embed())
+            writing = asyncio.create_task(anext(events))
+            await until(lambda: s.ollama.counts["chats"] == 1)
+            assert "a chunk that waits" not in s.ollama.inputs
+            s.ollama.token_gate.set()
+            await writing
+            assert [event async for event in events][-1]["type"] == "done"
+            assert "a chunk that waits" not in s.ollama.inputs
+        await asyncio.wait_for(waiting, 5)
+        assert "a chunk that waits" in s.ollama.inputs
+
+
+async def test_no_connection_is_held_while_the_model_writes(db):
+    """However long an answer takes, PostgreSQL's connections are free for others."""
+    async with system(db) as s:
+        s.ollama.token_gate.clear()
+        async with aclosing(s.answerer.ask(Question(INCUBATION))) as events:
+            await anext(events)
+            writing = asyncio.create_task(anext(events))
+            await until(lambda: s.ollama.counts["chats"] == 1)
+            async with asyncio.timeout(5), db.transaction(), db.transaction(), db.transaction(), db.transaction():
+                pass  # the pool has four
+            s.ollama.token_gate.set()
+            await writing

@@ -1,0 +1,141 @@
+"""A file is read once, and never half."""
+
+import hashlib
+import os
+import threading
+
+import pytest
+from privileges import hand_over, unprivileged
+
+from foliod import digest as room
+from foliod.digest import digest
+from foliod.errors import FileChangedError, FileUnreadableError
+from foliod.paths import signature
+from foliod.walk import Stopped
+
+STOP = threading.Event()
+
+
+def put(path, content: bytes = b"%PDF-1.7 hello") -> tuple[bytes, bytes]:
+    path.write_bytes(content)
+    return os.fsencode(path), signature(path.stat(), 0)
+
+
+def take(root, path, seen, stop=STOP) -> bytes:
+    return digest(path, os.fsencode(root), seen, stop)
+
+
+@pytest.mark.parametrize("size", [0, 1, room.PIECE, room.PIECE * 2 + 7])
+def test_content_is_known_by_its_sha256(tmp_path, size):
+    """Whatever its length, a file's SHA-256 is that of its bytes."""
+    content = os.urandom(size)
+    assert take(tmp_path, *put(tmp_path / "a.pdf", content)) == hashlib.sha256(content).digest()
+
+
+def test_a_file_that_changed_before_reading_is_refused(tmp_path):
+    """Only the version that was seen to be still is read."""
+    path, seen = put(tmp_path / "a.pdf", b"one")
+    (tmp_path / "a.pdf").write_bytes(b"two")
+    with pytest.raises(FileChangedError, match="changed"):
+        take(tmp_path, path, seen)
+    os.unlink(path)
+    with pytest.raises(FileChangedError, match="not there"):
+        take(tmp_path, path, seen)
+
+
+@pytest.mark.parametrize("change", ["grow", "rewrite", "replace"])
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch, change):
+    """Growing, rewriting in place and replacing by rename under the reader are all noticed."""
+    file = tmp_path / "a.pdf"
+    path, seen = put(file, b"x" * 100)
+    state = file.stat()
+    real_read = os.read
+
+    def read(fd, size):
+        piece = real_read(fd, size)
+        if piece:
+            if change == "grow":
+                with file.open("ab") as f:
+                    f.write(b"more")
+            elif change == "rewrite":
+                file.write_bytes(b"y" * 100)
+                os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+            else:
+                put(tmp_path / "tmp", b"y" * 100)
+                os.replace(tmp_path / "tmp", file)
+        return piece
+
+    monkeypatch.setattr(room.os, "read", read)
+    with pytest.raises(FileChangedError):
+        take(tmp_path, path, seen)
+
+
+def test_links_are_followed_inside_only(tmp_path):
+    """A link inside the root is the file it leads to; one that leads out is refused, also through its folder."""
+    root = tmp_path / "root"
+    root.mkdir()
+    _, seen = put(root / "a.pdf")
+    (root / "link.pdf").symlink_to("a.pdf")
+    assert take(root, os.fsencode(root / "link.pdf"), seen)
+    (tmp_path / "out").mkdir()
+    _, seen = put(tmp_path / "out/b.pdf")
+    (root / "sub").symlink_to("../out")
+    with pytest.raises(FileUnreadableError, match="leads out"):
+        take(root, os.fsencode(root / "sub/b.pdf"), seen)
+
+
+def test_a_folder_swapped_for_a_link_while_it_is_opened_leads_nowhere(tmp_path, monkeypatch):
+    """What was really opened decides, not what a look before said."""
+    root = tmp_path / "root"
+    (root / "sub").mkdir(parents=True)
+    (tmp_path / "out").mkdir()
+    put(root / "sub/b.pdf")
+    _, seen = put(tmp_path / "out/b.pdf")
+    real_open = os.open
+
+    def swapped_open(path, flags):
+        os.rename(root / "sub", root / "was")
+        (root / "sub").symlink_to("../out")
+        return real_open(path, flags)
+
+    monkeypatch.setattr(room.os, "open", swapped_open)
+    with pytest.raises(FileUnreadableError, match="leads out"):
+        take(root, os.fsencode(root / "sub/b.pdf"), seen)
+
+
+def test_a_pipe_never_blocks(tmp_path):
+    """A pipe that took the place of a file is refused at once."""
+    path, seen = put(tmp_path / "a.pdf")
+    os.unlink(path)
+    os.mkfifo(path)
+    with pytest.raises(FileChangedError):
+        take(tmp_path, path, seen)
+
+
+def test_an_unreadable_file_is_named_with_the_reason(short_dir):
+    """A file without read permission says so."""
+    short_dir.chmod(0o755)
+    path, _ = put(short_dir / "a.pdf")
+    hand_over(path)
+    os.chmod(path, 0)
+    with pytest.raises(FileUnreadableError, match=r"a\.pdf can't be read: Permission denied"):
+        unprivileged(take, short_dir, path, signature(os.stat(path), 0))
+
+
+def test_reading_can_be_stopped(tmp_path):
+    """A leaving daemon does not wait for a large file."""
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Stopped):
+        take(tmp_path, *put(tmp_path / "a.pdf"), stop)
+
+
+def test_nothing_stays_open(tmp_path):
+    """Every way out closes the file."""
+    before = len(os.listdir("/proc/self/fd"))
+    path, seen = put(tmp_path / "a.pdf")
+    take(tmp_path, path, seen)
+    (tmp_path / "a.pdf").write_bytes(b"changed")
+    with pytest.raises(FileChangedError):
+        take(tmp_path, path, seen)
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -1,0 +1,77 @@
+"""Files are read when they have been still for long enough."""
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from foliod.settle import Settling, Waiters
+
+
+def test_a_still_file_is_due_after_the_time_and_not_before():
+    """A file is read `settle_seconds` after it was seen to be as it is."""
+    settling = Settling(2)
+    settling.observe(b"a", b"one", 10)
+    assert settling.next_due() == 12
+    assert settling.due(11.9, 9) == [] and settling.due(12, 9) == [(b"a", b"one")]
+    settling.observe(b"a", b"one", 11)
+    assert settling.due(12, 9) == [(b"a", b"one")], "seeing it again as it was is no change"
+
+
+def test_a_growing_file_is_not_due():
+    """Every change begins the time anew, also one that leaves the size as it was."""
+    settling = Settling(2)
+    for now in range(20):
+        settling.observe(b"a", b"%d" % now, now)
+        assert settling.due(now, 9) == []
+    assert settling.due(21, 9) == [(b"a", b"19")]
+
+
+def test_a_file_that_was_read_or_vanished_is_not_due():
+    """What was written down is no longer waited for."""
+    settling = Settling(0)
+    settling.observe(b"a", b"one", 1)
+    settling.forget(b"a")
+    settling.forget(b"a")
+    assert len(settling) == 0 and settling.next_due() is None and settling.due(5, 9) == []
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([b"a", b"b", b"c"]), st.integers(0, 3), st.integers(0, 3)), max_size=40))
+def test_exactly_the_still_files_are_due(steps):
+    """Whatever happens in whatever order: due is what has looked the same for the whole time."""
+    settling, since, now = Settling(4), {}, 0
+    for path, look, pause in steps:
+        now += pause
+        settling.observe(path, b"%d" % look, now)
+        if since.get(path, (None,))[0] != look:
+            since[path] = (look, now)
+        due = {path for path, _ in settling.due(now, 99)}
+        assert due == {path for path, (_, at) in since.items() if at + 4 <= now}
+
+
+async def test_who_waits_is_told_when_all_is_written_down():
+    """Waiting for a folder ends when its files are written down, whatever else goes on."""
+    waiters = Waiters()
+    everything, folder, nothing = (
+        asyncio.create_task(waiters.wait(path)) for path in (None, b"/in/sub", b"/in/gone.pdf")
+    )
+    await asyncio.sleep(0)
+    assert len(waiters.unseen(None)) == 3 and len(waiters.unseen({b"/in/sub"})) == 1
+    waiters.looked(waiters.unseen(None), [b"/in/sub/a.pdf", b"/in/b.pdf"])
+    await nothing
+    waiters.written(b"/in/sub/a.pdf")
+    await folder
+    assert not everything.done()
+    waiters.written(b"/in/b.pdf")
+    await everything
+    assert waiters.unseen(None) == []
+
+
+async def test_who_gives_up_waiting_leaves_nothing_behind():
+    """A client that hangs up is forgotten."""
+    waiters = Waiters()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(waiters.wait(None), 0.01)
+    assert waiters.unseen(None) == []

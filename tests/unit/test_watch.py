@@ -1,0 +1,246 @@
+"""Folder events become hints, whatever happens to the folder."""
+
+import asyncio
+import contextlib
+import os
+import threading
+import time
+
+import pytest
+import structlog
+from privileges import hand_over, unprivileged
+
+from foliod import watch as room
+from foliod.config import Watch
+
+
+class Hints:
+    """Collects hints and lets a test wait for one."""
+
+    def __init__(self) -> None:
+        self.seen: list[bytes | None] = []
+        self._more = asyncio.Event()
+
+    def __call__(self, path: bytes | None) -> None:
+        self.seen.append(path)
+        self._more.set()
+
+    async def wait_for(self, *wanted: bytes | None) -> None:
+        async with asyncio.timeout(20):
+            while not set(wanted) <= set(self.seen):
+                self._more.clear()
+                await self._more.wait()
+
+    async def next_root_hint(self) -> None:
+        self.seen.clear()
+        await self.wait_for(None)
+
+
+@contextlib.asynccontextmanager
+async def watching(path, **options):
+    """Watch a folder; yield its hints once the watch is in place."""
+    hints = Hints()
+    task = asyncio.create_task(room.watch(Watch(path=path, **options), hints))
+    try:
+        await hints.wait_for(None)
+        yield hints
+        assert not task.done(), task.exception()
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Look often, so that tests need not wait."""
+    monkeypatch.setattr(room, "LOOK_MS", 100)
+    monkeypatch.setattr(room, "POLL_SECONDS", 0.05)
+
+
+async def test_every_kind_of_change_is_hinted(tmp_path):
+    """New, changed, renamed and deleted files and folders are each named."""
+    root = os.fsencode(tmp_path)
+    (tmp_path / "old.pdf").write_bytes(b"1")
+    async with watching(tmp_path) as hints:
+        (tmp_path / "new.pdf").write_bytes(b"1")
+        await hints.wait_for(root + b"/new.pdf")
+        hints.seen.clear()
+        (tmp_path / "new.pdf").write_bytes(b"2")
+        (tmp_path / "old.pdf").rename(tmp_path / "renamed.pdf")
+        await hints.wait_for(root + b"/new.pdf", root + b"/old.pdf", root + b"/renamed.pdf")
+        hints.seen.clear()
+        (tmp_path / "renamed.pdf").unlink()
+        (tmp_path / "sub").mkdir()
+        await hints.wait_for(root + b"/renamed.pdf", root + b"/sub")
+
+
+async def test_a_moved_in_folder_is_hinted(tmp_path):
+    """A folder that is moved in names itself; who gets the hint looks inside."""
+    (tmp_path / "aside").mkdir()
+    (tmp_path / "aside/a.pdf").write_bytes(b"1")
+    (tmp_path / "root").mkdir()
+    async with watching(tmp_path / "root") as hints:
+        (tmp_path / "aside").rename(tmp_path / "root/sub")
+        await hints.wait_for(os.fsencode(tmp_path / "root/sub"))
+
+
+async def test_a_name_that_is_not_utf8_costs_nothing(tmp_path):
+    """watchfiles dies of such a name: the root is swept, and a fresh watch sees what comes next."""
+    async with watching(tmp_path) as hints:
+        with structlog.testing.capture_logs() as logs:
+            hints.seen.clear()
+            with open(os.fsencode(tmp_path) + b"/bad_\xff.pdf", "wb"):
+                pass
+            await hints.wait_for(None)
+            await hints.next_root_hint()
+            (tmp_path / "next.pdf").write_bytes(b"1")
+            await hints.wait_for(os.fsencode(tmp_path / "next.pdf"))
+        assert [log["event"] for log in logs] == ["watch_broken"]
+
+
+async def test_many_changes_at_once_are_one_hint(tmp_path):
+    """A flood is not passed on one by one: the whole root is looked at."""
+    async with watching(tmp_path) as hints:
+        hints.seen.clear()
+        for n in range(room.MANY * 3):
+            (tmp_path / f"{n}.pdf").touch()
+        await hints.wait_for(None)
+        assert len(hints.seen) < room.MANY * 3
+
+
+async def test_a_missing_root_is_waited_for(tmp_path):
+    """A root that is not there is reported once, and watched from when it appears."""
+    root = tmp_path / "later"
+    with structlog.testing.capture_logs() as logs:
+        async with watching(root) as hints:
+            hints.seen.clear()
+            root.mkdir()
+            await hints.wait_for(None)
+            (root / "a.pdf").write_bytes(b"1")
+            await hints.wait_for(os.fsencode(root / "a.pdf"))
+    assert [log["event"] for log in logs] == ["watch_waiting"]
+
+
+async def test_a_root_that_is_replaced_is_watched_again(tmp_path):
+    """A deleted root tells nothing any more; its successor is noticed although no event names it."""
+    root = tmp_path / "root"
+    root.mkdir()
+    async with watching(root) as hints:
+        root.rename(tmp_path / "was")
+        root.mkdir()
+        await hints.next_root_hint()
+        await hints.next_root_hint()
+        (root / "a.pdf").write_bytes(b"1")
+        await hints.wait_for(os.fsencode(root / "a.pdf"))
+
+
+async def test_an_unreadable_subfolder_does_not_blind_the_rest(tmp_path, monkeypatch):
+    """Where a subfolder can't be watched, the others are."""
+    real = room.awatch
+
+    def awatch(*paths, ignore_permission_denied, **options):
+        if not ignore_permission_denied:
+            raise PermissionError(13, "Permission denied", str(tmp_path / "shut"))
+        return real(*paths, ignore_permission_denied=True, **options)
+
+    monkeypatch.setattr(room, "awatch", awatch)
+    async with watching(tmp_path) as hints:
+        await hints.next_root_hint()
+        (tmp_path / "a.pdf").write_bytes(b"1")
+        await hints.wait_for(os.fsencode(tmp_path / "a.pdf"))
+
+
+def test_watchfiles_says_permission_denied_for_an_unreadable_subfolder(short_dir):
+    """The error of the test before is the one that watchfiles really raises."""
+    short_dir.chmod(0o755)
+    shut = short_dir / "shut"
+    shut.mkdir()
+    hand_over(shut)
+    shut.chmod(0)
+
+    async def first() -> None:
+        async for _ in room.awatch(short_dir, rust_timeout=50, yield_on_timeout=True, force_polling=False):
+            return
+
+    try:
+        with pytest.raises(Exception) as caught:
+            unprivileged(asyncio.run, first())
+    finally:
+        shut.chmod(0o755)
+    assert room._denied(caught.value)
+
+
+async def test_the_limit_of_watches_is_told_with_advice(tmp_path, monkeypatch):
+    """When the kernel gives no more watches, the root is swept again and again and the log says what to do."""
+    monkeypatch.setattr(room, "FIRST_WAIT", 0.001)
+
+    def awatch(*paths, **options):
+        raise OSError("OS file watch limit reached.")
+
+    monkeypatch.setattr(room, "awatch", awatch)
+    with structlog.testing.capture_logs() as logs:
+        async with watching(tmp_path) as hints:
+            await hints.next_root_hint()
+            await hints.next_root_hint()
+    assert "max_user_watches" in logs[0]["reason"]
+
+
+async def test_polling_hints_again_and_again(tmp_path):
+    """A network mount sends no events: with `poll` the root is swept all the time."""
+    async with watching(tmp_path, poll=True) as hints:
+        await hints.next_root_hint()
+        await hints.next_root_hint()
+
+
+async def test_a_network_mount_is_found_out(tmp_path, monkeypatch):
+    """A file system that others change without an event is polled unasked."""
+    assert room._remote(os.fsencode(tmp_path)) is None
+    assert room._remote(b"/no/such/folder") is None
+    kind = room._remote.__globals__["REMOTE"] | {"proc"}
+    monkeypatch.setattr(room, "REMOTE", kind)
+    assert room._remote(b"/proc") == "proc"
+    monkeypatch.setattr(room, "_remote", lambda path: "nfs4")
+    with structlog.testing.capture_logs() as logs:
+        async with watching(tmp_path) as hints:
+            await hints.next_root_hint()
+    assert logs[0]["event"] == "watch_polling" and logs[0]["file_system"] == "nfs4"
+
+
+async def test_stopping_is_quick_and_leaves_no_busy_thread(tmp_path, monkeypatch):
+    """The thread that waits for events ends with the task, not seconds later."""
+    monkeypatch.setattr(room, "LOOK_MS", 60_000)
+    async with watching_started(tmp_path) as task:
+        started = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert time.monotonic() - started < 2
+    deadline = time.monotonic() + 5
+    while any(thread.name.startswith("AnyIO") and busy(thread) for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def watching_started(path):
+    """Watch a folder; yield the task once its first event came through."""
+    hints = Hints()
+    task = asyncio.create_task(room.watch(Watch(path=path), hints))
+    async with asyncio.timeout(20):
+        while not hints.seen:
+            (path / "x.pdf").touch()
+            (path / "x.pdf").unlink()
+            await asyncio.sleep(0.01)
+    yield task
+
+
+def busy(thread: threading.Thread) -> bool:
+    """Say whether a worker thread of AnyIO is at work; idle ones wait for work in a queue."""
+    import sys
+    import traceback
+
+    frame = sys._current_frames().get(thread.ident or 0)
+    return frame is not None and not any(
+        step.filename.endswith("queue.py") for step in traceback.extract_stack(frame)
+    )
