@@ -121,7 +121,7 @@ class Answerer:
                 "mode": result.mode,
                 "coverage": coverage_object(result.coverage),
                 "timings_ms": clock.timings(result),
-                "note": "; ".join(filter(None, (result.note, trouble))) or None,
+                "note": _note(result.note, trouble),
             }
 
     async def _look_up(self, question: Question) -> tuple[SearchResult, ModelFacts | OllamaError]:
@@ -210,6 +210,13 @@ class _Clock:
             "first_token": None if self._first is None else round((self._first - self._started) * 1000, 1),
             "total": round((time.perf_counter() - self._started) * 1000, 1),
         }
+
+
+def _note(search: str | None, model: str | None) -> str | None:
+    """Return why the answer is less than it could be, each reason once."""
+    if search and model and model in search:
+        return search
+    return "; ".join(filter(None, (search, model))) or None
 
 
 def _sources(result: SearchResult, passages: Sequence[Hit]) -> dict[str, Any]:

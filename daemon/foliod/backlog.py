@@ -49,6 +49,8 @@ class Backlog:
         self.owner = owner
         self.held: set[int] = set()
         """Documents under a lease of ours."""
+        self._owed: set[int] = set()
+        """Documents to give back as soon as the database is there again."""
         self._db = db
         self._max_deaths = max_deaths
         self._wakers: dict[str, asyncio.Event] = {}
@@ -71,6 +73,7 @@ class Backlog:
 
     async def claim_for_reading(self) -> Claim | None:
         """Claim the next document to read, or None when none waits."""
+        await self._pay()
         row = await self._db.fetchrow("claim_for_reading", self.host, self.owner, LEASE_SECONDS)
         if row is None:
             return None
@@ -79,17 +82,30 @@ class Backlog:
 
     async def claim_for_embedding(self, count: int) -> list[int]:
         """Claim up to `count` documents that want vectors."""
+        await self._pay()
         rows = await self._db.fetch("claim_for_embedding", self.owner, LEASE_SECONDS, count)
         claimed = sorted(row["id"] for row in rows)
         self.held.update(claimed)
         return claimed
 
     async def release(self, documents: Iterable[int], *, delay: float = 0.0) -> None:
-        """Give documents back as if they had not been claimed, due again after `delay` seconds."""
+        """Give documents back as if they had not been claimed, due again after `delay` seconds.
+
+        While the database is away they are kept in mind and given back later.
+        """
         ids = list(documents)
+        self.held.difference_update(ids)
         if ids:
-            await self._db.execute("release_lease", ids, self.owner, delay)
-            self.held.difference_update(ids)
+            try:
+                await self._db.execute("release_lease", ids, self.owner, delay)
+            except DatabaseUnavailableError:
+                self._owed.update(ids)
+
+    async def _pay(self) -> None:
+        """Give back what an outage kept us from giving back."""
+        if self._owed:
+            ids, self._owed = self._owed, set()
+            await self.release(ids)
 
     async def failed(self, claim: Claim, reason: str) -> str | None:
         """Record an abnormal end; return the state the document takes, None when the lease was lost."""

@@ -65,7 +65,7 @@ class Client:
         """Return the answer of `/v1/search`; what is None is not sent."""
         return self._post("/v1/search", {"query": query, **more})
 
-    def documents(self, *, state: str | None = None, limit: int | None = None, **more: str) -> dict[str, Any]:
+    def documents(self, *, state: str | None = None, limit: int | None = None, **more: str | None) -> dict[str, Any]:
         """Return at most `limit` documents (None is all), as `{"documents": […], "cursor": …}`."""
         found: list[dict[str, Any]] = []
         cursor: str | None = None

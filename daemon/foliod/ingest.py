@@ -17,6 +17,7 @@ import structlog
 
 from foliod.backlog import LEASE_SECONDS
 from foliod.errors import (
+    DatabaseUnavailableError,
     DocumentRefusedError,
     FileChangedError,
     FileUnreadableError,
@@ -98,24 +99,34 @@ class Ingest:
             return False
         with structlog.contextvars.bound_contextvars(document=claim.document, sha256=claim.sha256[:12]):
             try:
-                await self._read(claim)
-            except DocumentRefusedError as refusal:
-                await self._backlog.refused(claim.document, refusal.state, refusal.message)
-                log.warning("document_refused", state=refusal.state, reason=refusal.message)
-            except WorkerDiedError as death:
-                state = await self._backlog.failed(claim, death.message)
-                log.warning("attempt_failed", reason=death.message, state=state, deaths=claim.deaths + 1)
-            except (FileChangedError, FileUnreadableError) as change:
-                await self._backlog.release([claim.document], delay=CHANGED_SECONDS)
-                log.info("document_postponed", reason=change.message, seconds=CHANGED_SECONDS)
-            except LeaseLostError as lost:
-                self._backlog.done([claim.document])
-                log.warning("lease_lost", reason=lost.message)
-            except asyncio.CancelledError:
-                with contextlib.suppress(Exception):
-                    await asyncio.shield(self._backlog.release([claim.document]))
+                await self._read_to_its_end(claim)
+            except (DatabaseUnavailableError, asyncio.CancelledError):
+                # Neither is the document's fault, and the pages stored so far stay.
+                await asyncio.shield(self._backlog.release([claim.document]))
                 raise
         return True
+
+    async def _read_to_its_end(self, claim: Claim) -> None:
+        try:
+            await self._read(claim)
+        except DocumentRefusedError as refusal:
+            await self._backlog.refused(claim.document, refusal.state, refusal.message)
+            log.warning("document_refused", state=refusal.state, reason=refusal.message)
+        except WorkerDiedError as death:
+            state = await self._backlog.failed(claim, death.message)
+            log.warning("attempt_failed", reason=death.message, state=state, deaths=claim.deaths + 1)
+        except (FileChangedError, FileUnreadableError) as change:
+            await self._backlog.release([claim.document], delay=CHANGED_SECONDS)
+            log.info("document_postponed", reason=change.message, seconds=CHANGED_SECONDS)
+        except LeaseLostError as lost:
+            self._backlog.done([claim.document])
+            log.warning("lease_lost", reason=lost.message)
+        except DatabaseUnavailableError:
+            raise
+        except Exception:
+            # A fault of ours that this document brings out: it must not hold up the others.
+            log.exception("attempt_crashed")
+            await self._backlog.failed(claim, "foliod failed on this document; its log tells more")
 
     async def _read(self, claim: Claim) -> None:
         started = time.monotonic()
@@ -124,6 +135,7 @@ class Ingest:
         if not stored:
             await self._store.drop_pages(document, owner)
         fd, path, display = await self._open(document)
+        count = 0
         try:
             before = FileStat.of(os.fstat(fd))
             job = ReadJob(fd=fd, name=display, limits=await self._limits(), stored=stored)
@@ -148,10 +160,11 @@ class Ingest:
                                 await self._verify(fd, before, document, path, display)
                                 writer = await stack.enter_async_context(self._store.writing_text(document, owner))
                             await writer.add(chunk, terms)
-                        case ReadSummary():
+                        case ReadSummary() as summary:
+                            count = summary.pages
                             await self._put_pages(document, pages)
                             await self._verify(fd, before, document, path, display)
-                            await self._finish(document, event, writer)
+                            await self._finish(document, summary, writer)
         finally:
             os.close(fd)
         self._backlog.done([document])
@@ -160,7 +173,7 @@ class Ingest:
         log.info(
             "document_read",
             file=display,
-            pages=event.pages,
+            pages=count,
             resumed_after=len(stored),
             chunks=0 if writer is None else writer.chunks,
             ms=round((time.monotonic() - started) * 1000),
@@ -257,8 +270,7 @@ class Ingest:
             ready = await self._store.finish_vectors(space, documents)
             self._backlog.done(ready)
         finally:
-            with contextlib.suppress(Exception):
-                await asyncio.shield(self._backlog.release([d for d in documents if d in self._backlog.held]))
+            await asyncio.shield(self._backlog.release([d for d in documents if d in self._backlog.held]))
         log.info("documents_ready", documents=ready, texts=count, ms=round((time.monotonic() - started) * 1000))
         return True
 

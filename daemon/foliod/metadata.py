@@ -19,6 +19,10 @@ _PROGRAM = re.compile(
     r"|layout ?\d*$|document ?\d*$|dokument ?\d*$|book ?\d*$|sheet ?\d*$|no job name|print(?:ing)?$|scan\w*[ _-]?\d*$"
     r"|untitled|unbenannt|sans (?:titre|nom)|sin t[ií]tulo|titel?$|title(?: page)?$|none$|null$|unknown$|doi:|pii:|https?:)"
 )
+_SECTION = re.compile(
+    r"(?i)(?:table of )?contents|abstract|summary|introduction|preface|index|acknowledge?ments?|inhalt(?:sverzeichnis)?"
+    r"|vorwort|einleitung|zusammenfassung|table des mati[eè]res|sommaire|r[eé]sum[eé]|[ií]ndice|resumen|confidential"
+)
 _FILE = re.compile(
     r"(?i).*\.(?:pdf|docx?|odt|rtf|tex|dvi|e?ps|indd|qxd|qxp|p65|fm|pptx?|odp|xlsx?|html?|txt|md|cdr|ai|jpe?g|png|tiff?|pub|wpd)"
 )
@@ -58,11 +62,11 @@ def sensible_title(raw: object, name: str) -> str | None:
 
 
 def title_of(page: Page) -> str | None:
-    """Return the largest heading of a document's first page, or None."""
-    if not page.headings:
-        return None
-    first = min(page.headings, key=lambda heading: (heading.level, heading.offset))
-    return sane(first.text) if first.level <= 2 or first.offset == 0 else None
+    """Return the largest heading of a document's first page, or None when none can be a title."""
+    for heading in sorted(page.headings, key=lambda heading: (heading.level, heading.offset)):
+        if not _SECTION.fullmatch(heading.text) and (heading.level <= 2 or heading.offset == 0):
+            return sane(heading.text)
+    return None
 
 
 def parse_date(raw: object) -> datetime | None:

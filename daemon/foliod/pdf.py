@@ -59,7 +59,7 @@ OUTLINE_SECONDS = 2.0
 
 _LETTER = re.compile(r"[^\W_]")
 # Said of many good files, and of no lost text.
-_HARMLESS = re.compile(r"(?i)icc profile|colou?rspace|bogus font|premature end of (?:jpeg|jpx)")
+_HARMLESS = re.compile(r"(?i)icc profile|colou?rspace|bogus font|non-embedded font|premature end of (?:jpeg|jpx)")
 
 
 class OpenDocument:
@@ -112,13 +112,16 @@ class OpenDocument:
             rotation = page.rotation % 360
             text_page = page.get_textpage(flags=FLAGS)
             blocks = text_page.extractDICT()["blocks"]
-            del text_page
             turn = tuple(page.rotation_matrix) if rotation else None
             lines, aside = upright_lines(blocks, rotation, turn, width, height)
             raw = "".join([line.text for line in lines])
             text, headings = flow(lines, width, height, self._outline.get(number, ()))
-            text = "\n\n".join([part for part in (text, *aside) if part])
+            # Where boxes are beyond the precision of floats, there are letters but no lines.
+            text = "\n\n".join([part for part in (text, *aside) if part]) or clean(text_page.extractText())
+            del text_page
             verdict = _verdict(raw, blocks, text, page)
+            if verdict is Verdict.EMPTY and self.repaired and not self._has_content(page):
+                verdict = Verdict.FAILED
         except Exception:  # noqa: BLE001  # a hostile page raises whatever it likes; the next one may be good
             return Page(number, Verdict.FAILED, "", 0.0, 0.0, 0)
         finally:
@@ -136,6 +139,11 @@ class OpenDocument:
         """Return how many pages the file says it has by now: a page that is not there can lower the number."""
         self.pages = max(0, min(self.pages, _count_pages(self._pdf)))
         return self.pages
+
+    def _has_content(self, page: Any) -> bool:
+        """Whether a page's contents, if it ever had any, are still in the file."""
+        kind, said = self._pdf.xref_get_key(page.xref, "Contents")
+        return kind == "null" or (all(map(self._pdf.xref_is_stream, page.get_contents())) and said != "[]")
 
     @property
     def repaired(self) -> bool:

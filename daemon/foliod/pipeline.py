@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from foliod.errors import DatabaseUnavailableError, OllamaError, WaitTimeoutError
+from foliod.errors import DatabaseUnavailableError, NotFoundError, OllamaError, WaitTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from foliod.backlog import Backlog
     from foliod.database import Database
+    from foliod.files import Files
     from foliod.ingest import Ingest
     from foliod.sweep import Sweeper
+
+T = TypeVar("T")
 
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
@@ -108,3 +110,26 @@ class Pipeline:
 
         Raises WaitTimeoutError after `seconds`, NotFoundError for a path outside the watched folders.
         """
+        try:
+            async with asyncio.timeout(seconds):
+                if path is None:
+                    await asyncio.gather(*(sweeper.wait_settled() for sweeper in self._sweepers))
+                    await self._until_read(None)
+                    return
+                name = os.fsencode(path)
+                sweeper = next((sweeper for sweeper in self._sweepers if sweeper.covers(name)), None)
+                if sweeper is None:
+                    msg = f"{path} does not lie in a watched folder"
+                    raise NotFoundError(msg)
+                document = await sweeper.wait_settled(name)
+                if document is not None:
+                    await self._until_read(document)
+        except TimeoutError:
+            msg = f"{path or 'what lies in the folders'} is not searchable after {seconds:g} s; ask again later"
+            raise WaitTimeoutError(msg) from None
+
+    async def _until_read(self, document: int | None) -> None:
+        """Return when a document, or every document of this host, is neither queued nor being read."""
+        # Asked of the store, since another daemon may be the one that reads it.
+        while await self._db.fetchval("waiting_documents", self._backlog.host, document):
+            await asyncio.sleep(LOOK_SECONDS)  # noqa: ASYNC110

@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import struct
+import sys
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -15,10 +16,13 @@ _PR_SET_NO_NEW_PRIVS = 38
 _NICE = 10
 _MIB = 1 << 20
 
-# Landlock, Linux 5.13 and later; the numbers are the same on every architecture.
+# Landlock, Linux 5.13 and later (linux/landlock.h); the numbers are the same on every architecture.
 _LANDLOCK_CREATE_RULESET = 444
+_LANDLOCK_ADD_RULE = 445
 _LANDLOCK_RESTRICT_SELF = 446
 _LANDLOCK_VERSION = 1
+_PATH_BENEATH = 1
+_READ = 1 << 2 | 1 << 3
 _FILE_ACCESS_BY_VERSION = (0, (1 << 13) - 1, (1 << 14) - 1, (1 << 15) - 1, (1 << 15) - 1, (1 << 16) - 1)
 _NETWORK_ACCESS = 0b11
 _SCOPES = 0b11
@@ -55,13 +59,13 @@ def limit_memory(memory_mb: int, mapped: int) -> None:
 def forbid_files() -> bool:
     """Open no file and no connection from now on, where the kernel has Landlock; return whether it has.
 
-    What is open stays open: the socket to the daemon, and the files whose descriptors come through it.
+    Python's own libraries stay readable, since they are loaded when first needed. What is open stays
+    open: the socket to the daemon, and the files whose descriptors come through it.
     """
     version = _libc.syscall(_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), _LANDLOCK_VERSION)
     if version < 1:
         return False
-    files = _FILE_ACCESS_BY_VERSION[min(version, len(_FILE_ACCESS_BY_VERSION) - 1)]
-    rules = struct.pack("Q", files)
+    rules = struct.pack("Q", _FILE_ACCESS_BY_VERSION[min(version, len(_FILE_ACCESS_BY_VERSION) - 1)])
     if version >= 4:
         rules += struct.pack("Q", _NETWORK_ACCESS)
     if version >= 6:
@@ -70,9 +74,21 @@ def forbid_files() -> bool:
     if ruleset < 0:
         return False
     try:
+        for path in filter(None, sys.path):
+            _allow_reading(ruleset, path)
         return bool(_libc.syscall(_LANDLOCK_RESTRICT_SELF, ruleset, 0) == 0)
     finally:
         os.close(ruleset)
+
+
+def _allow_reading(ruleset: int, path: str) -> None:
+    with contextlib.suppress(OSError):
+        folder = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            rule = struct.pack("=Qi", _READ, folder)
+            _libc.syscall(_LANDLOCK_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0)
+        finally:
+            os.close(folder)
 
 
 def _prctl(option: int, value: int) -> None:

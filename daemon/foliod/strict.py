@@ -17,24 +17,24 @@ class MalformedError(ValueError):
     """A message does not fit."""
 
 
-def malformed(what: str) -> MalformedError:
-    """Return the error that says what does not fit."""
-    return MalformedError(f"a message does not fit: {what}")
+def demand(fits: bool, what: str) -> None:
+    """Raise MalformedError unless it fits."""
+    if not fits:
+        msg = f"{what} does not fit"
+        raise MalformedError(msg)
 
 
 def whole(fields: Mapping[str, Any], name: str, low: int, high: int) -> int:
     """Return a whole number between `low` and `high`."""
     value = fields[name]
-    if type(value) is not int or not low <= value <= high:
-        raise malformed(name)
-    return value
+    demand(type(value) is int and low <= value <= high, name)
+    return int(value)
 
 
 def number(fields: Mapping[str, Any], name: str, low: float, high: float) -> float:
     """Return a finite number between `low` and `high`."""
     value = fields[name]
-    if type(value) not in {int, float} or not (math.isfinite(value) and low <= value <= high):
-        raise malformed(name)
+    demand(type(value) in {int, float} and math.isfinite(value) and low <= value <= high, name)
     return float(value)
 
 
@@ -46,10 +46,9 @@ def length(fields: Mapping[str, Any], name: str) -> float:
 def text(fields: Mapping[str, Any], name: str, limit: int) -> str:
     """Return text that can be stored, of at most `limit` characters."""
     value = fields[name]
-    if not isinstance(value, str) or len(value) > limit or "\0" in value:
-        raise malformed(name)
+    demand(isinstance(value, str) and len(value) <= limit and "\0" not in value, name)
     value.encode("utf-8")  # PostgreSQL stores no lone surrogates; UnicodeEncodeError is a ValueError
-    return value
+    return str(value)
 
 
 def optional(fields: Mapping[str, Any], name: str) -> str | None:
@@ -62,6 +61,5 @@ def date(fields: Mapping[str, Any], name: str) -> datetime | None:
     if fields[name] is None:
         return None
     value = datetime.fromisoformat(text(fields, name, 64))
-    if value.tzinfo is None:
-        raise malformed(name)
+    demand(value.tzinfo is not None, name)
     return value

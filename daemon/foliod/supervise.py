@@ -103,7 +103,8 @@ class _Daemon:
         """Open the database and run the pipeline until cancelled; what breaks here ends the daemon."""
         database = self._settings.database
         if not database.embedded:
-            return await self._work_on(database.url.get_secret_value(), state)
+            await self._work_on(database.url.get_secret_value(), state)
+            return
         notify("STATUS=starting PostgreSQL")
         async with EmbeddedServer(state.folder, database.shared_buffers_mb) as server, asyncio.TaskGroup() as group:
             group.create_task(_keep(server), name="postgres")

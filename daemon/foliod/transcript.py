@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from foliod.model import PAGE_JOIN, Chunk, DocumentFacts, DocumentState, Page, ReadSummary, Terms
-from foliod.strict import malformed
+from foliod.strict import MalformedError, demand
 from foliod.version import EXTRACTOR
 from foliod.wire import DOCUMENT_CHARS, Event, ReadLimits, Refused
 
@@ -45,11 +45,9 @@ class Transcript:
         """
         match event:
             case Refused():
-                if event.state not in REFUSALS:
-                    raise malformed("state")
+                demand(event.state in REFUSALS, "state")
             case DocumentFacts():
-                if self._facts is not None:
-                    raise malformed("second facts")
+                demand(self._facts is None, "a second set of facts")
                 self._facts = event
                 self._skip_stored()
             case Page():
@@ -57,18 +55,17 @@ class Transcript:
             case (Chunk() as chunk, Terms()):
                 self._chunk(chunk)
             case ReadSummary():
-                if self._facts is None or event.pages != self._pages or event.extractor != EXTRACTOR:
-                    raise malformed("summary")
+                demand(self._facts is not None and event.pages == self._pages, "pages")
+                demand(event.extractor == EXTRACTOR, "extractor")
             case _:
-                raise malformed("kind")
+                msg = "a message of this kind does not fit"
+                raise MalformedError(msg)
         return event
 
     def _page(self, page: Page) -> None:
-        limits, facts = self._limits, self._facts
-        if facts is None or self._last is not None or page.number != self._pages + 1:
-            raise malformed("order of pages")
-        if page.number > min(facts.pages, limits.max_pages) or len(page.text) > limits.max_page_chars:
-            raise malformed("size of the page")
+        pages = 0 if self._facts is None else min(self._facts.pages, self._limits.max_pages)
+        demand(self._last is None and page.number == self._pages + 1 <= pages, "the order of pages")
+        demand(len(page.text) <= self._limits.max_page_chars, "the size of the page")
         self._add(len(page.text))
         self._skip_stored()
 
@@ -79,17 +76,18 @@ class Transcript:
     def _add(self, chars: int) -> None:
         self._chars += chars + (len(PAGE_JOIN) if self._pages else 0)
         self._pages += 1
-        if self._chars > DOCUMENT_CHARS + self._limits.max_page_chars + self._pages:
-            raise malformed("size of the document")
+        most = DOCUMENT_CHARS + self._limits.max_page_chars + self._pages
+        demand(self._chars <= most, "the size of the document")
 
     def _chunk(self, chunk: Chunk) -> None:
         last = self._last
-        self._chunk_chars += len(chunk.text)
-        if chunk.ordinal != (0 if last is None else last.ordinal + 1):
-            raise malformed("order of chunks")
-        if last is not None and not (chunk.start > last.start and chunk.end > last.end):
-            raise malformed("order of chunks")
+        if last is None:
+            demand(chunk.ordinal == 0, "the order of chunks")
+        else:
+            demand(chunk.ordinal == last.ordinal + 1, "the order of chunks")
+            demand(chunk.start > last.start and chunk.end > last.end, "the order of chunks")
+        demand(chunk.end <= self._chars and chunk.last_page <= self._pages, "the size of the chunk")
         # Neighbours overlap by half at most, so the text comes at most twice.
-        if chunk.end > self._chars or chunk.last_page > self._pages or self._chunk_chars > 3 * self._chars:
-            raise malformed("size of the chunk")
+        self._chunk_chars += len(chunk.text)
+        demand(self._chunk_chars <= 3 * self._chars, "the size of the chunks")
         self._last = chunk

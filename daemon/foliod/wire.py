@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from foliod import strict
 from foliod.model import Chunk, DocumentFacts, DocumentState, Heading, Page, ReadSummary, Terms, Verdict
-from foliod.strict import MalformedError, malformed
+from foliod.strict import MalformedError, demand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -122,8 +122,7 @@ def frames(event: Event) -> Iterator[bytes]:
 
 def _frame(kind: str, **fields: object) -> bytes:
     body = json.dumps({"kind": kind, **fields}, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
-    if len(body) > MAX_FRAME:
-        raise malformed(f"{kind} of {len(body)} bytes")
+    demand(len(body) <= MAX_FRAME, f"a {kind} of {len(body)} bytes")
     return len(body).to_bytes(HEADER_BYTES, "big") + body
 
 
@@ -162,13 +161,12 @@ class Decoder:
         """
         try:
             fields = json.loads(body, parse_constant=_no_constant)
-            if not isinstance(fields, dict):
-                raise malformed("message")
+            demand(isinstance(fields, dict), "a message")
             return self._event(fields)
         except MalformedError:
             raise
         except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
-            msg = f"a message does not fit: {type(error).__name__}"
+            msg = f"a message does not fit ({type(error).__name__})"
             raise MalformedError(msg) from None
 
     def _event(self, fields: dict[str, Any]) -> Event | None:
@@ -183,8 +181,7 @@ class Decoder:
                 return self._page(fields)
             case "chunk":
                 return self._chunk(fields)
-        if self._texts or self._ids:
-            raise malformed("order of messages")
+        demand(not (self._texts or self._ids), "the order of messages")
         match fields.get("kind"):
             case "facts":
                 return DocumentFacts(
@@ -208,7 +205,8 @@ class Decoder:
                 return Ready()
             case "job":
                 return _job(fields)
-        raise malformed("kind")
+        msg = "a message of unknown kind does not fit"
+        raise MalformedError(msg)
 
     def _take_text(self, fields: Mapping[str, Any]) -> None:
         text = strict.text(fields, "text", self._max_chars - self._chars)
@@ -217,14 +215,10 @@ class Decoder:
 
     def _take_terms(self, fields: Mapping[str, Any]) -> None:
         ids, weights = fields["ids"], fields["weights"]
-        if not (isinstance(ids, list) and isinstance(weights, list) and len(ids) == len(weights)):
-            raise malformed("terms")
-        if not all(type(i) is int and 0 < i < 1_000_000_000 for i in ids):
-            raise malformed("ids")
-        if not all(type(w) in {int, float} and 0 <= w < 1e6 for w in weights):
-            raise malformed("weights")
-        if len(self._ids) + len(ids) > self._max_chars:
-            raise malformed("number of terms")
+        demand(isinstance(ids, list) and isinstance(weights, list) and len(ids) == len(weights), "terms")
+        demand(all(type(i) is int and 0 < i < 1_000_000_000 for i in ids), "ids")
+        demand(all(type(w) in {int, float} and 0 <= w < 1e6 for w in weights), "weights")
+        demand(len(self._ids) + len(ids) <= self._max_chars, "the number of terms")
         self._ids += ids
         self._weights += map(float, weights)
 
@@ -268,13 +262,11 @@ class Decoder:
             tokens=strict.whole(fields, "tokens", 1, 10_000_000),
             heading=strict.optional(fields, "heading"),
         )
-        if not text or fields["end"] != chunk.end:
-            raise malformed("end")
+        demand(bool(text) and fields["end"] == chunk.end, "end")
         terms = Terms(
             tuple(self._ids), tuple(self._weights), strict.whole(fields, "length", len(self._ids), 100_000_000)
         )
-        if len(set(terms.ids)) != len(terms.ids):
-            raise malformed("ids")
+        demand(len(set(terms.ids)) == len(terms.ids), "ids")
         self._ids, self._weights = [], []
         return chunk, terms
 
@@ -297,4 +289,4 @@ def _job(fields: Mapping[str, Any]) -> Job:
 
 
 def _no_constant(name: str) -> None:
-    raise malformed(name)
+    demand(False, name)

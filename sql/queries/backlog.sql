@@ -73,7 +73,9 @@ UPDATE foliod.documents
 SET state = $3, reason = $4, lease_owner = NULL, lease_until = NULL, attempts = 0
 WHERE id = $1 AND lease_owner = $2;
 
--- name: next_wake
--- In how many seconds the next waiting document falls due; NULL when none waits.
-SELECT extract(epoch FROM min(next_attempt_at) - now())::float8
-FROM foliod.documents WHERE state = 'queued' AND next_attempt_at > now();
+-- name: waiting_documents
+-- How many documents with a file on this host still wait for their text.
+-- $1 host, $2 document or NULL for all
+SELECT count(*) FROM foliod.documents d
+WHERE d.state IN ('queued', 'reading') AND ($2::bigint IS NULL OR d.id = $2)
+  AND EXISTS (SELECT 1 FROM foliod.files f WHERE f.document_id = d.id AND f.host = $1 AND f.gone_at IS NULL);

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from foliod.backlog import Backlog
-from foliod.errors import LeaseLostError
+from foliod.errors import DatabaseUnavailableError, LeaseLostError
 from foliod.lexical import weigh
 from foliod.model import Chunk, DocumentFacts, Heading, Page, Verdict
 from foliod.store import Store
@@ -272,3 +272,21 @@ async def test_another_model_makes_another_space(db):
     assert again.id == old.id
     assert await store.missing_texts(again, [document], 10) == []
     assert await one(db, "SELECT count(*) FROM foliod.spaces WHERE state='active'") == 1
+
+
+async def test_what_an_outage_interrupts_is_given_back_afterwards(db, monkeypatch):
+    """A document whose reading was cut off by a database outage is claimed again when it is over."""
+    await place(db, "a.pdf")
+    work = backlog(db)
+    claim = await work.claim_for_reading()
+
+    async def away(*_args: object, **_named: object) -> str:
+        raise DatabaseUnavailableError
+
+    with monkeypatch.context() as outage:
+        outage.setattr(db, "execute", away)
+        await work.release([claim.document])
+    assert work.held == set()
+    again = await work.claim_for_reading()
+    assert again is not None
+    assert again.attempts == 1
