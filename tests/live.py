@@ -7,15 +7,17 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+from places import temporary_dir
 
 DEADLINE = 60.0
 
@@ -74,9 +76,16 @@ class Daemon:
         assert self.process is not None
         if self.process.poll() is not None:
             raise RuntimeError(f"the daemon ended with {self.process.returncode}:\n{self.log_text()[-4000:]}")
-        with contextlib.suppress(httpx.HTTPError), self.client() as client:
-            return client.get("/readyz").status_code == 200
-        return False
+        return self.is_alive() and self.request("GET", "/readyz").status_code == 200
+
+    def is_alive(self) -> bool:
+        # Asked with a plain socket, because httpx leaks the one that was refused.
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.socket)) == 0
+
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        with self.client() as client:
+            return client.request(method, path, **more)
 
     def client(self, timeout: float = 60) -> httpx.Client:
         return httpx.Client(
@@ -158,6 +167,18 @@ class Daemon:
         if self.process is not None:
             self.process.wait(10)
 
+    def end(self) -> None:
+        """Stop the daemon if it runs, and see to it that nothing of it stays."""
+        if self.process is not None and self.process.poll() is None:
+            try:
+                self.stop()
+            except subprocess.TimeoutExpired:
+                self.kill()
+        with contextlib.suppress(TimeoutError):
+            wait_for(lambda: not self.children(), seconds=10)
+        for pid in self.children():
+            os.kill(pid, signal.SIGKILL)
+
     def children(self) -> list[int]:
         """Processes that name our state folder or were started by the daemon."""
         found = []
@@ -172,21 +193,11 @@ class Daemon:
 @contextlib.contextmanager
 def running(config: str = "", *, start: bool = True, **more: Any) -> Iterator[Daemon]:
     """A daemon in a temporary folder that also PostgreSQL's user may enter; all of it is gone afterwards."""
-    base = Path(tempfile.mkdtemp(prefix="fd-", dir="/tmp"))
-    base.chmod(0o755)
-    daemon = Daemon(base, config=config, **more)
-    try:
-        if start:
-            daemon.start()
-        yield daemon
-    finally:
-        if daemon.process is not None and daemon.process.poll() is None:
-            try:
-                daemon.stop()
-            except subprocess.TimeoutExpired:
-                daemon.kill()
-        with contextlib.suppress(TimeoutError):
-            wait_for(lambda: not daemon.children(), seconds=10)
-        for pid in daemon.children():
-            os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(base, ignore_errors=True)
+    with temporary_dir() as base:
+        daemon = Daemon(base, config=config, **more)
+        try:
+            if start:
+                daemon.start()
+            yield daemon
+        finally:
+            daemon.end()

@@ -6,8 +6,7 @@ import zlib
 from collections.abc import Iterable
 from typing import Any
 
-import foliod.pdf  # noqa: F401  # first, since it decides how pymupdf is loaded
-import pymupdf
+from foliod.pdf import pymupdf  # it decides how pymupdf is loaded
 
 FONT = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
 
@@ -83,9 +82,15 @@ def glyphs(meanings: Iterable[str], codes: Iterable[int]) -> bytes:
 
 
 def endless_page() -> bytes:
-    """Return a PDF whose page takes ten billion forms within forms to draw."""
+    """Return a PDF with a good page, and one that takes ten billion forms within forms to draw."""
     levels = 10
     more = {
+        2: b"<< /Type /Pages /Kids [30 0 R 3 0 R] /Count 2 >>",
+        30: b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 31 0 R "
+        b"/Resources << /Font << /F1 5 0 R >> >> >>",
+        31: stream(b"BT /F1 12 Tf 72 720 Td (a good page) Tj ET"),
+    }
+    more |= {
         10 + i: stream(
             b"/X Do\n" * 10 if i < levels - 1 else b"BT /F1 12 Tf 72 720 Td (laugh) Tj ET",
             b"/Type /XObject /Subtype /Form /BBox [0 0 612 792] /Resources << /Font << /F1 5 0 R >> "
@@ -97,8 +102,8 @@ def endless_page() -> bytes:
 
 
 def memory_bomb() -> bytes:
-    """Return 150 KB that want more than a gigabyte when they are read."""
-    return one_page(b"BT /F1 1 Tf 10 700 Td (compression bomb text) Tj ET\n" * 900_000)
+    """Return 80 KB that want some 700 MB when they are read."""
+    return one_page(b"BT /F1 1 Tf 10 700 Td (compression bomb text) Tj ET\n" * 500_000)
 
 
 class Sheet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -33,12 +34,12 @@ _BY_CODE = {
 
 
 class Client:
-    """A connection to the daemon that listens on `socket`."""
+    """A connection to the daemon that listens on the socket at `path`."""
 
-    def __init__(self, socket: Path) -> None:
-        self.socket = socket
+    def __init__(self, path: Path) -> None:
+        self.socket = path
         self._http = httpx.Client(
-            transport=httpx.HTTPTransport(uds=os.fspath(socket)),
+            transport=httpx.HTTPTransport(uds=os.fspath(path)),
             base_url="http://foliod",
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             trust_env=False,
@@ -139,10 +140,9 @@ class Client:
         return self._send_request(self._http.build_request(method, path, **how))
 
     def _send_request(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
+        self._knock()
         try:
             return self._http.send(request, stream=stream)
-        except httpx.ConnectError as error:
-            raise self._unreachable(error) from error
         except httpx.TimeoutException as error:
             msg = f"foliod at {self.socket} did not answer in time; it may be very busy, ask again"
             raise FoliodError(msg) from error
@@ -150,18 +150,25 @@ class Client:
             msg = f"foliod at {self.socket} broke off before it answered; ask again"
             raise FoliodError(msg) from error
 
-    def _unreachable(self, error: httpx.ConnectError) -> FoliodError:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, OSError):
-            cause = cause.__cause__ or cause.__context__
-        if isinstance(cause, PermissionError):
+    def _knock(self) -> None:
+        """Connect and hang up: whether somebody is there, and if not, why, is not what httpx tells."""
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                probe.settimeout(CONNECT_SECONDS)
+                probe.connect(os.fspath(self.socket))
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError) as error:
+            why = "nothing answers there" if self.socket.exists() else "there is no such socket"
+            msg = f"foliod is not running at {self.socket} ({why}); start it with: foliod run"
+            raise NotRunningError(msg) from error
+        except PermissionError as error:
             msg = f"you may not use the socket {self.socket}; join the group that owns it (ls -l {self.socket})"
-            return FoliodError(msg)
-        if isinstance(cause, OSError) and cause.errno is None:  # "AF_UNIX path too long"
-            msg = f"the socket's path {self.socket} is too long for a socket; set [server] socket to a shorter one"
-            return ConfigError(msg)
-        why = "nothing answers there" if self.socket.exists() else "there is no such socket"
-        return NotRunningError(f"foliod is not running at {self.socket} ({why}); start it with: foliod run")
+            raise FoliodError(msg) from error
+        except OSError as error:
+            if error.errno is None:  # "AF_UNIX path too long"
+                msg = f"the path {self.socket} is too long for a socket; set [server] socket to a shorter one"
+                raise ConfigError(msg) from error
+            msg = f"foliod at {self.socket} can't be reached: {error.strerror}"
+            raise FoliodError(msg) from error
 
 
 def _patient() -> httpx.Timeout:

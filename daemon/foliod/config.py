@@ -246,7 +246,8 @@ class Settings(Section):
         found = self.model_dump(mode="json")
         found["state_dir"] = str(self.state)
         found["server"]["socket"] = str(self.socket)
-        found["database"]["url"] = _without_login(self.database.url.get_secret_value())
+        url = self.database.url.get_secret_value()
+        found["database"]["url"] = HIDDEN if self.database.url_file else _without_login(url)
         found["ollama"]["url"] = [_without_login(url) for url in self.ollama.url]
         return found
 

@@ -190,7 +190,8 @@ async def _database(settings: Settings, status: dict[str, Any] | None) -> Check:
                 "SELECT installed_version, default_version FROM pg_available_extensions WHERE name = 'vector'"
             )
     except FoliodError as error:
-        return Check(name, "fail", error.message, "check [database] url, and that the server runs")
+        message = error.message.removesuffix("; it is tried again")
+        return Check(name, "fail", message, "check [database] url, and that the server runs")
     where = f"PostgreSQL {server.major}.{server.minor} at {address_of(dsn)}"
     if server.major < POSTGRES:
         return Check(name, "fail", f"{where} is too old", f"foliod needs PostgreSQL {POSTGRES} or later")

@@ -195,7 +195,9 @@ def _breaks_early(unit: Unit, last: Line, line: Line) -> bool:
     if not word or _IDEOGRAPHS.search(line.text):
         return last.x1 < unit.right - 2.5 * last.size
     length = (line.x1 - line.x0) * len(word[0]) / max(1, len(line.text))
-    return last.x1 + 1.1 * length + last.size < unit.right
+    # A small letter says that the sentence goes on; then the line must be a good deal too short.
+    spare = 5 if word[0][:1].islower() else 1
+    return last.x1 + 1.1 * length + spare * last.size < unit.right
 
 
 # --- headings ---------------------------------------------------------------------------

@@ -237,8 +237,11 @@ def _runs_backwards(units: list[Unit]) -> bool:
         overlap = min(a.x1, b.x1) - max(a.x0, b.x0)
         if overlap > 0.5 * min(a.x1 - a.x0, b.x1 - b.x0) and b.bottom < a.top - 2:
             return True
-        if b.x1 <= a.x0 and b.top < a.top - 2 and b.bottom < a.bottom:
-            return True
+        if b.x1 <= a.x0:
+            above = b.top < a.top - 2 and b.bottom < a.bottom
+            beside = b.top < a.bottom and a.top < b.bottom and len(a.lines) > 2 and len(b.lines) > 2
+            if above or beside:
+                return True
     return False
 
 

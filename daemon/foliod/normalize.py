@@ -74,6 +74,8 @@ _CLOSED_FIRST = frozenset("every further here mean more never other over some th
 _CLOSED_FIRST = frozenset("every further here mean more never other over some there under where with".split())
 _CONJUNCTIONS = frozenset("and or to nor und oder bis sowie et ou".split())
 # Scripts written without spaces between words.
+_BROKEN_ADDRESS = re.compile(r"(?:https?://|www\.)\S*[/_=&?#]$")
+_ADDRESS_PART = re.compile(r"\S*[\d/_=&?#%]\S*(?:\s|$)")
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u30ff\u31f0-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003fffd]"
 )
@@ -111,6 +113,7 @@ def join_lines(lines: Sequence[str], known: frozenset[str] = frozenset()) -> str
     for line in rest:
         if line:
             unspaced = out[-1] and _UNSPACED.match(out[-1][-1]) and _UNSPACED.match(line)
+            unspaced = unspaced or (_BROKEN_ADDRESS.search(out[-1][-300:]) and _ADDRESS_PART.match(line))
             out.append(line if unspaced else f" {line}")
     return "".join(out).strip()
 

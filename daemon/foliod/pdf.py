@@ -120,7 +120,8 @@ class OpenDocument:
             text = "\n\n".join([part for part in (text, *aside) if part]) or clean(text_page.extractText())
             del text_page
             verdict = _verdict(raw, blocks, text, page)
-            if verdict is Verdict.EMPTY and self.repaired and not self._has_content(page):
+            if verdict is Verdict.EMPTY and (self._note_warning() or not self._has_content(page)):
+                # Nothing came of it, but there was something.
                 verdict = Verdict.FAILED
         except Exception:  # noqa: BLE001  # a hostile page raises whatever it likes; the next one may be good
             return Page(number, Verdict.FAILED, "", 0.0, 0.0, 0)
@@ -180,10 +181,12 @@ class OpenDocument:
         except Exception:  # noqa: BLE001  # an outline is a help, not a need
             self._outline.clear()
 
-    def _note_warning(self) -> None:
-        for line in _mupdf.TOOLS.mupdf_warnings(reset=1).splitlines():
-            if not self._warning and not _HARMLESS.search(line):
-                self._warning = " ".join(clean(line[:200]).split())[:100]
+    def _note_warning(self) -> bool:
+        """Keep the first of MuPDF's complaints; return whether there were new ones that matter."""
+        said = [line for line in _mupdf.TOOLS.mupdf_warnings(reset=1).splitlines() if not _HARMLESS.search(line)]
+        if said and not self._warning:
+            self._warning = " ".join(clean(said[0][:200]).split())[:100]
+        return bool(said)
 
 
 def open_document(source: int | str | os.PathLike[str], name: str = "", passwords: Iterable[str] = ()) -> OpenDocument:

@@ -175,9 +175,8 @@ def show_documents(terminal: Terminal, answer: Object) -> None:
     if not terminal.out.is_terminal:
         for d in documents:
             fields = [d["id"], d["state"], d["pages"], d["title"], d["path"], d["reason"] or d["partial"]]
-            terminal.out.print(
-                Text("\t".join("" if field is None else safe(field) for field in fields)), soft_wrap=True
-            )
+            # Not through rich, which makes spaces of tabs.
+            terminal.out.file.write("\t".join("" if field is None else safe(field) for field in fields) + "\n")
     else:
         table = Table(box=None, pad_edge=False, header_style="dim")
         table.add_column("id", justify="right", no_wrap=True)

@@ -101,7 +101,8 @@ class Status:
             "vectors": numbers.get("vectors"),
             "backlog": self._backlog(services, documents, numbers.get("vectors")),
             "roots": services.pipeline.roots() if services.pipeline else [],
-            "loop_lag_ms": telemetry["loop_lag_ms"],
+            "loop_lag_ms": telemetry["loop_lag"]["p99"],
+            "loop_lag": telemetry["loop_lag"],
             "counters": telemetry["counters"],
         }
 

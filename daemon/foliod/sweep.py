@@ -12,7 +12,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -90,6 +90,8 @@ class Sweeper:
             self._sweep_hinted = True
         elif self.covers(path):
             self._hints.add(path)
+            if len(self._hints) > MANY_HINTS:
+                self._hints, self._sweep_hinted = set(), True
         self._awake.set()
 
     def covers(self, path: bytes) -> bool:
@@ -156,9 +158,6 @@ class Sweeper:
         now = time.monotonic()
         if now >= self._sweep_time():
             await self._sweep()
-        elif len(self._hints) > MANY_HINTS:
-            self._sweep_hinted = True
-            self._hints.clear()
         elif self._hints or any(at <= now for at in self._again.values()):
             await self._examine()
         due = self._settling.due(time.monotonic(), TAKEN_AT_ONCE)
@@ -185,8 +184,10 @@ class Sweeper:
         if (due := self._settling.next_due()) is not None:
             times.append(due)
         if (pause := min(times) - time.monotonic()) > 0:
+            # Not wait_for: up to Python 3.11 it loses a cancellation that comes together with a hint.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._awake.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._awake.wait()
 
     async def _in_thread(self, work: Callable[..., T], *args: Any) -> T:
         try:
@@ -247,7 +248,7 @@ class Sweeper:
         for path in again:
             del self._again[path]
         known = await self._files.known_at(list(scopes))
-        for path in await self._in_thread(_not_files, scopes - known.keys()):
+        for path in await self._in_thread(walk.may_be_folders, scopes - known.keys()):
             known.update(await self._files.known_below(path))
         found = await self._in_thread(walk.compare, self._wanted, scopes, known, self._stop)
         gone = found.gone
@@ -296,15 +297,11 @@ class Sweeper:
         self._waiters.written(path)
 
     def _set_state(self, state: str, reason: str | None) -> None:
-        if state != self.state and (state != "ok" or self.state != "sweeping"):
-            tell = log.info if state == "ok" else log.warning
-            tell("root_state", root=display(self.path), state=state, reason=reason)
+        if state != self.state and (self.state, state) != ("sweeping", "ok"):
+            (log.info if state == "ok" else log.warning)(
+                "root_state", root=display(self.path), state=state, reason=reason
+            )
         self.state, self.reason = state, reason
-
-
-def _not_files(paths: Iterable[bytes]) -> list[bytes]:
-    """Return the paths that are folders, or not there, and so may have been folders."""
-    return [path for path in paths if os.path.isdir(path) or not os.path.lexists(path)]
 
 
 def _files(count: int) -> str:

@@ -203,6 +203,6 @@ class Telemetry:
         """Return counters, lag and uptime, for `/v1/status`."""
         return {
             "uptime_s": round(self.uptime_s, 1),
-            "loop_lag_ms": self.lag.last_minute(),
+            "loop_lag": self.lag.last_minute(),
             "counters": self.counters.totals(),
         }

@@ -8,6 +8,7 @@ from typing import TextIO
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.style import Style
 from rich.text import Text
 
 # Control characters (C0, DEL, C1), line separators, what reorders text, and lone surrogates.
@@ -20,10 +21,10 @@ PIPE_WIDTH = 1_000_000
 def safe(text: object, *, lines: bool = False) -> str:
     """Return text of a document, a file name or a model without what could steer a terminal.
 
-    With `lines`, newlines and tabs stay; else everything is put on one line.
+    With `lines`, newlines stay; else everything is put on one line.
     """
     if lines:
-        return _UNSAFE.sub(lambda found: found[0] if found[0] in "\n\t" else "", str(text))
+        return _UNSAFE.sub(lambda found: "\n" if found[0] == "\n" else "", str(text).expandtabs(4))
     # Replaced, not removed: two names that differ must not look alike.
     return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", _SPACES.sub(" ", str(text)).strip())
 
@@ -45,7 +46,7 @@ class Flow:
 
     def __init__(self, console: Console, style: str = "") -> None:
         self._console = console
-        self._style = style
+        self._style = Style.parse(style)
         self._word = ""
         self._column = 0
 
@@ -53,8 +54,9 @@ class Flow:
         """Write all words that have come to their end; wait for the end of the last one."""
         piece = safe(piece, lines=True)
         if not self._console.is_terminal:
-            self._put(piece)
+            # Before it is written: Ctrl-C may come while it is.
             self._column = len(piece.rpartition("\n")[2])
+            self._put(piece)
             return
         *parts, self._word = re.split(r"(\s)", self._word + piece)
         for part in parts:
@@ -83,8 +85,10 @@ class Flow:
         self._put(part)
 
     def _put(self, text: str) -> None:
-        if text:
-            self._console.print(Text(text, style=self._style), end="", soft_wrap=True)
+        # Not through rich: Ctrl-C in the middle of its printing would print the piece a second time.
+        file = self._console.file
+        file.write(self._style.render(text) if self._console.color_system else text)
+        file.flush()
 
 
 def _console(file: TextIO) -> Console:

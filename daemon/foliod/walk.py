@@ -93,6 +93,11 @@ def populated(wanted: Wanted, stop: threading.Event) -> bool:
     return False
 
 
+def may_be_folders(paths: Iterable[bytes]) -> list[bytes]:
+    """Return the paths that are folders, or not there, and so may have been folders."""
+    return [path for path in paths if os.path.isdir(path) or not os.path.lexists(path)]
+
+
 def compare(wanted: Wanted, scopes: Iterable[bytes], known: dict[bytes, bytes], stop: threading.Event) -> Findings:
     """Compare scopes (files or folders, which may be gone) with `known`, which is used up.
 

@@ -17,12 +17,15 @@ from foliod.strict import MalformedError, demand
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-MAX_FRAME = 192 * 1024
-"""Bytes of one message: what the event loop parses in two or three milliseconds at worst."""
+MAX_FRAME = 96 * 1024
+"""Bytes of one message: what the event loop parses in some milliseconds, whatever it holds."""
 HEADER_BYTES = 4
-PIECE_CHARS = 20_000
+PIECE_CHARS = 10_000
 """Longer texts are sent in pieces; in UTF-8 a character is up to four bytes."""
-PIECE_TERMS = 3000
+PIECE_TERMS = 1000
+PIECE_HEADINGS = 20
+MAX_HEADINGS = 1000
+"""Of one page."""
 MAX_PAGES = 10_000_000
 DOCUMENT_CHARS = 100_000_000
 """Text of a document; a reader stops there."""
@@ -71,6 +74,9 @@ def frames(event: Event) -> Iterator[bytes]:
     match event:
         case Page():
             yield from _text_frames(event.text)
+            headings = [[h.offset, h.level, h.text] for h in event.headings]
+            for i in range(0, len(headings), PIECE_HEADINGS):
+                yield _frame("headings", headings=headings[i : i + PIECE_HEADINGS])
             yield _frame(
                 "page",
                 number=event.number,
@@ -79,7 +85,6 @@ def frames(event: Event) -> Iterator[bytes]:
                 height=event.height,
                 rotation=event.rotation,
                 text=_last_piece(event.text),
-                headings=[[h.offset, h.level, h.text] for h in event.headings],
             )
         case (Chunk() as chunk, Terms() as terms):
             yield from _text_frames(chunk.text)
@@ -150,6 +155,7 @@ class Decoder:
         self._max_chars = max_chars
         self._texts: list[str] = []
         self._chars = 0
+        self._headings: list[Heading] = []
         self._ids: list[int] = []
         self._weights: list[float] = []
 
@@ -174,6 +180,9 @@ class Decoder:
             case "text" if fields["text"]:
                 self._take_text(fields)
                 return None
+            case "headings" if fields["headings"]:
+                self._take_headings(fields)
+                return None
             case "terms" if fields["ids"]:
                 self._take_terms(fields)
                 return None
@@ -181,7 +190,7 @@ class Decoder:
                 return self._page(fields)
             case "chunk":
                 return self._chunk(fields)
-        demand(not (self._texts or self._ids), "the order of messages")
+        demand(not (self._texts or self._ids or self._headings), "the order of messages")
         match fields.get("kind"):
             case "facts":
                 return DocumentFacts(
@@ -216,11 +225,26 @@ class Decoder:
     def _take_terms(self, fields: Mapping[str, Any]) -> None:
         ids, weights = fields["ids"], fields["weights"]
         demand(isinstance(ids, list) and isinstance(weights, list) and len(ids) == len(weights), "terms")
-        demand(all(type(i) is int and 0 < i < 1_000_000_000 for i in ids), "ids")
-        demand(all(type(w) in {int, float} and 0 <= w < 1e6 for w in weights), "weights")
+        if not ids:
+            return
+        # In C, since there are a great many.
+        demand({*map(type, ids)} == {int} and min(ids) > 0 and max(ids) < 1_000_000_000, "ids")
+        demand({*map(type, weights)} <= {int, float} and min(weights) >= 0 and max(weights) < 1e6, "weights")
         demand(len(self._ids) + len(ids) <= self._max_chars, "the number of terms")
         self._ids += ids
         self._weights += map(float, weights)
+
+    def _take_headings(self, fields: Mapping[str, Any]) -> None:
+        demand(isinstance(fields["headings"], list), "headings")
+        for offset, level, heading in fields["headings"]:
+            self._headings.append(
+                Heading(
+                    strict.whole({"offset": offset}, "offset", 0, self._max_chars),
+                    strict.whole({"level": level}, "level", 1, 99),
+                    strict.text({"heading": heading}, "heading", strict.MAX_CHARS),
+                )
+            )
+        demand(len(self._headings) <= MAX_HEADINGS, "the number of headings")
 
     def _whole_text(self, fields: Mapping[str, Any]) -> str:
         self._take_text(fields)
@@ -230,14 +254,9 @@ class Decoder:
 
     def _page(self, fields: Mapping[str, Any]) -> Page:
         text = self._whole_text(fields)
-        headings = tuple(
-            Heading(
-                strict.whole({"offset": offset}, "offset", 0, len(text)),
-                strict.whole({"level": level}, "level", 1, 99),
-                strict.text({"heading": heading}, "heading", strict.MAX_CHARS),
-            )
-            for offset, level, heading in fields["headings"]
-        )
+        headings = tuple(self._headings)
+        self._headings = []
+        demand(all(heading.offset <= len(text) for heading in headings), "headings")
         return Page(
             number=strict.whole(fields, "number", 1, MAX_PAGES),
             verdict=Verdict(strict.text(fields, "verdict", 40)),

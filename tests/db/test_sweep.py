@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import structlog
-from privileges import drop_privileges, hand_over
 from test_store import HOST
 
 from foliod import sweep as room
@@ -22,6 +21,7 @@ from foliod.errors import DatabaseUnavailableError, NotFoundError
 from foliod.files import Files
 from foliod.paths import numbers, signature
 from foliod.sweep import Sweeper
+from privileges import drop_privileges, hand_over
 
 
 class Counts(Counter):
@@ -277,6 +277,16 @@ async def test_a_download_is_taken_when_it_has_its_name(db, tmp_path):
         assert await stored(db) == there(tmp_path) and swept.counts["files_hashed"] == 1
 
 
+async def test_a_file_that_vanishes_before_it_is_still_is_waited_for_no_more(db, tmp_path):
+    """A temporary file that is gone again leaves nothing pending."""
+    path = put(tmp_path / "a.pdf", "a")
+    async with sweeping(db, tmp_path, settle=3600) as swept:
+        assert swept.sweeper.pending() == 1
+        os.unlink(path)
+        await swept.settle()
+        assert swept.sweeper.pending() == 0 and await stored(db) == {}
+
+
 @pytest.mark.parametrize("preallocated", [False, True])
 async def test_a_file_that_is_being_written_is_left_alone(db, tmp_path, preallocated):
     """Growing, or filled in at its final size: it is read when it is still, once."""
@@ -323,7 +333,17 @@ async def test_a_file_that_changes_while_it_is_read_is_never_stored_half(db, tmp
 async def test_odd_names_are_stored_and_found_again(db, tmp_path):
     """Newlines, emoji, invalid UTF-8, 255 bytes: each is a place of the document, and known at the next start."""
     root = os.fsencode(tmp_path)
-    for name in (b"line\nbreak", "📄🔥".encode(), b"bad\xff\xfe\x80", b"n" * 251, b" ", b"%s%n%00", b"-rf", b"", b"a\x1b"):
+    for name in (
+        b"line\nbreak",
+        "📄🔥".encode(),
+        b"bad\xff\xfe\x80",
+        b"n" * 251,
+        b" ",
+        b"%s%n%00",
+        b"-rf",
+        b"",
+        b"a\x1b",
+    ):
         with open(os.path.join(root, name + b".pdf"), "wb") as file:
             file.write(b"same")
     for _ in range(2):
@@ -586,6 +606,38 @@ async def test_events_alone_are_enough(db, tmp_path):
         await until(alike)
 
 
+async def test_a_new_folder_is_looked_at_twice(db, tmp_path, monkeypatch):
+    """What came into a new folder before events of it were told is found without a sweep."""
+    monkeypatch.setattr(room, "LOOK_AGAIN_SECONDS", 0.05)
+    put(tmp_path / "keep.pdf", "k")
+    async with sweeping(db, tmp_path) as swept:
+        await swept.settle()
+        sweeps = len(swept.events("swept"))
+        put(tmp_path / "new/a.pdf", "a")
+        folder = os.fsencode(tmp_path / "new")
+        swept.sweeper.hint(folder)
+        await until(lambda: folder in swept.sweeper._again)
+        put(tmp_path / "new/b.pdf", "b")
+        await until(lambda: swept.counts["files_hashed"] == 3)
+        assert folder not in swept.sweeper._again and len(swept.events("swept")) == sweeps
+
+
+async def test_a_cancelled_sweep_ends_at_once(db, tmp_path):
+    """A hint in the same moment does not make the task forget that it has to end."""
+    put(tmp_path / "a.pdf", "a")
+    files = Files(db, HOST)
+    for _ in range(20):
+        sweeper = Sweeper(Watch(path=tmp_path, settle_seconds=0), Ingest(), files, lambda: None, Counts())
+        task = asyncio.create_task(sweeper._judge())
+        await sweeper.first_sweep_done.wait()
+        await until(lambda sweeper=sweeper: not sweeper.pending() and not sweeper._awake.is_set())
+        sweeper.hint()
+        task.cancel()
+        await asyncio.wait([task], timeout=5)
+        assert task.cancelled()
+        sweeper._thread.shutdown()
+
+
 async def test_a_flood_of_hints_is_one_sweep(db, tmp_path):
     """Thousands of hints cost one look at the folder, not thousands."""
     for n in range(50):
@@ -610,8 +662,7 @@ async def test_many_known_files_are_swept_without_reading_one(db, tmp_path):
     known = []
     for entry in os.scandir(os.fsencode(tmp_path)):
         device = entry.stat().st_dev
-        for file in os.scandir(entry.path):
-            known.append((file.path, *numbers(signature(file.stat(), device))))
+        known += [(file.path, *numbers(signature(file.stat(), device))) for file in os.scandir(entry.path)]
     async with db.transaction() as tx:
         document = await tx.connection.fetchval(
             "INSERT INTO foliod.documents (sha256, size) VALUES ($1, 0) RETURNING id", hashlib.sha256(b"").digest()
@@ -695,7 +746,9 @@ async def test_after_any_history_the_store_equals_the_folder(db, tmp_path, seed)
         await swept.files.forget_gone(0)
         swept.files._replaced = True
         await swept.files.forget_gone(0)
-        orphans = "SELECT 1 FROM foliod.documents d WHERE NOT EXISTS (SELECT 1 FROM foliod.files WHERE document_id = d.id)"
+        orphans = (
+            "SELECT 1 FROM foliod.documents d WHERE NOT EXISTS (SELECT 1 FROM foliod.files WHERE document_id = d.id)"
+        )
         assert await rows(db, orphans) == [] and await gone(db) == set()
         assert await stored(db) == there(root)
         before = swept.counts["files_hashed"]

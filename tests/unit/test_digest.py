@@ -5,13 +5,13 @@ import os
 import threading
 
 import pytest
-from privileges import hand_over, unprivileged
 
 from foliod import digest as room
 from foliod.digest import digest
 from foliod.errors import FileChangedError, FileUnreadableError
 from foliod.paths import signature
 from foliod.walk import Stopped
+from privileges import hand_over, unprivileged
 
 STOP = threading.Event()
 

@@ -3,9 +3,10 @@
 import unicodedata
 
 import pytest
-from foliod.normalize import clean, garbage_share, join_lines, words
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
+from foliod.normalize import clean, garbage_share, join_lines, words
 
 # Every code point, lone surrogates included, with much of what decides: hyphens, line ends, letters.
 RAW = st.text(
@@ -117,6 +118,8 @@ def test_lines_of_a_paragraph_flow():
     assert join_lines(["The virus", "spreads."]) == "The virus spreads."
     assert join_lines(["我们的研究", "表明"]) == "我们的研究表明"
     assert join_lines(["한국어 문장은", "띄어 씁니다"]) == "한국어 문장은 띄어 씁니다"
+    assert join_lines(["see https://a.org/articles/", "PMC4794670/ or"]) == "see https://a.org/articles/PMC4794670/ or"
+    assert join_lines(["see https://a.org/", "It is there."]) == "see https://a.org/ It is there."
     assert join_lines(["pre-", "and postoperative"]) == "pre- and postoperative"
     assert join_lines([]) == ""
 

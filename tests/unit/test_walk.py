@@ -6,10 +6,10 @@ import socket
 import threading
 
 import pytest
-from privileges import hand_over, unprivileged
 
 from foliod import walk
 from foliod.paths import Wanted, signature
+from privileges import hand_over, unprivileged
 
 STOP = threading.Event()
 

@@ -8,10 +8,10 @@ import time
 
 import pytest
 import structlog
-from privileges import hand_over, unprivileged
 
 from foliod import watch as room
 from foliod.config import Watch
+from privileges import hand_over, unprivileged
 
 
 class Hints:
@@ -86,7 +86,7 @@ async def test_a_moved_in_folder_is_hinted(tmp_path):
 
 
 async def test_a_name_that_is_not_utf8_costs_nothing(tmp_path):
-    """watchfiles dies of such a name: the root is swept, and a fresh watch sees what comes next."""
+    """The watch dies of such a name: the root is swept, and a fresh watch sees what comes next."""
     async with watching(tmp_path) as hints:
         with structlog.testing.capture_logs() as logs:
             hints.seen.clear()
@@ -177,7 +177,8 @@ async def test_the_limit_of_watches_is_told_with_advice(tmp_path, monkeypatch):
     monkeypatch.setattr(room, "FIRST_WAIT", 0.001)
 
     def awatch(*paths, **options):
-        raise OSError("OS file watch limit reached.")
+        msg = "OS file watch limit reached."
+        raise OSError(msg)
 
     monkeypatch.setattr(room, "awatch", awatch)
     with structlog.testing.capture_logs() as logs:
@@ -242,6 +243,4 @@ def busy(thread: threading.Thread) -> bool:
     import traceback
 
     frame = sys._current_frames().get(thread.ident or 0)
-    return frame is not None and not any(
-        step.filename.endswith("queue.py") for step in traceback.extract_stack(frame)
-    )
+    return frame is not None and not any(step.filename.endswith("queue.py") for step in traceback.extract_stack(frame))

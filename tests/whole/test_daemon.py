@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from live import Daemon, running, wait_for
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -24,13 +25,12 @@ ARTICLES = sorted(SAMPLES.glob("PMC*.pdf"))
 @pytest.fixture
 def ollama() -> Iterator[str]:
     """The stand-in for Ollama, in a process of its own; yields its address."""
-    process = subprocess.Popen([sys.executable, str(FAKE), "--port", "0"], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, str(FAKE), "--port", "0", "--until-eof"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield process.stdout.readline().split()[-1]
     finally:
-        process.terminate()
-        process.wait(10)
-        process.stdout.close()
+        process.communicate(timeout=10)
 
 
 def counts(url: str) -> dict:
@@ -50,10 +50,10 @@ def test_a_dropped_pdf_can_be_asked_about(ollama):
     with running(MODELS.format(url=ollama)) as daemon:
         article = daemon.drop(ARTICLES[0])
         daemon.wait_states(ready=1)
-        [hit, *_] = daemon.search("What is the main cause of HIV-1 infection in children?", limit=3)["hits"]
+        [hit, *_] = daemon.search("How many nucleotides does bovine coronavirus contain?", limit=3)["hits"]
         assert hit["document"]["path"] == str(article)
         assert hit["pages"][0] >= 1
-        events = daemon.ask("What is the main cause of HIV-1 infection in children?")
+        events = daemon.ask("How many nucleotides does bovine coronavirus contain?")
         kinds = [event["type"] for event in events]
         assert kinds[0] == "sources"
         assert kinds[-1] == "done"
@@ -74,7 +74,7 @@ def test_without_ollama_words_and_quotes_still_work():
     with running() as daemon:
         daemon.drop(ARTICLES[0])
         daemon.wait_states(stored=1)
-        done = daemon.ask("mother-to-child transmission of HIV-1")[-1]
+        done = daemon.ask("nucleotides of the bovine coronavirus genome")[-1]
         assert done["generator"] == "quotes"
         assert done["mode"] == "keyword"
         assert done["citations"]
@@ -167,7 +167,7 @@ def test_a_script_drops_and_asks_at_once():
     """`wait` holds the question back until the dropped file is searchable."""
     with running() as daemon:
         path = daemon.drop(ARTICLES[0])
-        assert daemon.search("placental expression", wait=str(path))["hits"]
+        assert daemon.search("bovine coronavirus", wait=str(path))["hits"]
         daemon.drop(ARTICLES[1])
         daemon.search("anything", wait="settled")
         assert daemon.states() == {"stored": 2}
@@ -182,7 +182,9 @@ def test_a_deleted_file_leaves_the_answers():
         daemon.wait_states(stored=2)
         path.unlink()
         daemon.wait_states(stored=1)
-        assert all(h["document"]["path"] != str(path) for h in daemon.search("HIV placenta", limit=20)["hits"])
+        assert all(
+            h["document"]["path"] != str(path) for h in daemon.search("bovine coronavirus genome", limit=20)["hits"]
+        )
 
 
 def test_stopping_is_quick_and_leaves_nothing():
@@ -276,13 +278,12 @@ def test_an_unreachable_database_is_waited_for(free_port):
     with running(f'[database]\nurl = "{url}"\n', start=False) as daemon:
         daemon.start(ready=False)
         wait_for(lambda: daemon.log_events("waiting"))
-        with daemon.client() as client:
-            ready = client.get("/readyz")
-            assert ready.status_code == 503
-            assert "PostgreSQL" in ready.json()["reasons"][0]
-            answer = client.post("/v1/search", json={"query": "x"})
-            assert answer.status_code == 503
-            assert answer.json()["error"]["code"] == "not_ready"
+        ready = daemon.request("GET", "/readyz")
+        assert ready.status_code == 503
+        assert "PostgreSQL" in ready.json()["reasons"][0]
+        answer = daemon.request("POST", "/v1/search", json={"query": "x"})
+        assert answer.status_code == 503
+        assert answer.json()["error"]["code"] == "not_ready"
         assert "secret" not in daemon.log_text()
         assert daemon.stop() == 0
 
@@ -292,9 +293,9 @@ def test_a_missing_folder_is_waited_for():
     with running(start=False) as daemon:
         shutil.rmtree(daemon.inbox)
         daemon.start(ready=False)
-        root = wait_for(lambda: daemon.is_alive() and daemon.status()["roots"] and daemon.status()["roots"][0])
-        wait_for(lambda: daemon.status()["roots"][0]["state"] == "missing")
+        root = wait_for(lambda: daemon.is_alive() and next(iter(daemon.status()["roots"]), None))
         assert str(daemon.inbox) in root["path"]
+        wait_for(lambda: daemon.status()["roots"][0]["state"] == "missing")
         daemon.inbox.mkdir()
         daemon.drop(ARTICLES[0])
         daemon.wait_states(stored=1)
@@ -323,8 +324,8 @@ def test_questions_and_text_stay_out_of_the_log():
     with running() as daemon:
         daemon.drop(ARTICLES[0])
         daemon.wait_states(stored=1)
-        daemon.ask("Zanzibar placental transmission")
-        daemon.search("Zanzibar placental")
+        daemon.ask("Zanzibar bovine coronavirus")
+        daemon.search("Zanzibar bovine")
         wait_for(lambda: daemon.log_events("searched"))
         assert "Zanzibar" not in daemon.log_text()
         record = daemon.log_events("answered")[0]
@@ -338,12 +339,14 @@ def test_the_command_line_asks(ollama):
     with running(MODELS.format(url=ollama)) as daemon:
         daemon.drop(ARTICLES[0])
         daemon.wait_states(ready=1)
-        asked = daemon.cli("ask", "placental transmission of HIV-1?")
+        asked = daemon.cli("ask", "How many nucleotides does bovine coronavirus contain?")
         assert asked.returncode == 0, asked.stderr
         assert asked.stdout.strip()
-        events = [json.loads(line) for line in daemon.cli("ask", "transmission?", "--json").stdout.splitlines()]
+        events = [
+            json.loads(line) for line in daemon.cli("ask", "bovine coronavirus genome?", "--json").stdout.splitlines()
+        ]
         assert events[-1]["type"] == "done"
-        assert json.loads(daemon.cli("search", "placental", "--json").stdout)["hits"]
+        assert json.loads(daemon.cli("search", "bovine", "--json").stdout)["hits"]
         assert json.loads(daemon.cli("status", "--json").stdout)["documents"]["ready"] == 1
         assert json.loads(daemon.cli("documents", "--json").stdout)["documents"][0]["state"] == "ready"
         assert ARTICLES[0].name in daemon.cli("documents").stdout
