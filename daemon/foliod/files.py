@@ -84,6 +84,11 @@ class Files:
         document: int | None = await self._db.fetchval("document_at", self._host, path)
         return document
 
+    async def count_below(self, folder: bytes) -> int:
+        """Return how many files below a folder are there as far as is known."""
+        count: int = await self._db.fetchval("count_files", self._host, *bounds(folder))
+        return count
+
     async def states(self) -> dict[str, dict[str, int]]:
         """Count files by root, then by state: their document's, "unread" or "gone"."""
         counts: dict[str, dict[str, int]] = {}

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MAX_DEPTH = 40
+_MOST_UNITS = 500
+"""A page in more parts is a map or a drawing; to put it in order would take long and gain nothing."""
 _MARKER = re.compile(r"(?:\S|\[?\(?\w{1,4}[.)\]]?)$")
 _RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _LTR = re.compile("[A-Za-z\u00c0-\u024f\u0370-\u052f]")
@@ -198,7 +200,7 @@ def _ordered(units: list[Unit], height: float, gutter: float | None) -> list[Uni
     foot = bands[-1] if len(bands) > 1 + bool(head) and _is_margin(bands[-1], bands[-2], height) else []
     margin = {id(unit) for unit in (*head, *foot)}
     body = [unit for unit in units if id(unit) not in margin]
-    if gutter is not None or _runs_backwards(body):
+    if len(body) <= _MOST_UNITS and (gutter is not None or _runs_backwards(body)):
         body = _cut(body, 0)
     return [*sorted(head, key=lambda u: u.x0), *body, *sorted(foot, key=lambda u: (round(u.y1), u.x0))]
 
@@ -282,8 +284,11 @@ def _columns(units: list[Unit]) -> list[list[Unit]]:
 
 def _align(units: list[Unit]) -> None:
     """Give short units the right edge of longer ones that begin at the same left edge."""
-    edges = [(unit.x0, unit.x1) for unit in units if len(unit.lines) >= 3]
+    edges: dict[int, list[float]] = {}
+    for unit in units:
+        if len(unit.lines) >= 3:
+            edges.setdefault(round(unit.x0), []).append(unit.x1)
     for unit in units:
         if len(unit.lines) < 3:
-            wider = [x1 for x0, x1 in edges if abs(x0 - unit.x0) < 2 and x1 >= unit.x1 - 2]
-            unit.right = min(wider, default=unit.x1)
+            near = [x1 for x in range(round(unit.x0) - 1, round(unit.x0) + 2) for x1 in edges.get(x, ())[:100]]
+            unit.right = min((x1 for x1 in near if x1 >= unit.x1 - 2), default=unit.x1)

@@ -55,8 +55,8 @@ def sensible_title(raw: object, name: str) -> str | None:
         return None
     if " " not in title:
         stem = name.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
-        # One "word" of digits, underscores or path separators is a number or a file's name.
-        if title.casefold() == stem.casefold() or re.search(r"[\d_/\\]", title) or len(title) < 3:
+        # One "word" with many digits, underscores or path separators is a number or a file's name.
+        if title.casefold() == stem.casefold() or re.search(r"\d{3}|[_/\\]", title) or len(title) < 3:
             return None
     return title
 

@@ -15,14 +15,15 @@ from foliod.errors import DocumentRefusedError
 from foliod.flow import flow
 from foliod.metadata import parse_date, sane, sensible_title, title_of
 from foliod.model import DocumentFacts, Page, Verdict
-from foliod.normalize import clean, garbage_share
+from foliod.normalize import clean
 from foliod.pagetree import mend_page_count
 from foliod.refusal import cannot_open, needs_password, no_pages, not_pdf, refuse_other_files
-from foliod.spans import text_without_brackets, upright_lines
+from foliod.spans import upright_lines
+from foliod.verdict import judge
 from foliod.version import EXTRACTOR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 # PyMuPDF 2 loads an ONNX runtime and 90 MB for its layout analysis, and then reads text differently.
 sys.modules.setdefault("pymupdf.layout", None)  # type: ignore[arg-type]
@@ -44,22 +45,13 @@ _mupdf.TOOLS.set_small_glyph_heights(False)
 # Without TEXT_CID_FOR_UNKNOWN_UNICODE: numbers of glyphs look like text and are none.
 FLAGS: int = _mupdf.TEXT_PRESERVE_WHITESPACE | _mupdf.TEXT_PRESERVE_LIGATURES | _mupdf.TEXT_MEDIABOX_CLIP
 
-GARBAGE_SHARE = 0.05
-GARBAGE_CHARS = 10
-"""Fewer unknown characters on an almost empty page spoil nothing."""
-PICTURE_SHARE = 0.15
-"""A page without text of which pictures cover so much may hold text as a picture."""
-SCAN_SHARE = 0.6
-SCAN_LETTERS = 30
-"""A picture over most of a page with no more letters than that is a scan with a stamp or a page number."""
-DRAWN_PATHS = 20
-"""Fewer are rules and frames."""
 OUTLINE_ENTRIES = 5000
 OUTLINE_SECONDS = 2.0
 
-_LETTER = re.compile(r"[^\W_]")
 # Said of many good files, and of no lost text.
-_HARMLESS = re.compile(r"(?i)icc profile|colou?rspace|bogus font|non-embedded font|premature end of (?:jpeg|jpx)")
+_HARMLESS = re.compile(
+    r"(?i)icc profile|colou?rspace|bogus font|non-embedded font|dropping unclosed|premature end of (?:jpeg|jpx)"
+)
 
 
 class OpenDocument:
@@ -119,7 +111,7 @@ class OpenDocument:
             # Where boxes are beyond the precision of floats, there are letters but no lines.
             text = "\n\n".join([part for part in (text, *aside) if part]) or clean(text_page.extractText())
             del text_page
-            verdict = _verdict(raw, blocks, text, page)
+            verdict = judge(raw, blocks, text, page)
             if verdict is Verdict.EMPTY and (self._note_warning() or not self._has_content(page)):
                 # Nothing came of it, but there was something.
                 verdict = Verdict.FAILED
@@ -268,39 +260,3 @@ def _count_pages(handle: Any) -> int:
 
 def _length(value: float) -> float:
     return float(value) if math.isfinite(value) and 0 < value < 1e7 else 0.0
-
-
-def _verdict(raw: str, blocks: Sequence[dict[str, Any]], text: str, page: Any) -> Verdict:
-    """Judge a page by its raw and its final text; pictures are looked for only where text is scarce."""
-    if garbage_share(raw) > GARBAGE_SHARE:
-        raw = text_without_brackets(blocks)
-        share = garbage_share(raw)
-        if share > GARBAGE_SHARE and share * len(raw) >= GARBAGE_CHARS:
-            return Verdict.GARBAGE
-    letters = len(_LETTER.findall(text, 0, 1000))
-    if letters > SCAN_LETTERS:
-        return Verdict.TEXT
-    if _picture_share(page) >= (SCAN_SHARE if letters else PICTURE_SHARE):
-        return Verdict.NEEDS_OCR
-    return Verdict.TEXT if text else Verdict.EMPTY
-
-
-def _picture_share(page: Any) -> float:
-    """Return the share of the page, 0 to 1, that images or many drawn paths cover."""
-    whole = page.rect
-    area = abs(whole)
-    if not area:
-        return 0.0
-    images, paths, drawn = 0.0, 0, None
-    for kind, box in page.get_bboxlog():
-        rect = _mupdf.Rect(box) & whole
-        if rect.is_empty:
-            continue
-        if kind == "fill-image":
-            images += abs(rect)
-        elif kind in {"fill-path", "stroke-path"}:
-            paths += 1
-            drawn = rect if drawn is None else drawn | rect
-    if drawn is not None and paths >= DRAWN_PATHS:
-        images = max(images, abs(drawn))
-    return float(min(1.0, images / area))

@@ -17,6 +17,7 @@ import structlog
 
 from foliod import wire
 from foliod.assets import PACKAGE
+from foliod.decoder import Decoder
 from foliod.errors import DocumentRefusedError, FileChangedError, FoliodError, WorkerDiedError, WorkerTimeoutError
 from foliod.model import Chunk, DocumentFacts, Page, ReadSummary, Terms
 from foliod.strict import MalformedError, demand
@@ -33,9 +34,6 @@ GROWN_BYTES = 320 * 1024 * 1024
 START_SECONDS = 60.0
 END_SECONDS = 10.0
 RECEIVE_BYTES = 256 * 1024
-OUT_OF_MEMORY = 77
-MAPPED_BYTES = 256 * 1024 * 1024
-"""As in worker_main, which this process must not import: it would load MuPDF."""
 LAST_WORDS_BYTES = 4096
 COMMAND = (sys.executable, "-P", "-m", "foliod.worker_main")
 
@@ -59,11 +57,11 @@ class Reader:
     """One process and the socket to it."""
 
     def __init__(self, size: int, limits: ReadLimits) -> None:
-        self._room = max(size, MAPPED_BYTES)
+        self._room = max(size, wire.MAPPED_BYTES)
         self._memory_mb = limits.memory_mb
         self._files = 0
         self._buffer = bytearray()
-        self._decoder = wire.Decoder(0)
+        self._decoder = Decoder(0)
         self.fit = False
         """Whether it waits for the next job."""
         self._socket, theirs = socket.socketpair()
@@ -98,7 +96,7 @@ class Reader:
             self.fit
             and self._process.poll() is None
             and self._memory_mb == limits.memory_mb
-            and max(size, MAPPED_BYTES) == self._room
+            and max(size, wire.MAPPED_BYTES) == self._room
             and self._files < FILES_A_WORKER
             and _resident(self._process.pid) < GROWN_BYTES
         )
@@ -124,7 +122,7 @@ class Reader:
         self._files += 1
         limits = job.limits
         transcript = Transcript(limits, job.stored)
-        self._decoder = wire.Decoder(max(limits.max_page_chars, 64 * limits.chunk_tokens))
+        self._decoder = Decoder(max(limits.max_page_chars, 64 * limits.chunk_tokens))
         clock = _Clock(limits)
         try:
             async with clock.running():
@@ -231,7 +229,7 @@ class Reader:
             return FileChangedError(
                 f"{job.name} became shorter or unreadable while it was read; it is read again when it is still"
             )
-        if code == OUT_OF_MEMORY:
+        if code == wire.OUT_OF_MEMORY:
             return WorkerDiedError(
                 f"{job.name}: reading it needs more than {self._memory_mb} MB of memory; "
                 "ingest.worker_memory_mb sets the limit"

@@ -107,7 +107,7 @@ class Answer:
             out.print(Text(heading, style="bold"))
         elif not quoted:
             self._terminal.say("The answer names no passage; check it against the documents.", "yellow")
-        for n, citations in by_number.items():
+        for n, citations in sorted(by_number.items()):
             document = citations[0]["document"]
             out.print(Text.assemble((f"[{n}] ", "bold"), title(document), ", ", pages(citations[0]["pages"])))
             # A quoted answer is its quotes: they stand above already.
@@ -174,7 +174,7 @@ def show_documents(terminal: Terminal, answer: Object) -> None:
     documents = answer["documents"]
     if not terminal.out.is_terminal:
         for d in documents:
-            fields = [d["id"], d["state"], d["pages"], d["title"], d["path"], d["reason"] or d["partial"]]
+            fields = [d["id"], d["state"], d["pages"], d["title"], d["path"], _trouble(d)]
             # Not through rich, which makes spaces of tabs.
             terminal.out.file.write("\t".join("" if field is None else safe(field) for field in fields) + "\n")
     else:
@@ -185,7 +185,7 @@ def show_documents(terminal: Terminal, answer: Object) -> None:
         table.add_column("document", overflow="fold")
         for d in documents:
             cell = Text(title(d))
-            for line, colour in ((d["path"], "dim"), (d["reason"] or d["partial"], "yellow")):
+            for line, colour in ((d["path"], "dim"), (_trouble(d), "yellow")):
                 if line:
                     cell.append("\n").append(safe(line), colour)
             number = "" if d["pages"] is None else f"{d['pages']:,}"
@@ -196,6 +196,11 @@ def show_documents(terminal: Terminal, answer: Object) -> None:
         terminal.say("no documents", "dim")
     if answer.get("cursor") is not None:
         terminal.say(f"These are the first {len(documents)}; --limit 0 shows all.", "dim")
+
+
+def _trouble(document: Mapping[str, Any]) -> str | None:
+    """Return why a document is not searchable, or not all of it."""
+    return document["reason"] or ("some of its text is missing" if document["partial"] else None)
 
 
 def show_checks(terminal: Terminal, checks: Iterable[Check]) -> None:

@@ -87,7 +87,7 @@ def _with_raised_numbers(spans: Sequence[dict[str, Any]]) -> str:
     out = ""
     for span in spans:
         text = span["text"]
-        if span["flags"] & _SUPERSCRIPT and _RAISED_NUMBER.match(text) and _TAKES_NUMBER.search(out):
+        if span["flags"] & _SUPERSCRIPT and _RAISED_NUMBER.match(text) and _TAKES_NUMBER.search(out[-4:]):
             out += " "
         out += text
     return out

@@ -39,6 +39,8 @@ REST: Final = 4.0
 """A hinted sweep that nobody waits for comes after so many times as long as the last one took."""
 LOOK_AGAIN_SECONDS: Final = 1.0
 """A new folder is looked at once more, at least so much later: what came in before it was watched told nobody."""
+COUNT_SECONDS: Final = 1.0
+"""The store is asked for the number of files in the root at most so often."""
 TAKEN_AT_ONCE: Final = 32
 """Files read before hints and sweeps are looked at again; the small ones first."""
 TOLD_ONE_BY_ONE: Final = 50
@@ -72,7 +74,8 @@ class Sweeper:
         self._awake = asyncio.Event()
         self._sweep_hinted = True
         self._sweep_at = self._rested_at = 0.0
-        self._there = self._unreadable = 0
+        self._known = self._unreadable = 0
+        self._count_due, self._count_at = False, 0.0
         self._swept: tuple[datetime, float] | None = None
         self._stop = threading.Event()
         self._taker = Taker(
@@ -122,7 +125,7 @@ class Sweeper:
             "path": display(self.path),
             "state": self.state,
             "reason": self.reason,
-            "files": self._there,
+            "files": self._known,
             "settling": self.pending(),
             "unreadable": self._unreadable,
             "swept_at": None if at is None else at.isoformat(timespec="seconds"),
@@ -164,16 +167,23 @@ class Sweeper:
         for path, seen in sorted(due, key=lambda file: size_of(file[1])):
             if await self._taker.take(path, seen):
                 self._settled(path)
+                self._count_due = True
                 self._wake_backlog()
             else:
                 self._settling.observe(path, b"", time.monotonic())
                 self.hint(path)
+        if self._count_due and time.monotonic() >= self._count_at:
+            await self._count()
         await self._rest()
 
     def _sweep_time(self) -> float:
         if not self._sweep_hinted:
             return self._sweep_at
         return 0.0 if self._waiters.unseen((None,)) else min(self._sweep_at, self._rested_at)
+
+    async def _count(self) -> None:
+        self._known = await self._files.count_below(self.path)
+        self._count_due, self._count_at = False, time.monotonic() + COUNT_SECONDS
 
     async def _rest(self) -> None:
         """Wait for the next thing to do."""
@@ -183,6 +193,8 @@ class Sweeper:
         times = [self._sweep_time(), *self._again.values()]
         if (due := self._settling.next_due()) is not None:
             times.append(due)
+        if self._count_due:
+            times.append(self._count_at)
         if (pause := min(times) - time.monotonic()) > 0:
             # Not wait_for: up to Python 3.11 it loses a cancellation that comes together with a hint.
             with contextlib.suppress(TimeoutError):
@@ -214,14 +226,12 @@ class Sweeper:
                 trouble = "empty", f"it held {_files(had)} and has none now; nothing is removed while it is empty"
         if trouble is None:
             await self._write(found, gone=found.gone)
-            self._there = found.files
             self._files.release(self.path)
             if found.unmounted:
                 missing = _files(len(found.unmounted))
                 trouble = "changed", f"{missing} lay on a file system that is not mounted here now; nothing is removed"
         else:
             self._files.hold(self.path)
-            self._there = 0
         self._unreadable = len(found.unreadable) + len(found.hidden)
         self._set_state(*(trouble or ("ok", None)))
         self._told = {path: self._told.get(path, "") for path in (*found.ignored, *found.unreadable)}
@@ -235,6 +245,7 @@ class Sweeper:
         changes = {"to_read": len(found.candidates), "gone": len(found.gone), "back": len(found.back)}
         tell = log.info if any(changes.values()) or not self.first_sweep_done.is_set() else log.debug
         tell("swept", root=display(self.path), files=found.files, **changes, ms=round(seconds * 1000))
+        await self._count()
         self._waiters.looked(waiters, self._settling)
         self.first_sweep_done.set()
 
@@ -260,13 +271,12 @@ class Sweeper:
             # Whether files are gone or only the root is, the whole root has to tell.
             gone, self._sweep_hinted = [], True
         await self._write(found, gone=gone)
-        new = sum(path not in self._settling for path in found.candidates)
-        self._there = max(0, self._there + new + len(found.back) - len(gone))
         for path in fresh.intersection(found.folders):
             self._again[path] = now + max(LOOK_AGAIN_SECONDS, self.root.settle_seconds)
         self._observe(found)
         for path in [path for path in self._settling if path in scopes and path not in found.candidates]:
             self._settled(path)
+        self._count_due = self._count_due or bool(gone or found.back)
         self._waiters.looked(waiters, self._settling)
 
     async def _write(self, found: walk.Findings, *, gone: list[bytes]) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from foliod import sandbox, wire
 from foliod.chunk import chunk_pages
+from foliod.decoder import Decoder
 from foliod.errors import DocumentRefusedError
 from foliod.lexical import weigh
 from foliod.model import DocumentState, Page, ReadSummary, Verdict
@@ -21,11 +22,6 @@ from foliod.pdf import EXTRACTOR, OpenDocument, open_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-OUT_OF_MEMORY = 77
-"""Exit code when the memory allowed was not enough."""
-MAPPED_BYTES = 256 * 1024 * 1024
-"""Address space for mapped files on top of the memory allowed; larger files get a process of their own."""
 
 
 def main(fd: int) -> None:
@@ -35,7 +31,7 @@ def main(fd: int) -> None:
         try:
             _serve(connection)
         except MemoryError:
-            os._exit(OUT_OF_MEMORY)
+            os._exit(wire.OUT_OF_MEMORY)
         except (BrokenPipeError, ConnectionResetError):
             pass
 
@@ -50,7 +46,7 @@ def _serve(connection: socket.socket) -> None:
         job, fd, stored = received
         try:
             if not confined:
-                sandbox.limit_memory(job.limits.memory_mb, max(MAPPED_BYTES, os.fstat(fd).st_size))
+                sandbox.limit_memory(job.limits.memory_mb, max(wire.MAPPED_BYTES, os.fstat(fd).st_size))
                 sandbox.forbid_files()
                 confined = True
             for event in read(fd, job, stored):
@@ -127,7 +123,7 @@ def _receive_job(connection: socket.socket) -> tuple[wire.Job, int, list[Page]] 
     head, fds, _, _ = socket.recv_fds(connection, 1, 1)
     if not head:
         return None
-    decoder = wire.Decoder(wire.DOCUMENT_CHARS)
+    decoder = Decoder(wire.DOCUMENT_CHARS)
     job = decoder.decode(_receive_body(connection, head))
     assert isinstance(job, wire.Job)
     pages: list[Page] = []

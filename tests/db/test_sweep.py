@@ -24,6 +24,12 @@ from foliod.sweep import Sweeper
 from privileges import drop_privileges, hand_over
 
 
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Count often, so that tests need not wait."""
+    monkeypatch.setattr(room, "COUNT_SECONDS", 0.02)
+
+
 class Counts(Counter):
     """Counters as the daemon's."""
 
@@ -129,6 +135,7 @@ async def test_new_files_become_documents(db, tmp_path):
         await swept.settle()
         assert await stored(db) == there(tmp_path) and len(there(tmp_path)) == 2
         assert swept.counts == {"files_hashed": 2, "bytes_hashed": 2}
+        await until(lambda: swept.sweeper.report()["files"] == 2)
         report = swept.sweeper.report()
         assert (report["state"], report["files"], report["settling"]) == ("ok", 2, 0)
         assert swept.sweeper.pending() == 0
@@ -281,6 +288,12 @@ async def test_a_file_that_vanishes_before_it_is_still_is_waited_for_no_more(db,
     """A temporary file that is gone again leaves nothing pending."""
     path = put(tmp_path / "a.pdf", "a")
     async with sweeping(db, tmp_path, settle=3600) as swept:
+        assert swept.sweeper.pending() == 1
+        hinted = put(tmp_path / "b.pdf", "b")
+        swept.sweeper.hint(hinted)
+        await until(lambda: hinted in swept.sweeper._settling)
+        os.unlink(hinted)
+        await swept.sweeper.wait_settled(hinted)
         assert swept.sweeper.pending() == 1
         os.unlink(path)
         await swept.settle()
@@ -604,6 +617,13 @@ async def test_events_alone_are_enough(db, tmp_path):
         await until(alike)
         (root / "a.pdf").unlink()
         await until(alike)
+        for _ in range(5):
+            put(root / "brief.pdf", os.urandom(9))
+            await until(alike)
+            (root / "brief.pdf").unlink()
+            await until(alike)
+        await until(lambda: not swept.sweeper.pending())
+        await until(lambda: swept.sweeper.report()["files"] == len(there(root)) == 2)
 
 
 async def test_a_new_folder_is_looked_at_twice(db, tmp_path, monkeypatch):

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import made_pdfs
 from foliod.errors import DocumentRefusedError
+from foliod.flow import flow
+from foliod.layout import Line
 from foliod.metadata import parse_date, sane, sensible_title, title_of
 from foliod.model import DocumentFacts, Heading, Page, Verdict
 from foliod.normalize import clean
@@ -217,6 +222,31 @@ def test_words_broken_at_line_ends_are_whole():
     assert "Homöo-" not in text
 
 
+LINES = st.builds(
+    Line,
+    text=st.text(st.sampled_from("aB1.-•) \u0301漢ש"), min_size=1, max_size=12).filter(str.strip),
+    x0=st.floats(0, 500),
+    y0=st.floats(0, 800),
+    x1=st.floats(0, 600),
+    y1=st.floats(0, 842),
+    base=st.floats(0, 842),
+    size=st.floats(0.5, 40),
+    bold=st.booleans(),
+    block=st.integers(0, 5),
+)
+
+
+@given(st.lists(LINES, max_size=40))
+@settings(deadline=None, max_examples=200)
+def test_no_letter_is_lost_however_lines_lie(lines):
+    """Wherever lines stand on a page, their letters are in its text, once, and headings are where they say."""
+    text, headings = flow([replace(line) for line in lines], 595, 842)
+    kept = Counter(char for char in text if char.isalnum())
+    assert kept == Counter(char for line in lines for char in clean(line.text) if char.isalnum())
+    for heading in headings:
+        assert text[heading.offset :].startswith(heading.text)
+
+
 # --- headings and facts -----------------------------------------------------------------
 
 
@@ -275,6 +305,7 @@ def test_the_title_is_the_largest_text_of_page_one(made, tmp_path):
     [
         ("The Origin of Species", "The Origin of Species"),
         ("Hamlet", "Hamlet"),
+        ("COVID-19", "COVID-19"),
         ("  A\x00 title\ud800 of \n two lines ", "A title of two lines"),
         ("untitled", None),
         ("Microsoft Word - report_final2.doc", None),

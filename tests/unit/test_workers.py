@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 import made_pdfs
 from foliod import reader, wire
+from foliod.decoder import Decoder
 from foliod.errors import DocumentRefusedError, FileChangedError, FoliodError, WorkerDiedError, WorkerTimeoutError
 from foliod.model import PAGE_JOIN, Chunk, DocumentFacts, DocumentState, Heading, Page, ReadSummary, Terms, Verdict
 from foliod.strict import MalformedError
@@ -488,7 +489,7 @@ def test_chunks_arrive_as_they_were_sent(ids, more, text):
 
 
 def through_the_wire(event):
-    decoder = wire.Decoder(200_000)
+    decoder = Decoder(200_000)
     out = None
     for sent in wire.frames(event):
         assert len(sent) <= wire.MAX_FRAME + wire.HEADER_BYTES
@@ -520,7 +521,7 @@ KINDS = [
 @settings(deadline=None)
 def test_nothing_but_malformed(messages):
     """Any JSON makes an event or the one error that is expected."""
-    decoder, transcript = wire.Decoder(1000), Transcript(LIMITS, ())
+    decoder, transcript = Decoder(1000), Transcript(LIMITS, ())
     with contextlib.suppress(MalformedError):
         for message, changes in messages:
             event = decoder.decode(json.dumps(message | changes).encode())
@@ -539,7 +540,7 @@ def test_the_largest_message_is_parsed_quickly():
         times = []
         for _ in range(7):
             started = time.thread_time()
-            wire.Decoder(10**6).decode(body)
+            Decoder(10**6).decode(body)
             times.append(time.thread_time() - started)
         assert min(times) < 0.01
 
