@@ -13,9 +13,7 @@ from typer.core import TyperCommand
 from foliod.errors import BadRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from foliod.client import Client
+    from collections.abc import Callable, Iterator
 
 WAIT_SECONDS = 600.0
 
@@ -60,7 +58,7 @@ def text_of(words: list[str]) -> str:
 
 
 def narrowed(
-    client: Client,
+    find: Callable[[str], int],
     folder: Path | None,
     document: str | None,
     after: str | None,
@@ -68,10 +66,10 @@ def narrowed(
     wait: str | None,
     wait_seconds: float,
 ) -> dict[str, Any]:
-    """Return the fields of a request that searches and questions share."""
+    """Return the fields of a request that searches and questions share; `find` knows a document's id by its name."""
     return {
         "folder": absolute(folder),
-        "document": None if document is None else client.document_id(document),
+        "document": None if document is None else find(document),
         "after": after,
         "before": before,
         "wait": wait if wait in (None, "settled") else absolute(Path(str(wait))),

@@ -67,8 +67,10 @@ class Backlog:
     async def idle(self, who: str, seconds: float = IDLE_SECONDS) -> None:
         """Wait until there may be new work for `who`, at most `seconds`."""
         event = self._wakers.setdefault(who, asyncio.Event())
+        # Not wait_for: on Python 3.11 it can lose a cancellation that comes together with the event.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await event.wait()
         event.clear()
 
     async def claim_for_reading(self) -> Claim | None:

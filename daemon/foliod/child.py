@@ -69,7 +69,8 @@ class Child(asyncio.SubprocessProtocol):
     async def last_words(self) -> str:
         """Return how it ended and the end of its output."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._closed.wait(), 1.0)
+            async with asyncio.timeout(1.0):
+                await self._closed.wait()
         code = self.code
         how = f"killed by {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
         return f"{how}: {' | '.join(self._lines) or 'it said nothing'}"
@@ -82,10 +83,12 @@ class Child(asyncio.SubprocessProtocol):
             with contextlib.suppress(ProcessLookupError):
                 self._transport.send_signal(number)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.exited.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self.exited.wait()
         self._transport.close()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._closed.wait(), 1.0)
+            async with asyncio.timeout(1.0):
+                await self._closed.wait()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport (asyncio calls this)."""

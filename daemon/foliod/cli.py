@@ -57,8 +57,10 @@ class Commands(TyperGroup):
             # What the terminal's encoding does not have is replaced; nothing fails for a dash.
             getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
         except FoliodError as error:
             _complain(error.message)
             raise typer.Exit(USAGE if isinstance(error, BadRequestError) else error.exit_code) from None
@@ -68,7 +70,6 @@ class Commands(TyperGroup):
             raise typer.Exit(0) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
-        return result
 
 
 app = typer.Typer(
@@ -99,7 +100,9 @@ def run(
     folders: Annotated[list[Path] | None, typer.Argument(metavar="DIR", hidden=True)] = None,
     watch: Annotated[
         list[Path] | None,
-        typer.Option("--watch", metavar="DIR", help="A folder to watch, instead of the configuration's. May be repeated."),
+        typer.Option(
+            "--watch", metavar="DIR", help="A folder to watch, instead of the configuration's. May be repeated."
+        ),
     ] = None,
     config: Config = None,
 ) -> None:
@@ -143,7 +146,7 @@ def ask(
             model=model,
             think=think,
             mode=mode,
-            **narrowed(client, folder, document, after, before, wait, wait_seconds),
+            **narrowed(client.document_id, folder, document, after, before, wait, wait_seconds),
         )
         if as_json:
             _print_events(events)
@@ -176,7 +179,7 @@ def search(
 ) -> None:
     """Find passages by words and by meaning."""
     with _client(config) as client:
-        only = narrowed(client, folder, document, after, before, wait, wait_seconds)
+        only = narrowed(client.document_id, folder, document, after, before, wait, wait_seconds)
         answer = client.search(text_of(query), limit=limit, mode=mode, **only)
     if as_json:
         _print_json(answer)
@@ -263,6 +266,7 @@ def doctor(config: Config = None, as_json: Json = False) -> None:
     What is wrong is told with the way to mend it. Exits with 1 when something fails.
     """
     import asyncio
+    from dataclasses import asdict
 
     from foliod.doctor import Check, examine
     from foliod.sources import find
@@ -276,14 +280,13 @@ def doctor(config: Config = None, as_json: Json = False) -> None:
 
     found = asyncio.run(checks())
     failed = any(check.status == "fail" for check in found)
+    told = [asdict(check) for check in found]
     if as_json:
-        from dataclasses import asdict
-
-        _print_json({"ok": not failed, "checks": [asdict(check) for check in found]})
+        _print_json({"ok": not failed, "checks": told})
     else:
         from foliod.show import show_checks
 
-        show_checks(_terminal(), found)
+        show_checks(_terminal(), told)
     raise typer.Exit(int(failed))
 
 

@@ -11,8 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from foliod.show import count, style
-from foliod.terminal import Terminal, safe
+from foliod.terminal import NARROW_CELLS, Terminal, count, safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +24,6 @@ SEARCHABLE = ("stored", "ready")
 UNREAD = ("queued", "reading")
 LOOK_SECONDS = 1.0
 BAR_CELLS = 24
-NARROW_CELLS = 60
-"""Terminals that are narrower get their bars on lines of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +163,7 @@ def _table(status: Object, width: int) -> RenderableType:
     table.add_column(overflow="fold")
     for row in rows(status):
         if row.total is None:
-            table.add_row(row.label, Text(row.text, row.style or style("ok") if row.label == "foliod" else row.style))
+            table.add_row(row.label, Text(row.text, row.style))
             continue
         bar = ProgressBar(total=max(row.total, 1), completed=row.done, width=BAR_CELLS)
         if width < NARROW_CELLS:

@@ -217,7 +217,8 @@ class Database(Session):
             yield database
         finally:
             try:
-                await asyncio.wait_for(pool.close(), CLOSE_SECONDS)
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await pool.close()
             except (asyncpg.InterfaceError, *TRANSIENT):
                 pool.terminate()
 

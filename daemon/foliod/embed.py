@@ -251,7 +251,8 @@ class Embedder:
         """Let questions go first, but not for ever."""
         if not self._quiet.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._quiet.wait(), PATIENCE_SECONDS)
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await self._quiet.wait()
 
     def _cut(self, texts: Sequence[str], start: int, context: int) -> tuple[Sequence[str], int]:
         """Return the batch that begins at `start`, and its tokens; a text that is surely too long goes alone."""

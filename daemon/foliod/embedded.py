@@ -210,7 +210,8 @@ class EmbeddedServer:
                     msg = f"the embedded PostgreSQL in {self._data} was not ready after {READY_SECONDS:.0f} s: {error}"
                     raise EmbeddedServerError(msg) from error
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(child.exited.wait(), 0.03)
+                    async with asyncio.timeout(0.03):
+                        await child.exited.wait()
             else:
                 await connection.close(timeout=5)
                 return

@@ -21,6 +21,7 @@ from foliod.errors import (
     DocumentRefusedError,
     FileChangedError,
     FileUnreadableError,
+    FoliodError,
     LeaseLostError,
     OllamaError,
     WorkerDiedError,
@@ -48,6 +49,9 @@ EMBED_DOCUMENTS = 16
 EMBED_TEXTS = 256
 CHANGED_SECONDS = 5.0
 """A document whose file changed meanwhile is looked at again after so long."""
+TROUBLE_SECONDS = 30.0
+"""Wait when no reading process can be started."""
+FACTS_SECONDS = 1.0
 UNKNOWN_CONTEXT_TOKENS = 256
 """The smallest context of the embedding models in use; assumed while the model can't be asked."""
 PROMPT_TOKENS = 24
@@ -123,6 +127,10 @@ class Ingest:
             log.warning("lease_lost", reason=lost.message)
         except DatabaseUnavailableError:
             raise
+        except FoliodError as trouble:
+            # No process can be started: no document is to blame, and the installation may be mended meanwhile.
+            await self._backlog.release([claim.document], delay=TROUBLE_SECONDS)
+            log.error("reader_unavailable", reason=trouble.message, seconds=TROUBLE_SECONDS)  # noqa: TRY400
         except Exception:
             # A fault of ours that this document brings out: it must not hold up the others.
             log.exception("attempt_crashed")
@@ -221,8 +229,8 @@ class Ingest:
     async def _limits(self) -> ReadLimits:
         s = self._settings
         try:
-            facts = await asyncio.wait_for(self._embedder.facts(), timeout=1.0)
-            context = facts.context_tokens
+            async with asyncio.timeout(FACTS_SECONDS):
+                context = (await self._embedder.facts()).context_tokens
         except (OllamaError, TimeoutError):
             context = UNKNOWN_CONTEXT_TOKENS
         budget = max(32, min(s.chunk_tokens, context - PROMPT_TOKENS))

@@ -134,8 +134,9 @@ class FileStat:
 
     @classmethod
     def of(cls, stat: os.stat_result) -> FileStat:
-        """Take what matters from a stat; inode and device as signed 64 bits, as PostgreSQL has them."""
-        return cls(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, _signed(stat.st_ino), _signed(stat.st_dev))
+        """Take what matters from a stat; all as signed 64 bits, as PostgreSQL has them."""
+        times = _signed(stat.st_mtime_ns), _signed(stat.st_ctime_ns)
+        return cls(stat.st_size, *times, _signed(stat.st_ino), _signed(stat.st_dev))
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,4 +132,4 @@ class Pipeline:
         """Return when a document, or every document of this host, is neither queued nor being read."""
         # Asked of the store, since another daemon may be the one that reads it.
         while await self._db.fetchval("waiting_documents", self._backlog.host, document):
-            await asyncio.sleep(LOOK_SECONDS)  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_SECONDS)

@@ -210,13 +210,22 @@ class Reader:
     async def _ended(self, seconds: float) -> None:
         if self._process.poll() is not None:
             return
-        loop = asyncio.get_running_loop()
+        try:
+            watch = os.pidfd_open(self._process.pid)
+        except OSError:
+            # Some sandboxes know no such call.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    while self._process.poll() is None:  # noqa: ASYNC110
+                        await asyncio.sleep(0.02)
+            return
         exited = asyncio.Event()
-        watch = os.pidfd_open(self._process.pid)
+        loop = asyncio.get_running_loop()
         loop.add_reader(watch, exited.set)
         try:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(exited.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await exited.wait()
         finally:
             loop.remove_reader(watch)
             os.close(watch)

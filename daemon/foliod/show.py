@@ -11,15 +11,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from foliod.terminal import Flow, Terminal, safe
+from foliod.terminal import NARROW_CELLS, Flow, Terminal, count, safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from rich.status import Status
-
-    from foliod.doctor import Check
 
 Object = dict[str, Any]
 
@@ -47,11 +45,6 @@ def pages(first_last: Sequence[int]) -> str:
     """Return "page 3" or "pages 3-4"."""
     first, last = first_last
     return f"page {first}" if first == last else f"pages {first}\N{EN DASH}{last}"
-
-
-def count(number: int, what: str) -> str:
-    """Return "1 document" or "1,234 documents"."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def title(document: Mapping[str, Any]) -> str:
@@ -177,6 +170,11 @@ def show_documents(terminal: Terminal, answer: Object) -> None:
             fields = [d["id"], d["state"], d["pages"], d["title"], d["path"], _trouble(d)]
             # Not through rich, which makes spaces of tabs.
             terminal.out.file.write("\t".join("" if field is None else safe(field) for field in fields) + "\n")
+    elif terminal.out.width < NARROW_CELLS:
+        for d in documents:
+            number = "" if d["pages"] is None else f", {count(d['pages'], 'page')}"
+            terminal.out.print(Text.assemble(f"{d['id']}. ", (d["state"], style(d["state"])), number))
+            terminal.out.print(Padding(_described(d), (0, 0, 0, 3), expand=False))
     else:
         table = Table(box=None, pad_edge=False, header_style="dim")
         table.add_column("id", justify="right", no_wrap=True)
@@ -184,12 +182,8 @@ def show_documents(terminal: Terminal, answer: Object) -> None:
         table.add_column("pages", justify="right", no_wrap=True)
         table.add_column("document", overflow="fold")
         for d in documents:
-            cell = Text(title(d))
-            for line, colour in ((d["path"], "dim"), (_trouble(d), "yellow")):
-                if line:
-                    cell.append("\n").append(safe(line), colour)
             number = "" if d["pages"] is None else f"{d['pages']:,}"
-            table.add_row(str(d["id"]), Text(d["state"], style(d["state"])), number, cell)
+            table.add_row(str(d["id"]), Text(d["state"], style(d["state"])), number, _described(d))
         if documents:
             terminal.out.print(table)
     if not documents:
@@ -198,24 +192,33 @@ def show_documents(terminal: Terminal, answer: Object) -> None:
         terminal.say(f"These are the first {len(documents)}; --limit 0 shows all.", "dim")
 
 
+def _described(document: Mapping[str, Any]) -> Text:
+    """Return a document's title, path and trouble, each on a line of its own."""
+    text = Text(title(document))
+    for line, colour in ((document["path"], "dim"), (_trouble(document), "yellow")):
+        if line:
+            text.append("\n").append(safe(line), colour)
+    return text
+
+
 def _trouble(document: Mapping[str, Any]) -> str | None:
     """Return why a document is not searchable, or not all of it."""
     return document["reason"] or ("some of its text is missing" if document["partial"] else None)
 
 
-def show_checks(terminal: Terminal, checks: Iterable[Check]) -> None:
+def show_checks(terminal: Terminal, checks: Iterable[Object]) -> None:
     """Show what the doctor found."""
     for check in checks:
-        text = Text.assemble((safe(check.name), "bold"), ": ", safe(check.message))
-        if check.fix:
-            text.append(f"\n\N{RIGHTWARDS ARROW} {safe(check.fix)}", "cyan")
+        text = Text.assemble((safe(check["name"]), "bold"), ": ", safe(check["message"]))
+        if check["fix"]:
+            text.append(f"\n\N{RIGHTWARDS ARROW} {safe(check['fix'])}", "cyan")
         table = Table.grid(padding=(0, 1))
-        table.add_row(Text(f"{check.status:<4}", style(check.status)), text)
+        table.add_row(Text(f"{check['status']:<4}", style(check["status"])), text)
         if terminal.out.is_terminal:
             terminal.out.print(table)
         else:
             indented = text.plain.replace("\n", "\n     ")
-            terminal.out.print(Text(f"{check.status:<4} {indented}"))
+            terminal.out.print(Text(f"{check['status']:<4} {indented}"))
 
 
 def show_settings(terminal: Terminal, settings: Object, source: Path | None) -> None:

@@ -155,6 +155,7 @@ class Store:
         Raises LeaseLostError, also at the end, when another daemon took the document over.
         """
         async with self._claimed(document, owner) as tx:
+            await tx.execute("share_vectors")
             # Only a change of extractor or chunker finds old chunks here; their terms leave the lexicon with them.
             await tx.execute("lexicon_lock", document)
             await tx.execute("lexicon_subtract", document)

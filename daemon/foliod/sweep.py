@@ -26,6 +26,7 @@ from foliod.files import Files
 from foliod.paths import Wanted, below, display, size_of
 from foliod.settle import Settling, Waiters
 from foliod.take import Counts, Taker
+from foliod.tell import Teller
 from foliod.watch import watch
 
 T = TypeVar("T")
@@ -43,8 +44,6 @@ COUNT_SECONDS: Final = 1.0
 """The store is asked for the number of files in the root at most so often."""
 TAKEN_AT_ONCE: Final = 32
 """Files read before hints and sweeps are looked at again; the small ones first."""
-TOLD_ONE_BY_ONE: Final = 50
-"""More files than this that are gone at once are summed up in the log."""
 
 log = structlog.get_logger()
 
@@ -69,8 +68,7 @@ class Sweeper:
         self._hints: set[bytes] = set()
         self._again: dict[bytes, float] = {}
         """New folders, and when they are looked at once more."""
-        self._told: dict[bytes, str] = {}
-        """What was said about paths that can't be read or are no files, so that it is said once."""
+        self._teller = Teller(self.path)
         self._awake = asyncio.Event()
         self._sweep_hinted = True
         self._sweep_at = self._rested_at = 0.0
@@ -229,22 +227,20 @@ class Sweeper:
             self._files.release(self.path)
             if found.unmounted:
                 missing = _files(len(found.unmounted))
-                trouble = "changed", f"{missing} lay on a file system that is not mounted here now; nothing is removed"
+                trouble = "changed", f"{missing} lay on a file system that is not mounted here now; they are kept"
         else:
             self._files.hold(self.path)
         self._unreadable = len(found.unreadable) + len(found.hidden)
-        self._set_state(*(trouble or ("ok", None)))
-        self._told = {path: self._told.get(path, "") for path in (*found.ignored, *found.unreadable)}
-        self._observe(found)
+        before, (self.state, self.reason) = self.state, trouble or ("ok", None)
+        self._teller.state(before, self.state, self.reason)
+        self._observe(found, whole=True)
         for path in [path for path in self._settling if path not in found.candidates]:
             self._settled(path)
         seconds = time.monotonic() - started
         self._rested_at = time.monotonic() + REST * seconds
         self._sweep_at = time.monotonic() + self._sweep_seconds
         self._swept = datetime.now(UTC), seconds
-        changes = {"to_read": len(found.candidates), "gone": len(found.gone), "back": len(found.back)}
-        tell = log.info if any(changes.values()) or not self.first_sweep_done.is_set() else log.debug
-        tell("swept", root=display(self.path), files=found.files, **changes, ms=round(seconds * 1000))
+        self._teller.swept(found, seconds)
         await self._count()
         self._waiters.looked(waiters, self._settling)
         self.first_sweep_done.set()
@@ -273,7 +269,7 @@ class Sweeper:
         await self._write(found, gone=gone)
         for path in fresh.intersection(found.folders):
             self._again[path] = now + max(LOOK_AGAIN_SECONDS, self.root.settle_seconds)
-        self._observe(found)
+        self._observe(found, whole=False)
         for path in [path for path in self._settling if path in scopes and path not in found.candidates]:
             self._settled(path)
         self._count_due = self._count_due or bool(gone or found.back)
@@ -283,35 +279,19 @@ class Sweeper:
         """Write down what needs no reading."""
         await self._files.refresh(found.back | found.renumbered)
         await self._files.miss(gone)
-        for path in found.back:
-            log.info("file_back", file=display(path))
-        for path in gone[:TOLD_ONE_BY_ONE]:
-            log.info("file_gone", file=display(path))
-        if len(gone) > TOLD_ONE_BY_ONE:
-            log.info("files_gone", root=display(self.path), files=len(gone))
+        self._teller.changes(found, gone)
         if found.back:
             self._wake_backlog()
 
-    def _observe(self, found: walk.Findings) -> None:
+    def _observe(self, found: walk.Findings, *, whole: bool) -> None:
+        self._teller.oddities(found, whole=whole)
         now = time.monotonic()
         for path, seen in found.candidates.items():
             self._settling.observe(path, seen, now)
-        for event, reasons in ("file_ignored", found.ignored), ("folder_unreadable", found.unreadable):
-            for path, reason in reasons.items():
-                if self._told.get(path) != reason:
-                    self._told[path] = reason
-                    log.warning(event, path=display(path), reason=reason)
 
     def _settled(self, path: bytes) -> None:
         self._settling.forget(path)
         self._waiters.written(path)
-
-    def _set_state(self, state: str, reason: str | None) -> None:
-        if state != self.state and (self.state, state) != ("sweeping", "ok"):
-            (log.info if state == "ok" else log.warning)(
-                "root_state", root=display(self.path), state=state, reason=reason
-            )
-        self.state, self.reason = state, reason
 
 
 def _files(count: int) -> str:

@@ -16,6 +16,8 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\
 _SPACES = re.compile(r"\s+")
 PIPE_WIDTH = 1_000_000
 """Lines that go to a file or another program are not wrapped."""
+NARROW_CELLS = 60
+"""Terminals that are narrower get less side by side."""
 
 
 def safe(text: object, *, lines: bool = False) -> str:
@@ -27,6 +29,11 @@ def safe(text: object, *, lines: bool = False) -> str:
         return _UNSAFE.sub(lambda found: "\n" if found[0] == "\n" else "", str(text).expandtabs(4))
     # Replaced, not removed: two names that differ must not look alike.
     return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", _SPACES.sub(" ", str(text)).strip())
+
+
+def count(number: int, what: str) -> str:
+    """Return "1 document" or "1,234 documents"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 class Terminal:

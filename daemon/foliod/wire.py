@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from foliod.model import Chunk, DocumentFacts, DocumentState, Heading, Page, ReadSummary, Terms, Verdict
+from foliod.model import Chunk, DocumentFacts, DocumentState, Page, ReadSummary, Terms
 from foliod.strict import demand
 
 if TYPE_CHECKING:

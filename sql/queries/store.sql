@@ -7,7 +7,7 @@ FROM foliod.files WHERE document_id = $1 AND host = $2 AND gone_at IS NULL ORDER
 -- name: lock_claimed
 -- Locks a document's row while its text is written; no row when the lease was lost.
 -- $1 document, $2 lease owner
-SELECT id FROM foliod.documents WHERE id = $1 AND lease_owner = $2 FOR UPDATE;
+SELECT id FROM foliod.documents WHERE id = $1 AND lease_owner = $2 FOR NO KEY UPDATE;
 
 -- name: set_facts
 -- What the PDF says about itself, written with its first pages. A new attempt keeps the pages read before.

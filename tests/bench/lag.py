@@ -18,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.modules["pymupdf.layout"] = sys.modules["pymupdf4llm"] = None  # type: ignore[assignment]
 import pymupdf
+
 from live import running, wait_for
 
 SAMPLE = Path(__file__).parents[1] / "samples" / "GeoTopo-komprimiert.pdf"
@@ -54,7 +55,9 @@ def main() -> None:
                 took.append((time.perf_counter() - begun) * 1000)
         seconds = time.monotonic() - started
         status = daemon.status()
-        print(f"{args.pages} pages read in {seconds:.1f} s ({args.pages / seconds:.0f} pages/s), {status['chunks']} chunks")
+        print(
+            f"{args.pages} pages read in {seconds:.1f} s ({args.pages / seconds:.0f} pages/s), {status['chunks']} chunks"
+        )
         print(f"loop lag in ms, idle:    {idle}")
         print(f"loop lag in ms, reading: {status['loop_lag']}")
         print(

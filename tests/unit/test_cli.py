@@ -79,8 +79,10 @@ def foliod(environ, capsys) -> Run:
     return run
 
 
-def start(*arguments: str, **more) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-m", "foliod", *arguments], **more)
+def start(*arguments: str, env: dict[str, str] | None = None, **more) -> subprocess.Popen:
+    # Unbuffered, every program prints at once.
+    env = {k: v for k, v in (env or os.environ).items() if k != "PYTHONUNBUFFERED"}
+    return subprocess.Popen([sys.executable, "-m", "foliod", *arguments], env=env, **more)
 
 
 class Screen:
@@ -502,6 +504,18 @@ def test_wrapping_loses_nothing(pieces, width):
         assert cell_len(line) <= width or cell_len(line.split()[0]) > width
 
 
+def test_wrapping_takes_the_space_for_the_line_break():
+    """A line that is just full is followed by the next word, not by a space."""
+    import io
+
+    file = io.StringIO()
+    flow = Flow(Console(file=file, force_terminal=True, color_system=None, width=10))
+    for piece in ("aaaa bb", "bbb", " cc\n dd"):
+        flow.write(piece)
+    flow.end()
+    assert file.getvalue() == "aaaa bbbbb\ncc\n dd\n"
+
+
 @given(st.text())
 @hypothesis_settings(deadline=None)
 def test_safe_text_is_one_line_without_control_characters(text):
@@ -618,6 +632,17 @@ def test_a_closed_pipe_ends_quietly(daemon):
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("command", [["--version"], ["config", "--defaults"], ["config"]])
+def test_a_pipe_that_nobody_reads_ends_quietly(environ, command):
+    """Nothing is said about a reader who left before the first word."""
+    process = start(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    err = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(20) == 0
+    assert not err.removeprefix(b"# from /dev/null, the environment and the defaults\n")
 
 
 def test_an_encoding_without_the_characters_is_no_failure(daemon):

@@ -9,12 +9,12 @@ from contextlib import aclosing
 import numpy as np
 import pytest
 import structlog
-from foliod.chunk import estimate_tokens
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fake_ollama import FakeOllama, Model, count_tokens, embed_words
 from foliod import embed
+from foliod.chunk import estimate_tokens
 from foliod.config import Ollama
 from foliod.divide import SHORTEST_PART, split
 from foliod.embed import Embedder, prompts_of

@@ -69,10 +69,11 @@ def main() -> None:
     left = processes(base)
     if left or base.exists():
         sys.exit(f"The demo left something behind: processes {left}, folder {base if base.exists() else 'removed'}")
-    print(f"It ended cleanly and left nothing behind. The demo took {time.monotonic() - started:.0f} s.")
-    print(
-        "\nWith Ollama (https://ollama.com) and `ollama pull mxbai-embed-large deepseek-r1:8b`, passages are found by\n"
-        "meaning too, and answers are written by the model, with the same citations. To use it yourself: make run"
+    seconds = time.monotonic() - started
+    terminal.out.print(f"It ended cleanly and left nothing behind. The demo took {seconds:.0f} s.")
+    terminal.out.print(
+        "\nWith Ollama (https://ollama.com) and its models mxbai-embed-large and deepseek-r1:8b, passages are found "
+        "by meaning too, and answers are written by the model, with the same citations. To use it yourself: make run"
     )
 
 
@@ -146,7 +147,8 @@ def read(terminal: Terminal, client: Client, inbox: Path) -> None:
     documents = client.documents()
     show_documents(terminal, documents)
     if not any(document["state"] in ("stored", "ready") for document in documents["documents"]):
-        raise FoliodError("none of the samples is searchable")
+        msg = "none of the samples is searchable"
+        raise FoliodError(msg)
 
 
 def ask(terminal: Terminal, client: Client, question: str) -> None:
@@ -162,7 +164,8 @@ def ask(terminal: Terminal, client: Client, question: str) -> None:
     finally:
         answer.end()
     if not any(citation["quote"] and citation["pages"] for citation in event["citations"]):
-        raise FoliodError("the answer cites nothing")
+        msg = "the answer cites nothing"
+        raise FoliodError(msg)
 
 
 def step(terminal: Terminal, what: str) -> None:
