@@ -55,7 +55,7 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def template(postgres_url: str) -> Iterator[str]:
     """Name of a migrated database to clone."""
-    from foliod.migrate import migrate
+    from foliod.store.migrate import migrate
 
     name = f"foliod_test_{os.getpid()}_template"
     aside(statement(postgres_url, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"))
@@ -109,7 +109,7 @@ def serving(state: Path) -> Iterator[str]:
 
     The tests' loops come and go; the server's output has to be read all the time.
     """
-    from foliod.embedded import EmbeddedServer
+    from foliod.store.embedded import EmbeddedServer
 
     started: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 

@@ -1,6 +1,6 @@
 """`foliod` and `python -m foliod`."""
 
-from foliod.cli import app
+from foliod.start.cli import app
 
 
 def main() -> None:

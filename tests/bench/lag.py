@@ -17,9 +17,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.modules["pymupdf.layout"] = sys.modules["pymupdf4llm"] = None  # type: ignore[assignment]
-import pymupdf
+import pymupdf  # noqa: E402
 
-from live import running, wait_for
+from live import running, wait_for  # noqa: E402
 
 SAMPLE = Path(__file__).parents[1] / "samples" / "GeoTopo-komprimiert.pdf"
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from foliod.database import Database
+from foliod.store.database import Database
 
 
 @pytest.fixture

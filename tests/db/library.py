@@ -10,15 +10,15 @@ from typing import Any
 from test_store import backlog, place
 
 from fake_ollama import FakeOllama
-from foliod.answer import Answerer, Question
-from foliod.config import Ollama, Search, Settings
-from foliod.database import Database
-from foliod.embed import Embedder
-from foliod.inference import Inference
-from foliod.lexical import weigh
-from foliod.model import Chunk, DocumentFacts, Page, Verdict
-from foliod.retrieve import Retriever
-from foliod.store import Store
+from foliod.answer.answer import Answerer, Question
+from foliod.base.config import Ollama, Search, Settings
+from foliod.base.model import Chunk, DocumentFacts, Page, Verdict
+from foliod.ingest.embed import Embedder
+from foliod.ollama.inference import Inference
+from foliod.retrieve.retrieve import Retriever
+from foliod.store.database import Database
+from foliod.store.store import Store
+from foliod.text.lexical import weigh
 
 VIRUS = [
     "Coronaviruses are a large family of viruses. They were first described in 1965.",

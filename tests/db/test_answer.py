@@ -6,11 +6,11 @@ from contextlib import aclosing
 import pytest
 from library import VIRUS, system
 
-from foliod import answer as answering
-from foliod.answer import NOT_FOUND, Question
-from foliod.errors import BadRequestError, GenerationCutError, OllamaError
-from foliod.model import Filters
-from foliod.prompt import Turn
+from foliod.answer import answer as answering
+from foliod.answer.answer import NOT_FOUND, Question
+from foliod.answer.prompt import Turn
+from foliod.base.errors import BadRequestError, GenerationCutError, OllamaError
+from foliod.base.model import Filters
 
 INCUBATION = "How long is the incubation period of the virus?"
 

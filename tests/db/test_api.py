@@ -11,11 +11,11 @@ from library import LIBRARY, VIRUS, System, system
 from structlog.testing import capture_logs
 from test_store import backlog, place
 
-from foliod.errors import NotFoundError, WaitTimeoutError
-from foliod.serve import application, sites
-from foliod.services import Services
-from foliod.sockets import unix_socket
-from foliod.telemetry import Telemetry
+from foliod.base.errors import NotFoundError, WaitTimeoutError
+from foliod.base.telemetry import Telemetry
+from foliod.serve.serve import application, sites
+from foliod.serve.services import Services
+from foliod.serve.sockets import unix_socket
 
 INCUBATION = "How long is the incubation period of the virus?"
 
@@ -281,9 +281,9 @@ async def test_status_adds_up(db, short_dir, pipeline):
 
 async def test_status_counts_missing_vectors(db, short_dir, pipeline):
     """While vectors are missing, the status says how many, and how long the rest will take."""
-    from foliod.lexical import weigh
-    from foliod.model import Chunk
-    from foliod.store import Store
+    from foliod.base.model import Chunk
+    from foliod.store.store import Store
+    from foliod.text.lexical import weigh
 
     telemetry = Telemetry()
     async with system(db) as s, served(s, short_dir, pipeline, telemetry) as client:

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from pgvector import HalfVector, SparseVector
 
-from foliod import database as database_module
-from foliod.assets import asset
-from foliod.connection import address_of, connect
-from foliod.database import Database, Query, load_queries
-from foliod.embedded import EmbeddedServer
-from foliod.errors import ConfigError, DatabaseUnavailableError, FoliodError
-from foliod.migrate import migrate
+from foliod.base.assets import asset
+from foliod.base.errors import ConfigError, DatabaseUnavailableError, FoliodError
+from foliod.store import database as database_module
+from foliod.store.connection import address_of, connect
+from foliod.store.database import Database, Query, load_queries
+from foliod.store.embedded import EmbeddedServer
+from foliod.store.migrate import migrate
 
 QUERIES = load_queries(asset("sql/queries"))
 NUMBERS = {"dimensions": 8, "space": 1}
@@ -403,7 +403,7 @@ async def test_closing_does_not_wait_for_those_who_hang(dsn, monkeypatch):
 )
 async def test_passwords_are_never_told(dsn, monkeypatch):
     """Whatever is wrong with an address, its password stays out of messages, causes and names."""
-    monkeypatch.setattr("foliod.database.CONNECT_SECONDS", 2)
+    monkeypatch.setattr("foliod.store.database.CONNECT_SECONDS", 2)
     with pytest.raises((DatabaseUnavailableError, ConfigError)) as caught:
         async with Database.open(dsn):
             pass

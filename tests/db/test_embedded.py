@@ -16,16 +16,16 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from foliod import embedded, lodging
-from foliod.child import Child, start_child
-from foliod.embedded import EmbeddedServer
-from foliod.errors import EmbeddedServerError, StateInUseError
+from foliod.base.errors import EmbeddedServerError, StateInUseError
+from foliod.store import embedded, lodging
+from foliod.store.child import Child, start_child
+from foliod.store.embedded import EmbeddedServer
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become another user")
 
 DAEMON = """
 import asyncio, pathlib, sys
-from foliod.embedded import EmbeddedServer
+from foliod.store.embedded import EmbeddedServer
 
 async def main():
     async with EmbeddedServer(pathlib.Path(sys.argv[1]), 16, sync=False) as server:

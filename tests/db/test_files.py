@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from test_store import HOST, backlog, counted, lexicon, one, write_text
 
-from foliod.errors import LeaseLostError
-from foliod.files import Files
-from foliod.paths import IDENTITY
-from foliod.store import Store
+from foliod.base.errors import LeaseLostError
+from foliod.base.paths import IDENTITY
+from foliod.store.files import Files
+from foliod.store.store import Store
 
 ROOT = b"/in"
 
@@ -107,7 +107,7 @@ async def test_changed_content_leaves_the_old_document_for_the_grace_period(db):
 
 async def test_known_files_come_back_as_they_were_written(db, monkeypatch):
     """Whatever the number of files: each comes once, with its signature and what is wrong with it."""
-    monkeypatch.setattr("foliod.files.BATCH", 3)
+    monkeypatch.setattr("foliod.store.files.BATCH", 3)
     files = Files(db, HOST)
     for n in range(7):
         await put(files, b"/in/%d.pdf" % n, "x", look(size=n, mtime=-n, inode=-1))

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from foliod import lodging
-from foliod.assets import asset
-from foliod.embedded import EmbeddedServer
-from foliod.errors import DatabaseUnavailableError, SchemaError
-from foliod.migrate import load_migrations, migrate
+from foliod.base.assets import asset
+from foliod.base.errors import DatabaseUnavailableError, SchemaError
+from foliod.store import lodging
+from foliod.store.embedded import EmbeddedServer
+from foliod.store.migrate import load_migrations, migrate
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import pytest
 from pgvector import HalfVector, SparseVector
 from test_store import backlog, chunk, place
 
-from foliod.config import Search
-from foliod.errors import BadRequestError, OllamaUnavailableError
-from foliod.lexical import weigh
-from foliod.model import Filters
-from foliod.retrieve import Retriever
-from foliod.store import Store
+from foliod.base.config import Search
+from foliod.base.errors import BadRequestError, OllamaUnavailableError
+from foliod.base.model import Filters
+from foliod.retrieve.retrieve import Retriever
+from foliod.store.store import Store
+from foliod.text.lexical import weigh
 
 DIMENSIONS = 8
 

@@ -6,11 +6,11 @@ import hashlib
 import numpy as np
 import pytest
 
-from foliod.backlog import Backlog
-from foliod.errors import DatabaseUnavailableError, LeaseLostError
-from foliod.lexical import weigh
-from foliod.model import Chunk, DocumentFacts, Heading, Page, Verdict
-from foliod.store import Store
+from foliod.base.errors import DatabaseUnavailableError, LeaseLostError
+from foliod.base.model import Chunk, DocumentFacts, Heading, Page, Verdict
+from foliod.ingest.backlog import Backlog
+from foliod.store.store import Store
+from foliod.text.lexical import weigh
 
 HOST = "here"
 

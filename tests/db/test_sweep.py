@@ -14,13 +14,13 @@ import pytest
 import structlog
 from test_store import HOST
 
-from foliod import sweep as room
-from foliod import take
-from foliod.config import Ingest, Watch
-from foliod.errors import DatabaseUnavailableError, NotFoundError
-from foliod.files import Files
-from foliod.paths import numbers, signature
-from foliod.sweep import Sweeper
+from foliod.base.config import Ingest, Watch
+from foliod.base.errors import DatabaseUnavailableError, NotFoundError
+from foliod.base.paths import numbers, signature
+from foliod.store.files import Files
+from foliod.watch import sweep as room
+from foliod.watch import take
+from foliod.watch.sweep import Sweeper
 from privileges import drop_privileges, hand_over
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from foliod.chunk import MIN_BUDGET, chunk_pages, estimate_tokens, sentences
-from foliod.model import PAGE_JOIN, Chunk, Heading
+from foliod.base.model import PAGE_JOIN, Chunk, Heading
+from foliod.text.chunk import MIN_BUDGET, chunk_pages, estimate_tokens, sentences
 
 unhurried = settings(deadline=None)
 

@@ -26,13 +26,13 @@ from rich.console import Console
 import canned
 from canned import Canned, answering, citation, document, done, hit, sources, token
 from fake_ollama import FakeOllama
-from foliod.cli import app
-from foliod.client import Client
-from foliod.doctor import examine
-from foliod.errors import BadRequestError, FoliodError, NotFoundError, NotRunningError
-from foliod.sources import load
-from foliod.terminal import Flow, safe
-from foliod.version import __version__
+from foliod.base.errors import BadRequestError, FoliodError, NotFoundError, NotRunningError
+from foliod.base.sources import load
+from foliod.base.version import __version__
+from foliod.start.cli import app
+from foliod.start.client import Client
+from foliod.start.doctor import examine
+from foliod.start.terminal import Flow, safe
 
 ASK = "POST /v1/ask"
 SEARCH = "POST /v1/search"
@@ -744,7 +744,7 @@ def test_doctor_counts_folders_against_the_watch_limit(foliod, tmp_path, monkeyp
     for number in range(5):
         (tmp_path / "in" / str(number)).mkdir(parents=True)
     (tmp_path / "max_user_watches").write_text("5\n")
-    monkeypatch.setattr("foliod.doctor.INOTIFY", tmp_path)
+    monkeypatch.setattr("foliod.start.doctor.INOTIFY", tmp_path)
     monkeypatch.setenv("FOLIOD_WATCH", str(tmp_path / "in"))
     check = checks(foliod("doctor", "--json"))["inotify"]
     assert check["status"] == "warn"
@@ -754,7 +754,7 @@ def test_doctor_counts_folders_against_the_watch_limit(foliod, tmp_path, monkeyp
 
 async def test_doctor_knows_the_models(environ, monkeypatch):
     """A model that is missing is told with the command that gets it; one that can't do the work fails."""
-    monkeypatch.setattr("foliod.doctor.INOTIFY", environ)
+    monkeypatch.setattr("foliod.start.doctor.INOTIFY", environ)
     async with FakeOllama() as ollama:
         monkeypatch.setenv("FOLIOD_OLLAMA__URL", ollama.url)
         monkeypatch.setenv("FOLIOD_OLLAMA__CHAT_MODEL", "nobody:7b")
@@ -782,7 +782,7 @@ def test_the_daemon_in_the_doctor(foliod, daemon, no_ollama):
 
 def test_help_is_there_at_once():
     """`--help` imports nothing heavy: no pydantic, no asyncio, no HTTP client."""
-    code = "import sys, foliod.cli; print(*sorted(sys.modules))"
+    code = "import sys, foliod.start.cli; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pydantic", "httpx", "aiohttp", "asyncpg", "numpy", "asyncio", "structlog"} & set(loaded)
 

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from foliod.assets import asset
-from foliod.config import HIDDEN, Settings
-from foliod.config_errors import SECTIONS
-from foliod.errors import ConfigError
-from foliod.sources import find, load
+from foliod.base.assets import asset
+from foliod.base.config import HIDDEN, Settings
+from foliod.base.config_errors import SECTIONS
+from foliod.base.errors import ConfigError
+from foliod.base.sources import find, load
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
-from foliod import digest as room
-from foliod.digest import digest
-from foliod.errors import FileChangedError, FileUnreadableError
-from foliod.paths import signature
-from foliod.walk import Stopped
+from foliod.base.errors import FileChangedError, FileUnreadableError
+from foliod.base.paths import signature
+from foliod.watch import digest as room
+from foliod.watch.digest import digest
+from foliod.watch.walk import Stopped
 from privileges import hand_over, unprivileged
 
 STOP = threading.Event()

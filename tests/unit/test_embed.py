@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fake_ollama import FakeOllama, Model, count_tokens, embed_words
-from foliod import embed
-from foliod.chunk import estimate_tokens
-from foliod.config import Ollama
-from foliod.divide import SHORTEST_PART, split
-from foliod.embed import Embedder, prompts_of
-from foliod.errors import ModelMissingError, OllamaError, OllamaTimeoutError, OllamaUnavailableError
-from foliod.inference import Inference
+from foliod.base.config import Ollama
+from foliod.base.errors import ModelMissingError, OllamaError, OllamaTimeoutError, OllamaUnavailableError
+from foliod.ingest import embed
+from foliod.ingest.divide import SHORTEST_PART, split
+from foliod.ingest.embed import Embedder, prompts_of
+from foliod.ollama.inference import Inference
+from foliod.text.chunk import estimate_tokens
 
 TEXTS = [f"Chapter {n} tells how the {word} was found in the old mill." for n, word in enumerate(["bee", "key"] * 20)]
 MANY = [text * 20 for text in TEXTS]

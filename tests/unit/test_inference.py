@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 import fake_ollama
 from fake_ollama import FakeOllama, Model
-from foliod import inference as inference_module
-from foliod.config import Ollama
-from foliod.errors import (
+from foliod.base.config import Ollama
+from foliod.base.errors import (
     BadVectorError,
     CloudModelError,
     ConfigError,
@@ -28,8 +27,9 @@ from foliod.errors import (
     OllamaTimeoutError,
     OllamaUnavailableError,
 )
-from foliod.inference import ChatPiece, Inference
-from foliod.ollama_wire import _matrix
+from foliod.ollama import inference as inference_module
+from foliod.ollama.inference import ChatPiece, Inference
+from foliod.ollama.ollama_wire import _matrix
 
 NOBODY = "http://127.0.0.1:9"
 QUESTION = [{"role": "user", "content": "What is it?"}]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foliod.lexical import (
+from foliod.text.lexical import (
     DIMENSIONS,
     inverse_document_frequency,
     query_terms,

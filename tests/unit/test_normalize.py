@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from foliod.normalize import clean, garbage_share, join_lines, words
+from foliod.text.normalize import clean, garbage_share, join_lines, words
 
 # Every code point, lone surrogates included, with much of what decides: hyphens, line ends, letters.
 RAW = st.text(

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from foliod.paths import FOLDER_DEVICE, IDENTITY, Wanted, below, bounds, display, numbers, signature, size_of
+from foliod.base.paths import FOLDER_DEVICE, IDENTITY, Wanted, below, bounds, display, numbers, signature, size_of
 
 
 def wanted(include=("*.pdf",), exclude=(), *, recursive=True, root=b"/in") -> Wanted:

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import made_pdfs
-from foliod.errors import DocumentRefusedError
-from foliod.flow import flow
-from foliod.layout import Line
-from foliod.metadata import parse_date, sane, sensible_title, title_of
-from foliod.model import DocumentFacts, Heading, Page, Verdict
-from foliod.normalize import clean
-from foliod.pdf import OpenDocument, open_document
+from foliod.base.errors import DocumentRefusedError
+from foliod.base.model import DocumentFacts, Heading, Page, Verdict
+from foliod.reading.flow import flow
+from foliod.reading.layout import Line
+from foliod.reading.metadata import parse_date, sane, sensible_title, title_of
+from foliod.reading.pdf import OpenDocument, open_document
+from foliod.text.normalize import clean
 from made_pdfs import Sheet, pymupdf
 
 SAMPLES = Path(__file__).parents[1] / "samples"

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foliod.chunk import estimate_tokens
-from foliod.errors import ContextExceededError
-from foliod.model import Hit
-from foliod.prompt import STEP, Turn, compose, defused, passage_text, search_text
+from foliod.answer.prompt import STEP, Turn, compose, defused, passage_text, search_text
+from foliod.base.errors import ContextExceededError
+from foliod.base.model import Hit
+from foliod.text.chunk import estimate_tokens
 
 
 def hit(text: str, *, title: str = "Report", first: int = 3, last: int = 3, heading: str | None = None) -> Hit:

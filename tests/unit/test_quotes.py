@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foliod.citations import citations
-from foliod.model import Hit
-from foliod.quotes import LONGEST, MOST_QUOTES, choose
+from foliod.answer.citations import citations
+from foliod.answer.quotes import LONGEST, MOST_QUOTES, choose
+from foliod.base.model import Hit
 
 
 def hit(text: str, *, score: float = 1.0, page: int = 1, document: int = 1) -> Hit:

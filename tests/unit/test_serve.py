@@ -17,15 +17,15 @@ import structlog
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from foliod import stream as streaming
-from foliod.api import STOPPING
-from foliod.config import Server, Settings
-from foliod.errors import ConfigError, GenerationCutError, NotFoundError, StateInUseError
-from foliod.inference import OllamaHealth
-from foliod.serve import application, serving, sites
-from foliod.services import Services
-from foliod.sockets import LONGEST_PATH, bearer_token, tcp_sockets, unix_socket
-from foliod.telemetry import Telemetry
+from foliod.base.config import Server, Settings
+from foliod.base.errors import ConfigError, GenerationCutError, NotFoundError, StateInUseError
+from foliod.base.telemetry import Telemetry
+from foliod.ollama.inference import OllamaHealth
+from foliod.serve import stream as streaming
+from foliod.serve.api import STOPPING
+from foliod.serve.serve import application, serving, sites
+from foliod.serve.services import Services
+from foliod.serve.sockets import LONGEST_PATH, bearer_token, tcp_sockets, unix_socket
 
 
 async def no_ollama() -> OllamaHealth:
@@ -276,7 +276,7 @@ def test_the_socket_is_never_open_to_all(short_dir, monkeypatch):
 
 def test_a_lock_that_goes_away_meanwhile_is_taken_anew(short_dir, monkeypatch):
     """When the daemon before removes its lock just as we take it, we hold a lock that others can see."""
-    from foliod import sockets
+    from foliod.serve import sockets
 
     flock = sockets.fcntl.flock
     removed = []
@@ -377,8 +377,8 @@ def test_a_folder_that_can_not_be_written_is_told(short_dir):
 
 RIVAL = """
 import sys, pathlib
-from foliod.errors import StateInUseError
-from foliod.sockets import unix_socket
+from foliod.base.errors import StateInUseError
+from foliod.serve.sockets import unix_socket
 print("at the line", flush=True)
 sys.stdin.readline()
 try:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foliod.settle import Settling, Waiters
+from foliod.watch.settle import Settling, Waiters
 
 
 def test_a_still_file_is_due_after_the_time_and_not_before():

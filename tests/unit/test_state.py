@@ -5,8 +5,8 @@ import stat
 
 import pytest
 
-from foliod.errors import ConfigError, StateInUseError
-from foliod.state import open_state
+from foliod.base.errors import ConfigError, StateInUseError
+from foliod.start.state import open_state
 
 
 def test_a_second_daemon_is_turned_away(tmp_path):

@@ -9,9 +9,9 @@ import time
 import pytest
 import structlog
 
-from foliod.config import Log
-from foliod.errors import NotFoundError
-from foliod.telemetry import WITHHELD, Counters, LoopLag, Telemetry, set_up_logs
+from foliod.base.config import Log
+from foliod.base.errors import NotFoundError
+from foliod.base.telemetry import WITHHELD, Counters, LoopLag, Telemetry, set_up_logs
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +91,7 @@ def test_a_traceback_tells_where_but_not_what():
     assert "in crash" in line["exception"]
     assert "builtins.ValueError" in line["exception"]
     assert "patient" not in line["exception"].replace('fail(ValueError("invalid input: the patient"))', "")
-    assert "foliod.errors.NotFoundError: there is no document 7" in line["exception"]
+    assert "foliod.base.errors.NotFoundError: there is no document 7" in line["exception"]
     stream, log = logged(content=True)
     crash(log)
     assert "ValueError: invalid input: the patient" in stream.getvalue()
@@ -147,7 +147,7 @@ def test_another_handler_gets_every_record_too():
             seen.append(record.msg)
 
     set_up_logs(Log(), stream=io.StringIO(), also=[Shipper()])
-    structlog.get_logger("foliod.store").info("stored", question="q", pages=3)
+    structlog.get_logger("foliod.store.store").info("stored", question="q", pages=3)
     assert seen[0]["pages"] == 3
     assert seen[0]["question"] == WITHHELD
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foliod.thinking import ThinkingSplitter, without_thinking
+from foliod.answer.thinking import ThinkingSplitter, without_thinking
 
 
 def split(*pieces: str) -> tuple[str, str]:

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from foliod import walk
-from foliod.paths import Wanted, signature
+from foliod.base.paths import Wanted, signature
+from foliod.watch import walk
 from privileges import hand_over, unprivileged
 
 STOP = threading.Event()

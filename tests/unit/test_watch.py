@@ -9,8 +9,8 @@ import time
 import pytest
 import structlog
 
-from foliod import watch as room
-from foliod.config import Watch
+from foliod.base.config import Watch
+from foliod.watch import watch as room
 from privileges import hand_over, unprivileged
 
 

@@ -21,13 +21,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import made_pdfs
-from foliod import reader, wire
-from foliod.decoder import Decoder
-from foliod.errors import DocumentRefusedError, FileChangedError, FoliodError, WorkerDiedError, WorkerTimeoutError
-from foliod.model import PAGE_JOIN, Chunk, DocumentFacts, DocumentState, Heading, Page, ReadSummary, Terms, Verdict
-from foliod.strict import MalformedError
-from foliod.transcript import Transcript
-from foliod.workers import ReadJob, ReadLimits, Workers
+from foliod.base.errors import DocumentRefusedError, FileChangedError, FoliodError, WorkerDiedError, WorkerTimeoutError
+from foliod.base.model import PAGE_JOIN, Chunk, DocumentFacts, DocumentState, Heading, Page, ReadSummary, Terms, Verdict
+from foliod.ingest import reader
+from foliod.ingest.workers import ReadJob, ReadLimits, Workers
+from foliod.reading import wire
+from foliod.reading.decoder import Decoder
+from foliod.reading.strict import MalformedError
+from foliod.reading.transcript import Transcript
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 LIMITS = ReadLimits(
@@ -552,7 +553,7 @@ def test_the_sandbox():
     """A process that reads can open no file and no connection, write nothing, and gain nothing."""
     script = """
 import os, resource, socket, sys
-from foliod import sandbox
+from foliod.reading import sandbox
 r, w = os.pipe()
 sandbox.begin(keep=w)
 sandbox.limit_memory(512, 0)

@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from foliod.client import Client
-from foliod.dashboard import watch_status
-from foliod.errors import FoliodError
-from foliod.show import Answer, show_documents
-from foliod.terminal import Terminal
+from foliod.base.errors import FoliodError
+from foliod.start.client import Client
+from foliod.start.dashboard import watch_status
+from foliod.start.show import Answer, show_documents
+from foliod.start.terminal import Terminal
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 QUESTIONS = (

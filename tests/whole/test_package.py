@@ -78,7 +78,7 @@ def test_the_installed_command_works_away_from_the_source(installed):
     """The command is there, and finds what ships with it."""
     assert call(installed / "foliod", "--version").startswith("foliod ")
     assert call(installed / "foliod", "config", "--defaults") == (ROOT / "config/foliod.toml").read_text("utf-8")
-    code = "from foliod.assets import asset; print(*sorted(p.name for p in asset('sql/migrations').glob('*.sql')))"
+    code = "from foliod.base.assets import asset; print(*sorted(p.name for p in asset('sql/migrations').glob('*.sql')))"
     assert call(installed / "python", "-c", code).split() == sorted(
         path.name for path in (ROOT / "sql/migrations").glob("*.sql")
     )

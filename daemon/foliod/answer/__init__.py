@@ -1,0 +1,1 @@
+"""From passages to an answer: the prompt, the stream, quotes and citations."""

@@ -1,0 +1,1 @@
+"""What every stage may use: records, errors, settings, logs."""

@@ -1,0 +1,279 @@
+"""What can be configured: the sections, their keys, defaults and limits, checked across fields.
+
+Where the values come from is the business of `foliod.base.sources`. The result is one frozen object
+that is passed on as an argument; nothing else in foliod reads settings from the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+EMBEDDED = "embedded"
+HIDDEN = "(hidden)"
+
+
+def _absolute(path: Path) -> Path:
+    if "\0" in os.fspath(path):
+        msg = "holds a NUL character"
+        raise ValueError(msg)
+    return Path(os.path.abspath(os.path.expanduser(path)))
+
+
+def _not_blank(value: object) -> object:
+    if isinstance(value, str) and not value.strip():
+        msg = "is empty"
+        raise ValueError(msg)
+    return value
+
+
+def _one_or_several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+AbsolutePath = Annotated[Path, BeforeValidator(_not_blank), AfterValidator(_absolute)]
+"""`~` is the home folder; what is relative lies in the current folder."""
+Texts = Annotated[tuple[str, ...], BeforeValidator(_one_or_several)]
+"""A list; one text alone will do."""
+Name = Annotated[str, BeforeValidator(_not_blank)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Watch(Section):
+    """`[[watch]]`: one folder to watch."""
+
+    path: AbsolutePath
+    recursive: bool = True
+    include: Texts = Field(default=("*.pdf",), min_length=1)
+    """Shell patterns on the file name, upper and lower case alike."""
+    exclude: Texts = ()
+    """Shell patterns on the name of a file or folder, or on its path below the watched folder."""
+    poll: bool = False
+    """Ask the file system again and again instead of waiting for events (network mounts)."""
+    settle_seconds: float = Field(default=2.0, ge=0, le=3600)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_a_path(cls, value: object) -> object:
+        return {"path": value} if isinstance(value, str | Path) else value
+
+
+class Database(Section):
+    """`[database]`."""
+
+    url: SecretStr = SecretStr(EMBEDDED)
+    pool_size: int = Field(default=8, ge=2, le=100)
+    shared_buffers_mb: int = Field(default=128, ge=16)
+    """Only for the embedded server."""
+    url_file: AbsolutePath | None = None
+    """A file that holds the url, so that the password need not stand in the configuration."""
+
+    @property
+    def embedded(self) -> bool:
+        """Whether foliod runs PostgreSQL itself."""
+        return self.url.get_secret_value() == EMBEDDED
+
+    @field_validator("url")
+    @classmethod
+    def _known_scheme(cls, value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
+        if url != EMBEDDED and not url.startswith(("postgresql://", "postgres://")):
+            msg = 'must be "embedded" or start with postgresql://'
+            raise ValueError(msg)
+        return value
+
+
+class Ollama(Section):
+    """`[ollama]`."""
+
+    url: Texts = Field(default=("http://127.0.0.1:11434",), min_length=1)
+    """One address or several; the next is tried when one can't be reached."""
+    embed_model: Name = "mxbai-embed-large"
+    chat_model: Name = "deepseek-r1:8b"
+    keep_alive: Name = "10m"
+    num_ctx: int = Field(default=0, ge=0)
+    """Upper limit of the context in tokens; 0 is the model's own."""
+    think: bool | None = None
+    """None lets the model decide; false switches thinking off where the model can think."""
+    allow_cloud: bool = False
+    """`:cloud` models send your documents to another company's machines."""
+    connect_seconds: float = Field(default=2.0, gt=0)
+    silence_seconds: float = Field(default=120.0, gt=0)
+    """A request that brings nothing for so long is given up."""
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(url.startswith(("http://", "https://")) for url in value):
+            msg = "each address must start with http:// or https://"
+            raise ValueError(msg)
+        return tuple(url.rstrip("/") for url in value)
+
+    @model_validator(mode="after")
+    def _no_cloud(self) -> Ollama:
+        for model in (self.embed_model, self.chat_model):
+            if model.endswith(("-cloud", ":cloud")) and not self.allow_cloud:
+                msg = f"{model} runs on another company's machines; set allow_cloud = true if you want that"
+                raise ValueError(msg)
+        return self
+
+
+class Server(Section):
+    """`[server]`."""
+
+    socket: AbsolutePath | None = None
+    http: str | None = None
+    """`host:port` of the localhost door, such as "127.0.0.1:8420"; unset is off."""
+    token_file: AbsolutePath | None = None
+    """The bearer token for HTTP; made with mode 0600 when it is missing. Default: <state>/token."""
+    allowed_hosts: Texts = ("localhost", "127.0.0.1", "[::1]")
+    max_request_kb: int = Field(default=256, ge=16)
+
+    @field_validator("http")
+    @classmethod
+    def _host_port(cls, value: str | None) -> str | None:
+        if value is not None:
+            host, colon, port = value.rpartition(":")
+            if not (host and colon and port.isdigit() and int(port) < 65536):
+                msg = 'must be "host:port", such as "127.0.0.1:8420"'
+                raise ValueError(msg)
+        return value
+
+
+class Ingest(Section):
+    """`[ingest]`."""
+
+    workers: int = Field(default=0, ge=0, le=64)
+    """Processes that read PDFs; 0 is one fewer than the processors, at least one."""
+    sweep_seconds: float = Field(default=300.0, gt=0)
+    grace_seconds: float = Field(default=60.0, ge=0)
+    """A deleted file leaves the answers after so long."""
+    chunk_tokens: int = Field(default=220, ge=32, le=8192)
+    """Upper limit of a chunk; never more than the embedding model takes."""
+    overlap_tokens: int = Field(default=40, ge=0)
+    max_file_mb: int = Field(default=1024, ge=1)
+    max_pages: int = Field(default=20_000, ge=1)
+    max_page_chars: int = Field(default=1_000_000, ge=1000)
+    page_seconds: float = Field(default=20.0, gt=0)
+    """A worker that finishes no page for so long is killed."""
+    document_seconds: float = Field(default=1800.0, gt=0)
+    worker_memory_mb: int = Field(default=1024, ge=256)
+    max_attempts: int = Field(default=2, ge=1)
+    """After so many abnormal ends a document is quarantined."""
+
+    @model_validator(mode="after")
+    def _overlap_fits(self) -> Ingest:
+        if self.overlap_tokens * 2 > self.chunk_tokens:
+            msg = "overlap_tokens must be at most half of chunk_tokens"
+            raise ValueError(msg)
+        return self
+
+
+class Search(Section):
+    """`[search]`."""
+
+    limit: int = Field(default=10, ge=1, le=100)
+    passages: int = Field(default=8, ge=1, le=50)
+    """Passages that an answer is made from."""
+    keyword_weight: float = Field(default=1.0, ge=0)
+    vector_weight: float = Field(default=1.0, ge=0)
+    embed_seconds: float = Field(default=2.0, gt=0)
+    """A question whose embedding takes longer is answered by keyword."""
+
+
+class Log(Section):
+    """`[log]`."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "text"] = "auto"
+    content: bool = False
+    """Log questions and document text. Off: they never reach the log."""
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    state_dir: AbsolutePath | None = None
+    watch: tuple[Watch, ...] = ()
+    database: Database = Database()
+    ollama: Ollama = Ollama()
+    server: Server = Server()
+    ingest: Ingest = Ingest()
+    search: Search = Search()
+    log: Log = Log()
+
+    @property
+    def state(self) -> Path:
+        """The state folder: `state_dir`, else systemd's, else XDG's, else the user's."""
+        if self.state_dir is not None:
+            return self.state_dir
+        if systemd := os.environ.get("STATE_DIRECTORY"):
+            return Path(systemd.split(":")[0])
+        if xdg := os.environ.get("XDG_DATA_HOME"):
+            return Path(xdg) / "foliod"
+        return Path("/var/lib/foliod") if os.geteuid() == 0 else Path.home() / ".local/share/foliod"
+
+    @property
+    def socket(self) -> Path:
+        """The Unix socket that the daemon listens on."""
+        if self.server.socket is not None:
+            return self.server.socket
+        # A state folder of one's own is a daemon of one's own: the two must not meet at the socket.
+        if (runtime := os.environ.get("XDG_RUNTIME_DIR")) and self.state_dir is None:
+            return Path(runtime) / "foliod.sock"
+        return self.state / "foliod.sock"
+
+    def printable(self) -> dict[str, Any]:
+        """Return all settings as JSON has them, the paths that follow from them included, secrets hidden."""
+        found = self.model_dump(mode="json")
+        found["state_dir"] = str(self.state)
+        found["server"]["socket"] = str(self.socket)
+        url = self.database.url.get_secret_value()
+        found["database"]["url"] = HIDDEN if self.database.url_file else _without_login(url)
+        found["ollama"]["url"] = [_without_login(url) for url in self.ollama.url]
+        return found
+
+    @field_validator("watch", mode="before")
+    @classmethod
+    def _one_folder(cls, value: object) -> object:
+        return (value,) if isinstance(value, dict | str) else value
+
+    @model_validator(mode="after")
+    def _roots_differ(self) -> Settings:
+        paths = [watch.path for watch in self.watch]
+        for path in paths:
+            if paths.count(path) > 1:
+                msg = f"{path} is watched twice; name it once"
+                raise ValueError(msg)
+            for other in paths:
+                if other != path and path.is_relative_to(other):
+                    msg = f"{path} lies inside {other}, which is watched too; name only one of them"
+                    raise ValueError(msg)
+        return self
+
+
+def _without_login(url: str) -> str:
+    """Return an address without user and password; nothing of it where they can't be told apart."""
+    if url == EMBEDDED:
+        return url
+    # An unescaped "@" in a password, or a password in the query, would otherwise show.
+    found = re.fullmatch(r"(\w+://)([^@/?#]*@)?([^@?#]*)", url)
+    return f"{found[1]}{HIDDEN + '@' if found[2] else ''}{found[3]}" if found else HIDDEN

@@ -1,0 +1,202 @@
+"""The shapes of version 1 of the HTTP interface: what requests may hold, what answers look like."""
+
+from __future__ import annotations
+
+import difflib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, cast
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from foliod.base.errors import BadRequestError, FoliodError
+from foliod.base.model import Coverage, DocumentState, Filters
+
+if TYPE_CHECKING:
+    from foliod.base.model import Hit
+
+Mode = Literal["hybrid", "keyword", "vector"]
+
+MAX_QUESTION_CHARS = 8000
+MAX_TURNS = 100
+MAX_HITS = 100
+MAX_PASSAGES = 50
+MAX_WAIT_SECONDS = 3600.0
+MAX_ID = 2**63 - 1
+"""PostgreSQL's bigint."""
+
+
+def _utf8(text: str) -> str:
+    # PostgreSQL stores no NUL, and UTF-8 has no lone surrogates; neither was ever typed by a person.
+    return text.replace("\0", "").encode("utf-8", "ignore").decode()
+
+
+def _some_words(text: str) -> str:
+    if not text.strip():
+        msg = "is empty; ask with at least one word"
+        raise ValueError(msg)
+    return text.strip()
+
+
+def _moment(value: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(cast("str", value))
+        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        msg = "must be a date such as 2024-05-31, or a date and time such as 2024-05-31T12:00:00Z"
+        raise ValueError(msg) from None
+
+
+def _settled_or_absolute(wait: str) -> str:
+    if wait != "settled" and not wait.startswith("/"):
+        msg = 'must be "settled" or an absolute path'
+        raise ValueError(msg)
+    return wait
+
+
+Text = Annotated[str, AfterValidator(_utf8)]
+Words = Annotated[str, Field(max_length=MAX_QUESTION_CHARS), AfterValidator(_utf8), AfterValidator(_some_words)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+Wait = Annotated[str, Field(max_length=4096), AfterValidator(_utf8), AfterValidator(_settled_or_absolute)]
+
+
+class Body(BaseModel):
+    """A JSON body: unknown fields are refused, a number is not taken for a string."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Narrowed(Body):
+    """What searches and questions have in common."""
+
+    mode: Mode = "hybrid"
+    folder: Text | None = None
+    document: int | None = Field(default=None, ge=1, le=MAX_ID)
+    after: Moment | None = None
+    before: Moment | None = None
+    wait: Wait | None = None
+    wait_seconds: float = Field(default=60.0, ge=0, le=MAX_WAIT_SECONDS)
+
+    @model_validator(mode="after")
+    def _dates_in_order(self) -> Self:
+        if self.after is not None and self.before is not None and self.after >= self.before:
+            msg = "after must be earlier than before"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def filters(self) -> Filters:
+        """The restrictions as a search takes them."""
+        return Filters(folder=self.folder or None, document=self.document, after=self.after, before=self.before)
+
+
+class SearchRequest(Narrowed):
+    """`POST /v1/search`."""
+
+    query: Words
+    limit: int = Field(default=10, ge=1, le=MAX_HITS)
+
+
+class HistoryTurn(Body):
+    """One earlier message of a conversation."""
+
+    role: Literal["user", "assistant"]
+    content: Text
+
+
+class AskRequest(Narrowed):
+    """`POST /v1/ask`."""
+
+    question: Words
+    history: tuple[HistoryTurn, ...] = Field(default=(), max_length=MAX_TURNS, strict=False)
+    limit: int | None = Field(default=None, ge=1, le=MAX_PASSAGES)
+    model: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_utf8)] | None = None
+    think: bool | None = None
+    stream: bool = True
+
+
+class DocumentsQuery(BaseModel):
+    """The query string of `GET /v1/documents`: all values arrive as text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    state: DocumentState | None = None
+    folder: Text | None = None
+    q: Text | None = Field(default=None, max_length=1000)
+    limit: int = Field(default=50, ge=1, le=500)
+    cursor: int = Field(default=0, ge=0, le=MAX_ID)
+
+
+Shape = TypeVar("Shape", bound=BaseModel)
+
+
+def parse(shape: type[Shape], body: bytes) -> Shape:
+    """Return a JSON body in its shape; raises BadRequestError that names every field that is wrong."""
+    try:
+        return shape.model_validate_json(body)
+    except ValidationError as error:
+        raise BadRequestError(_told(error, shape)) from None
+
+
+def parse_query(shape: type[Shape], query: dict[str, str]) -> Shape:
+    """Return a query string in its shape; raises BadRequestError."""
+    try:
+        return shape.model_validate(query)
+    except ValidationError as error:
+        raise BadRequestError(_told(error, shape)) from None
+
+
+def _told(error: ValidationError, shape: type[BaseModel]) -> str:
+    told = []
+    for problem in error.errors(include_url=False, include_input=False):
+        where = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "json_invalid":
+            return f"the body is not JSON: {problem['msg'].removeprefix('Invalid JSON: ')}"
+        if problem["type"] == "model_type":
+            return "the body must be a JSON object"
+        if problem["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(where, shape.model_fields, n=1)
+            told.append(f'unknown field "{where}"' + (f', did you mean "{near[0]}"?' if near else ""))
+            continue
+        what = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        told.append(f"{where}: {what}" if where else what)
+    return "; ".join(told)
+
+
+def document_object(hit: Hit) -> dict[str, Any]:
+    """Return what a hit says about its document."""
+    return {
+        "id": hit.document,
+        "sha256": hit.sha256,
+        "title": hit.title,
+        "path": hit.paths[0] if hit.paths else None,
+        "paths": list(hit.paths),
+    }
+
+
+def hit_object(hit: Hit) -> dict[str, Any]:
+    """Return a hit as searches and the sources of answers show it. `rects` is null until it is known."""
+    return {
+        "rank": hit.rank,
+        "score": hit.score,
+        "scores": {"keyword": hit.keyword, "vector": hit.vector, "title": hit.title_score},
+        "document": document_object(hit),
+        "pages": [hit.first_page, hit.last_page],
+        "heading": hit.heading,
+        "text": hit.text,
+        "rects": None,
+        "chunk": hit.chunk,
+    }
+
+
+def coverage_object(coverage: Coverage) -> dict[str, int]:
+    """Return what an answer could see."""
+    return {
+        "documents": coverage.documents,
+        "unread_pages": coverage.unread_pages,
+        "pending": coverage.pending,
+    }
+
+
+def error_object(error: FoliodError) -> dict[str, str]:
+    """Return an error's code and message."""
+    return {"code": error.code, "message": error.message}

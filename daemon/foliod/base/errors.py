@@ -1,0 +1,229 @@
+"""Every error foliod raises on purpose: one tree, a sentence a class.
+
+A message says what happened, to which file or address, and what the user can do.
+The class docstring is the message when none is given.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FoliodError(Exception):
+    """Something in foliod went wrong."""
+
+    code: ClassVar[str] = "internal"
+    """Stable name of the error in HTTP answers and logs."""
+    status: ClassVar[int] = 500
+    """HTTP status that fits."""
+    exit_code: ClassVar[int] = 1
+    """Exit code of the command line."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip().splitlines()[0])
+
+    @property
+    def message(self) -> str:
+        """The sentence for people."""
+        return str(self.args[0])
+
+
+class ConfigError(FoliodError):
+    """The configuration can't be used."""
+
+    code = "config"
+    exit_code = 2
+
+
+class StateInUseError(FoliodError):
+    """Another foliod daemon already uses this state folder or socket."""
+
+    code = "in_use"
+
+
+class NotRunningError(FoliodError):
+    """The daemon is not running."""
+
+    code = "not_running"
+    exit_code = 3
+
+
+# --- requests ---------------------------------------------------------------------------
+
+
+class BadRequestError(FoliodError):
+    """The request is not valid."""
+
+    code = "bad_request"
+    status = 400
+
+
+class UnauthorizedError(FoliodError):
+    """This address needs the bearer token."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class NotFoundError(FoliodError):
+    """There is no such thing here."""
+
+    code = "not_found"
+    status = 404
+
+
+class TooLargeError(FoliodError):
+    """The request is larger than allowed."""
+
+    code = "too_large"
+    status = 413
+
+
+class MisdirectedError(FoliodError):
+    """The Host header names a host that this daemon does not serve."""
+
+    code = "misdirected"
+    status = 421
+
+
+class NotReadyError(FoliodError):
+    """The daemon can't answer yet."""
+
+    code = "not_ready"
+    status = 503
+
+
+class StoppingError(NotReadyError):
+    """The daemon is stopping; ask again when it runs."""
+
+    code = "stopping"
+
+
+class WaitTimeoutError(FoliodError):
+    """What was waited for is not searchable yet."""
+
+    code = "wait_timeout"
+    status = 504
+
+
+# --- database ---------------------------------------------------------------------------
+
+
+class DatabaseUnavailableError(NotReadyError):
+    """PostgreSQL can't be reached."""
+
+    code = "database_unavailable"
+
+
+class SchemaError(FoliodError):
+    """The database's schema does not fit this version of foliod."""
+
+    code = "schema"
+
+
+class LeaseLostError(FoliodError):
+    """Another daemon has taken this document over; what was read here is dropped."""
+
+    code = "lease_lost"
+
+
+class EmbeddedServerError(FoliodError):
+    """The embedded PostgreSQL could not be started."""
+
+    code = "embedded_server"
+
+
+# --- models -----------------------------------------------------------------------------
+
+
+class OllamaError(FoliodError):
+    """Ollama answered with an error."""
+
+    code = "ollama"
+    status = 502
+
+
+class OllamaUnavailableError(OllamaError):
+    """Ollama can't be reached."""
+
+    code = "ollama_unavailable"
+    status = 503
+
+
+class OllamaTimeoutError(OllamaUnavailableError):
+    """Ollama did not answer in time."""
+
+    code = "ollama_timeout"
+    status = 504
+
+
+class CloudModelError(OllamaError):
+    """This model runs on another company's machines, and allow_cloud is off."""
+
+    code = "cloud_model"
+    status = 400
+
+
+class ModelMissingError(OllamaError):
+    """Ollama does not have this model."""
+
+    code = "model_missing"
+    status = 503
+
+
+class ContextExceededError(OllamaError):
+    """The text is longer than the model's context."""
+
+    code = "context_exceeded"
+
+
+class BadVectorError(OllamaError):
+    """Ollama returned a vector that can't be stored (NaN, zero, or of the wrong length)."""
+
+    code = "bad_vector"
+
+
+class GenerationCutError(OllamaError):
+    """The stream of the answer ended before the model was done."""
+
+    code = "generation_cut"
+
+
+# --- reading ----------------------------------------------------------------------------
+
+
+class DocumentRefusedError(FoliodError):
+    """This file can't be read as a PDF.
+
+    `state` is the state the document takes (one of `foliod.base.model.DocumentState`).
+    """
+
+    code = "refused"
+
+    def __init__(self, state: str, reason: str) -> None:
+        super().__init__(reason)
+        self.state = state
+
+
+class FileChangedError(FoliodError):
+    """The file changed while it was read; it is read again when it is still."""
+
+    code = "file_changed"
+
+
+class FileUnreadableError(FoliodError):
+    """The file can't be opened."""
+
+    code = "unreadable"
+
+
+class WorkerDiedError(FoliodError):
+    """The process that read this file died."""
+
+    code = "worker_died"
+
+
+class WorkerTimeoutError(WorkerDiedError):
+    """Reading this file took too long and was stopped."""
+
+    code = "worker_timeout"

@@ -1,0 +1,144 @@
+"""The backlog: documents that wait, claimed under a lease so that several daemons share the work.
+
+A claim is committed before the work starts. Who dies loses its lease, and the work is claimed
+again; who finds its lease lost drops what it did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from foliod.base.errors import DatabaseUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from foliod.base.model import DocumentState
+    from foliod.store.database import Database
+
+LEASE_SECONDS = 60.0
+"""How long a claim holds without a sign of life; extended every third of it."""
+IDLE_SECONDS = 5.0
+"""Another daemon's or a due document is noticed so late at most; our own files wake us at once."""
+RETRY_SECONDS = 30.0
+"""Wait after the first abnormal end; four times as long after each further one."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A document claimed for reading; `attempts` counts this one, `deaths` the abnormal ends before it."""
+
+    document: int
+    sha256: str
+    attempts: int
+    deaths: int
+
+
+class Backlog:
+    """Claims, keeps and gives back documents for one daemon, known by `owner` on `host`."""
+
+    def __init__(self, db: Database, *, host: str, owner: str, max_deaths: int) -> None:
+        self.host = host
+        self.owner = owner
+        self.held: set[int] = set()
+        """Documents under a lease of ours."""
+        self._owed: set[int] = set()
+        """Documents to give back as soon as the database is there again."""
+        self._db = db
+        self._max_deaths = max_deaths
+        self._wakers: dict[str, asyncio.Event] = {}
+
+    async def recover(self) -> None:
+        """Free what an earlier daemon of this host left claimed. Call once, at start."""
+        await self._db.execute("release_dead_leases", self.host)
+
+    def wake(self) -> None:
+        """Say that there may be new work."""
+        for event in self._wakers.values():
+            event.set()
+
+    async def idle(self, who: str, seconds: float = IDLE_SECONDS) -> None:
+        """Wait until there may be new work for `who`, at most `seconds`."""
+        event = self._wakers.setdefault(who, asyncio.Event())
+        # Not wait_for: on Python 3.11 it can lose a cancellation that comes together with the event.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await event.wait()
+        event.clear()
+
+    async def claim_for_reading(self) -> Claim | None:
+        """Claim the next document to read, or None when none waits."""
+        await self._pay()
+        row = await self._db.fetchrow("claim_for_reading", self.host, self.owner, LEASE_SECONDS)
+        if row is None:
+            return None
+        self.held.add(row["id"])
+        return Claim(row["id"], row["sha256"].hex(), row["attempts"], row["deaths"])
+
+    async def claim_for_embedding(self, count: int) -> list[int]:
+        """Claim up to `count` documents that want vectors."""
+        await self._pay()
+        rows = await self._db.fetch("claim_for_embedding", self.owner, LEASE_SECONDS, count)
+        claimed = sorted(row["id"] for row in rows)
+        self.held.update(claimed)
+        return claimed
+
+    async def release(self, documents: Iterable[int], *, delay: float = 0.0) -> None:
+        """Give documents back as if they had not been claimed, due again after `delay` seconds.
+
+        While the database is away they are kept in mind and given back later.
+        """
+        ids = list(documents)
+        self.held.difference_update(ids)
+        if ids:
+            try:
+                await self._db.execute("release_lease", ids, self.owner, delay)
+            except DatabaseUnavailableError:
+                self._owed.update(ids)
+
+    async def _pay(self) -> None:
+        """Give back what an outage kept us from giving back."""
+        if self._owed:
+            ids, self._owed = self._owed, set()
+            await self.release(ids)
+
+    async def failed(self, claim: Claim, reason: str) -> str | None:
+        """Record an abnormal end; return the state the document takes, None when the lease was lost."""
+        delay = RETRY_SECONDS * 4**claim.deaths
+        self.held.discard(claim.document)
+        state: str | None = await self._db.fetchval(
+            "attempt_failed", claim.document, self.owner, reason, self._max_deaths, delay
+        )
+        return state
+
+    async def refused(self, document: int, state: DocumentState | str, reason: str) -> None:
+        """Record that a document can't be read, with the state it takes and why."""
+        self.held.discard(document)
+        await self._db.execute("document_refused", document, self.owner, str(state), reason)
+
+    def done(self, documents: Iterable[int]) -> None:
+        """Forget leases that a finishing write has already cleared."""
+        self.held.difference_update(documents)
+
+    async def keep_leases(self) -> None:
+        """Extend all leases for ever; run as a task."""
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            ids = list(self.held)
+            if not ids:
+                continue
+            try:
+                rows = await self._db.fetch("extend_lease", ids, self.owner, LEASE_SECONDS)
+            except DatabaseUnavailableError as error:
+                log.warning("lease_not_extended", error=error.message, documents=len(ids))
+                continue
+            if lost := (set(ids) - {row["id"] for row in rows}) & self.held:
+                log.warning("lease_lost", documents=sorted(lost))
+                self.held -= lost

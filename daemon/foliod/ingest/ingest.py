@@ -1,0 +1,317 @@
+"""One document from claim to ready: read it in a worker, store its text, then its vectors.
+
+Reading and embedding meet only through the store, so text is searchable while Ollama is
+down, and vectors follow when it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from foliod.base.errors import (
+    DatabaseUnavailableError,
+    DocumentRefusedError,
+    FileChangedError,
+    FileUnreadableError,
+    FoliodError,
+    LeaseLostError,
+    OllamaError,
+    WorkerDiedError,
+)
+from foliod.base.model import Chunk, DocumentFacts, DocumentState, FileStat, Page, ReadSummary, Verdict
+from foliod.base.version import EXTRACTOR
+from foliod.ingest.backlog import LEASE_SECONDS
+from foliod.ingest.workers import ReadJob, ReadLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from foliod.base.config import Ingest as IngestSettings
+    from foliod.base.model import Space
+    from foliod.ingest.backlog import Backlog, Claim
+    from foliod.ingest.embed import Embedder
+    from foliod.ingest.workers import Workers
+    from foliod.store.database import Database
+    from foliod.store.store import Store, TextWriter
+
+PAGES_A_WRITE = 64
+"""Pages stored in one transaction; with SECONDS_A_WRITE this bounds what a kill costs."""
+SECONDS_A_WRITE = 2.0
+EMBED_DOCUMENTS = 16
+"""Documents whose chunks are embedded together, so that short documents fill batches too."""
+EMBED_TEXTS = 256
+CHANGED_SECONDS = 5.0
+"""A document whose file changed meanwhile is looked at again after so long."""
+TROUBLE_SECONDS = 30.0
+"""Wait when no reading process can be started."""
+FACTS_SECONDS = 1.0
+UNKNOWN_CONTEXT_TOKENS = 256
+"""The smallest context of the embedding models in use; assumed while the model can't be asked."""
+PROMPT_TOKENS = 24
+"""Room in the context for the model's document prompt and its special tokens."""
+
+log = structlog.get_logger()
+
+
+class Counts(Protocol):
+    """Counters since start."""
+
+    def add(self, name: str, n: int = 1) -> None:
+        """Count `n` more of `name`."""
+
+
+class Ingest:
+    """Reads and embeds claimed documents."""
+
+    def __init__(
+        self,
+        db: Database,
+        store: Store,
+        backlog: Backlog,
+        workers: Workers,
+        embedder: Embedder,
+        settings: IngestSettings,
+        counts: Counts,
+        changed: Callable[[bytes], None],
+    ) -> None:
+        """`changed` is told the path of a file that is not any more what the store says."""
+        self._db = db
+        self._store = store
+        self._backlog = backlog
+        self._workers = workers
+        self._embedder = embedder
+        self._settings = settings
+        self._counts = counts
+        self._changed = changed
+
+    # --- reading ------------------------------------------------------------------------
+
+    async def read_next(self) -> bool:
+        """Read one waiting document to its end state; False when none waits.
+
+        Raises DatabaseUnavailableError; every other trouble becomes the document's state.
+        """
+        claim = await self._backlog.claim_for_reading()
+        if claim is None:
+            return False
+        with structlog.contextvars.bound_contextvars(document=claim.document, sha256=claim.sha256[:12]):
+            try:
+                await self._read_to_its_end(claim)
+            except (DatabaseUnavailableError, asyncio.CancelledError):
+                # Neither is the document's fault, and the pages stored so far stay.
+                await asyncio.shield(self._backlog.release([claim.document]))
+                raise
+        return True
+
+    async def _read_to_its_end(self, claim: Claim) -> None:
+        try:
+            await self._read(claim)
+        except DocumentRefusedError as refusal:
+            await self._backlog.refused(claim.document, refusal.state, refusal.message)
+            log.warning("document_refused", state=refusal.state, reason=refusal.message)
+        except WorkerDiedError as death:
+            state = await self._backlog.failed(claim, death.message)
+            log.warning("attempt_failed", reason=death.message, state=state, deaths=claim.deaths + 1)
+        except (FileChangedError, FileUnreadableError) as change:
+            await self._backlog.release([claim.document], delay=CHANGED_SECONDS)
+            log.info("document_postponed", reason=change.message, seconds=CHANGED_SECONDS)
+        except LeaseLostError as lost:
+            self._backlog.done([claim.document])
+            log.warning("lease_lost", reason=lost.message)
+        except DatabaseUnavailableError:
+            raise
+        except FoliodError as trouble:
+            # No process can be started: no document is to blame, and the installation may be mended meanwhile.
+            await self._backlog.release([claim.document], delay=TROUBLE_SECONDS)
+            log.error("reader_unavailable", reason=trouble.message, seconds=TROUBLE_SECONDS)  # noqa: TRY400
+        except Exception:
+            # A fault of ours that this document brings out: it must not hold up the others.
+            log.exception("attempt_crashed")
+            await self._backlog.failed(claim, "foliod failed on this document; its log tells more")
+
+    async def _read(self, claim: Claim) -> None:
+        started = time.monotonic()
+        document, owner = claim.document, self._backlog.owner
+        stored = await self._store.stored_pages(document, EXTRACTOR)
+        if not stored:
+            await self._store.drop_pages(document, owner)
+        fd, path, display = await self._open(document)
+        count = 0
+        try:
+            before = FileStat.of(os.fstat(fd))
+            job = ReadJob(fd=fd, name=display, limits=await self._limits(), stored=stored)
+            async with AsyncExitStack() as stack:
+                writer: TextWriter | None = None
+                pages: list[Page] = []
+                written = time.monotonic()
+                events = await stack.enter_async_context(contextlib.aclosing(self._workers.read(job)))
+                async for event in events:
+                    match event:
+                        case DocumentFacts():
+                            await self._store.put_facts(document, owner, event, EXTRACTOR)
+                        case Page():
+                            pages.append(event)
+                            if len(pages) >= PAGES_A_WRITE or time.monotonic() - written > SECONDS_A_WRITE:
+                                await self._put_pages(document, pages)
+                                pages, written = [], time.monotonic()
+                        case (Chunk() as chunk, terms):
+                            if writer is None:
+                                await self._put_pages(document, pages)
+                                pages = []
+                                await self._verify(fd, before, document, path, display)
+                                writer = await stack.enter_async_context(self._store.writing_text(document, owner))
+                            await writer.add(chunk, terms)
+                        case ReadSummary() as summary:
+                            count = summary.pages
+                            await self._put_pages(document, pages)
+                            await self._verify(fd, before, document, path, display)
+                            await self._finish(document, summary, writer)
+        finally:
+            os.close(fd)
+        self._backlog.done([document])
+        self._backlog.wake()
+        self._counts.add("documents_read")
+        log.info(
+            "document_read",
+            file=display,
+            pages=count,
+            resumed_after=len(stored),
+            chunks=0 if writer is None else writer.chunks,
+            ms=round((time.monotonic() - started) * 1000),
+        )
+
+    async def _put_pages(self, document: int, pages: list[Page]) -> None:
+        if pages:
+            await self._store.put_pages(document, self._backlog.owner, pages, LEASE_SECONDS)
+            self._counts.add("pages_read", len(pages))
+
+    async def _finish(self, document: int, summary: ReadSummary, writer: TextWriter | None) -> None:
+        verdicts = await self._store.verdicts(document)
+        if writer is None:
+            raise DocumentRefusedError(*_nothing_to_search(verdicts, summary))
+        reason = _what_is_missing(verdicts, summary)
+        await writer.finish(state=DocumentState.STORED, partial=reason is not None, reason=reason)
+
+    async def _open(self, document: int) -> tuple[int, bytes, str]:
+        """Open the first place that still holds what was hashed; return descriptor, path and name."""
+        places = await self._db.fetch("document_places", document, self._backlog.host)
+        reason = "no file of this document is left on this host"
+        for place in places:
+            try:
+                fd = await asyncio.to_thread(_open_regular, place["path"])
+            except OSError as error:
+                reason = f"{place['display']} can't be opened: {error.strerror}"
+                self._changed(place["path"])
+                continue
+            known = FileStat(place["size"], place["mtime_ns"], place["ctime_ns"], place["inode"], place["device"])
+            if FileStat.of(os.fstat(fd)) == known:
+                return fd, place["path"], place["display"]
+            os.close(fd)
+            reason = f"{place['display']} changed since it was seen; it is looked at again"
+            self._changed(place["path"])
+        raise FileChangedError(reason)
+
+    async def _verify(self, fd: int, before: FileStat, document: int, path: bytes, display: str) -> None:
+        """Refuse what was read when the file changed under the reader."""
+        if FileStat.of(os.fstat(fd)) != before:
+            await self._store.drop_pages(document, self._backlog.owner)
+            self._changed(path)
+            msg = f"{display} changed while it was read; it is read again when it is still"
+            raise FileChangedError(msg)
+
+    async def _limits(self) -> ReadLimits:
+        s = self._settings
+        try:
+            async with asyncio.timeout(FACTS_SECONDS):
+                context = (await self._embedder.facts()).context_tokens
+        except (OllamaError, TimeoutError):
+            context = UNKNOWN_CONTEXT_TOKENS
+        budget = max(32, min(s.chunk_tokens, context - PROMPT_TOKENS))
+        return ReadLimits(
+            chunk_tokens=budget,
+            overlap_tokens=min(s.overlap_tokens, budget // 2),
+            max_pages=s.max_pages,
+            max_page_chars=s.max_page_chars,
+            page_seconds=s.page_seconds,
+            document_seconds=s.document_seconds,
+            memory_mb=s.worker_memory_mb,
+        )
+
+    # --- embedding ----------------------------------------------------------------------
+
+    async def space(self) -> Space:
+        """Return the space of the configured model, made or put into service when that is due.
+
+        Raises OllamaError when the model can't be asked.
+        """
+        facts = await self._embedder.facts()
+        space, switched = await self._store.activate_space(
+            facts.model, facts.digest, facts.dimensions, facts.query_prompt, facts.document_prompt
+        )
+        if switched:
+            log.info("space_activated", space=space.id, model=space.model, dimensions=space.dimensions)
+        return space
+
+    async def embed_next(self) -> bool:
+        """Embed what some stored documents are missing; False when nothing is missing.
+
+        Raises OllamaError when Ollama can't go on; vectors committed before stay.
+        """
+        space = await self.space()
+        documents = await self._backlog.claim_for_embedding(EMBED_DOCUMENTS)
+        if not documents:
+            return False
+        started, count, ready = time.monotonic(), 0, list[int]()
+        try:
+            while texts := await self._store.missing_texts(space, documents, EMBED_TEXTS):
+                async for batch in self._embedder.embed_texts([text for _, text in texts]):
+                    await self._store.put_vectors(space, [(texts[i][0], vector) for i, vector in batch])
+                    count += len(batch)
+                    self._counts.add("texts_embedded", len(batch))
+            ready = await self._store.finish_vectors(space, documents)
+            self._backlog.done(ready)
+        finally:
+            await asyncio.shield(self._backlog.release([d for d in documents if d in self._backlog.held]))
+        log.info("documents_ready", documents=ready, texts=count, ms=round((time.monotonic() - started) * 1000))
+        return True
+
+
+def _open_regular(path: bytes) -> int:
+    return os.open(os.path.realpath(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+
+
+def _nothing_to_search(verdicts: dict[Verdict, int], summary: ReadSummary) -> tuple[str, str]:
+    """Return the state of a document that gave no text, and why."""
+    pages = sum(verdicts.values())
+    if summary.partial is not None and not verdicts.get(Verdict.NEEDS_OCR):
+        return DocumentState.DAMAGED, f"no text could be read: {summary.partial}"
+    if verdicts.get(Verdict.FAILED) == pages and pages:
+        return DocumentState.DAMAGED, "not one page could be read; the file may be damaged"
+    if scans := verdicts.get(Verdict.NEEDS_OCR):
+        return DocumentState.NEEDS_OCR, f"{scans} of {pages} pages are pictures without text; they need OCR"
+    if garbage := verdicts.get(Verdict.GARBAGE):
+        return DocumentState.NEEDS_OCR, (
+            f"the text of {garbage} of {pages} pages can't be decoded (their fonts name no letters); they need OCR"
+        )
+    return DocumentState.EMPTY, "the PDF has no text and no pictures" if pages else "the PDF has no pages"
+
+
+def _what_is_missing(verdicts: dict[Verdict, int], summary: ReadSummary) -> str | None:
+    """Return what a searchable document lacks, or None when every page gave its text."""
+    pages = sum(verdicts.values())
+    named = {
+        Verdict.NEEDS_OCR: "are pictures without text and need OCR",
+        Verdict.FAILED: "could not be read",
+        Verdict.GARBAGE: "have text that can't be decoded",
+    }
+    parts = [f"{verdicts[v]} of {pages} pages {why}" for v, why in named.items() if verdicts.get(v)]
+    if summary.partial is not None:
+        parts.append(summary.partial)
+    return "; ".join(parts) or None

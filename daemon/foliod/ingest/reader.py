@@ -1,0 +1,306 @@
+"""One process that reads documents, and the socket to it; it can be killed, and is when it is silent or lies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from foliod.base.assets import PACKAGE
+from foliod.base.errors import DocumentRefusedError, FileChangedError, FoliodError, WorkerDiedError, WorkerTimeoutError
+from foliod.base.model import Chunk, DocumentFacts, Page, ReadSummary, Terms
+from foliod.reading import wire
+from foliod.reading.decoder import Decoder
+from foliod.reading.strict import MalformedError, demand
+from foliod.reading.transcript import Transcript
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from foliod.reading.wire import ReadLimits
+
+FILES_A_WORKER = 200
+"""A process is replaced after so many files, or when it has grown, lest little leaks add up."""
+GROWN_BYTES = 320 * 1024 * 1024
+START_SECONDS = 60.0
+END_SECONDS = 10.0
+RECEIVE_BYTES = 256 * 1024
+LAST_WORDS_BYTES = 4096
+COMMAND = (sys.executable, "-P", "-m", "foliod.reading.worker_main")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadJob:
+    """One file to read. The descriptor `fd` stays the caller's; `stored` pages are not read again."""
+
+    fd: int
+    name: str
+    limits: ReadLimits
+    stored: tuple[Page, ...] = ()
+
+
+ReadEvent = DocumentFacts | Page | tuple[Chunk, Terms] | ReadSummary
+
+
+class Reader:
+    """One process and the socket to it."""
+
+    def __init__(self, size: int, limits: ReadLimits) -> None:
+        self._room = max(size, wire.MAPPED_BYTES)
+        self._memory_mb = limits.memory_mb
+        self._files = 0
+        self._buffer = bytearray()
+        self._decoder = Decoder(0)
+        self.fit = False
+        """Whether it waits for the next job."""
+        self._socket, theirs = socket.socketpair()
+        self._socket.setblocking(False)
+        said, says = os.pipe()
+        # Nobody empties this pipe while the process runs; it must not wait when the pipe is full.
+        os.set_blocking(says, False)
+        os.set_blocking(said, False)
+        self._said = said
+        with theirs:
+            try:
+                self._process = subprocess.Popen(
+                    [*COMMAND, str(theirs.fileno())],
+                    pass_fds=(theirs.fileno(),),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=says,
+                    env=_environment(),
+                    cwd="/",
+                )
+            except OSError as error:
+                self._socket.close()
+                os.close(said)
+                msg = f"the process that reads PDFs can't be started: {error.strerror}"
+                raise FoliodError(msg) from error
+            finally:
+                os.close(says)
+
+    def suits(self, size: int, limits: ReadLimits) -> bool:
+        """Whether it is alive and its memory is right for a file of so many bytes."""
+        return (
+            self.fit
+            and self._process.poll() is None
+            and self._memory_mb == limits.memory_mb
+            and max(size, wire.MAPPED_BYTES) == self._room
+            and self._files < FILES_A_WORKER
+            and _resident(self._process.pid) < GROWN_BYTES
+        )
+
+    async def begin(self) -> None:
+        """Wait until it has started.
+
+        Raises:
+            FoliodError: it did not; no document is to blame.
+        """
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                demand(isinstance(await self._receive(), wire.Ready), "the first message")
+        except (OSError, EOFError, TimeoutError, MalformedError) as error:
+            await self._stop()
+            msg = f"the process that reads PDFs did not start: {self._last_words() or error}; install foliod again"
+            raise FoliodError(msg) from None
+        log.debug("worker_started", worker=self._process.pid)
+
+    async def read(self, job: ReadJob) -> AsyncGenerator[ReadEvent, None]:
+        """Yield what it reads; see Workers.read."""
+        self.fit = False
+        self._files += 1
+        limits = job.limits
+        transcript = Transcript(limits, job.stored)
+        self._decoder = Decoder(max(limits.max_page_chars, 64 * limits.chunk_tokens))
+        clock = _Clock(limits)
+        try:
+            async with clock.running():
+                await self._send(job)
+            while True:
+                async with clock.running():
+                    event = transcript.admit(await self._receive())
+                # A reader that is always ahead must not keep the loop to itself.
+                await asyncio.sleep(0)
+                if isinstance(event, wire.Refused):
+                    self.fit = True
+                    raise DocumentRefusedError(event.state, event.reason)
+                self.fit = isinstance(event, ReadSummary)
+                yield event
+                if self.fit:
+                    return
+        except TimeoutError:
+            await self._stop()
+            msg = f"{job.name}: {clock.verdict}; the process was ended"
+            raise WorkerTimeoutError(msg) from None
+        except MalformedError as error:
+            await self._stop()
+            msg = f"{job.name}: the process that read it misbehaved ({error}); it was ended"
+            raise WorkerDiedError(msg) from None
+        except (OSError, EOFError):
+            await self._stop(kill=False)
+            raise self._death(job) from None
+
+    async def end(self) -> None:
+        """End the process, and wait until it is gone."""
+        self.fit = False
+        await self._stop()
+        self._socket.close()
+        if self._said >= 0:
+            os.close(self._said)
+            self._said = -1
+
+    async def _send(self, job: ReadJob) -> None:
+        loop = asyncio.get_running_loop()
+        # Names may hold lone surrogates, as file names that are not UTF-8 do.
+        name = job.name.encode("utf-8", "replace").decode()
+        (frame,) = wire.frames(wire.Job(name, len(job.stored), job.limits))
+        socket.send_fds(self._socket, [frame[:1]], [job.fd])
+        await loop.sock_sendall(self._socket, frame[1:])
+        for page in job.stored:
+            for frame in wire.frames(page):
+                await loop.sock_sendall(self._socket, frame)
+            await asyncio.sleep(0)
+
+    async def _receive(self) -> wire.Event:
+        """Return the next event, of as many messages as it comes in.
+
+        Raises:
+            EOFError: the process has closed its end.
+            OSError: the connection broke.
+            MalformedError: the messages make no sense.
+        """
+        while True:
+            length = int.from_bytes(await self._take(wire.HEADER_BYTES), "big")
+            demand(length <= wire.MAX_FRAME, f"a message of {length} bytes")
+            event = self._decoder.decode(await self._take(length))
+            if event is not None:
+                return event
+            await asyncio.sleep(0)
+
+    async def _take(self, count: int) -> bytes:
+        loop = asyncio.get_running_loop()
+        while len(self._buffer) < count:
+            part = await loop.sock_recv(self._socket, RECEIVE_BYTES)
+            if not part:
+                raise EOFError
+            self._buffer += part
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return taken
+
+    async def _stop(self, *, kill: bool = True) -> None:
+        """Wait for the end of the process; it gets a moment to end by itself when not killed."""
+        if not kill:
+            await self._ended(END_SECONDS / 10)
+        if self._process.poll() is None:
+            self._process.kill()
+            await self._ended(END_SECONDS)
+
+    async def _ended(self, seconds: float) -> None:
+        if self._process.poll() is not None:
+            return
+        try:
+            watch = os.pidfd_open(self._process.pid)
+        except OSError:
+            # Some sandboxes know no such call.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    while self._process.poll() is None:  # noqa: ASYNC110
+                        await asyncio.sleep(0.02)
+            return
+        exited = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(watch, exited.set)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await exited.wait()
+        finally:
+            loop.remove_reader(watch)
+            os.close(watch)
+        self._process.poll()
+
+    def _death(self, job: ReadJob) -> FoliodError:
+        code = self._process.returncode
+        if code == -signal.SIGBUS:
+            # What was mapped is not there any more.
+            return FileChangedError(
+                f"{job.name} became shorter or unreadable while it was read; it is read again when it is still"
+            )
+        if code == wire.OUT_OF_MEMORY:
+            return WorkerDiedError(
+                f"{job.name}: reading it needs more than {self._memory_mb} MB of memory; "
+                "ingest.worker_memory_mb sets the limit"
+            )
+        how = f"exit code {code}"
+        if code is not None and code < 0:
+            how = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        log.warning("worker_died", worker=self._process.pid, how=how, said=self._last_words())
+        return WorkerDiedError(f"{job.name}: the process that read it died ({how})")
+
+    def _last_words(self) -> str:
+        """Return the last line that it wrote to its standard error, for people who look for the cause."""
+        with contextlib.suppress(OSError):
+            lines = os.read(self._said, 1 << 16)[-LAST_WORDS_BYTES:].decode("ascii", "replace").split("\n")
+            return next(("".join(filter(str.isprintable, line))[:200] for line in reversed(lines) if line.strip()), "")
+        return ""
+
+
+class _Clock:
+    """Measures the time that a reader is waited for: per event, and in total."""
+
+    def __init__(self, limits: ReadLimits) -> None:
+        self._limits = limits
+        self._left = limits.document_seconds
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncGenerator[None, None]:
+        """Run; raises TimeoutError when the time is up."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            async with asyncio.timeout(max(0.0, min(self._limits.page_seconds, self._left))):
+                yield
+        finally:
+            self._left -= loop.time() - started
+
+    @property
+    def verdict(self) -> str:
+        """Which time is up."""
+        if self._left <= 0:
+            return f"reading it took longer than {self._limits.document_seconds:g} s"
+        return f"no page of it was finished in {self._limits.page_seconds:g} s"
+
+
+def _environment() -> dict[str, str]:
+    """Return all that the process may know of ours: where Python finds its packages."""
+    environment = {"LC_ALL": "C.UTF-8"}
+    if os.environ.get("PYTHONDONTWRITEBYTECODE"):
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    source = str(PACKAGE.parent)
+    if source not in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *paths}:
+        paths.append(source)
+    if paths:
+        environment["PYTHONPATH"] = os.pathsep.join(paths)
+    return environment
+
+
+def _resident(pid: int) -> int:
+    """Return the bytes of memory that a process holds, 0 when that can't be known."""
+    try:
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0

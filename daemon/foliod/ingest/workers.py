@@ -1,0 +1,97 @@
+"""Reads documents in processes that can be killed: a hostile PDF hurts only the one that reads it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Self
+
+from foliod.base.errors import DocumentRefusedError, WorkerDiedError
+from foliod.base.model import DocumentState
+from foliod.ingest.reader import Reader, ReadJob
+from foliod.reading.wire import ReadLimits
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from types import TracebackType
+
+    from foliod.ingest.reader import ReadEvent
+
+__all__ = ["ReadJob", "ReadLimits", "Workers"]
+
+
+class Workers:
+    """Up to `count` reading processes, started when needed. An async context manager.
+
+    Enter it in the main thread: the kernel ends the processes when the thread that started them ends.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._free = asyncio.Semaphore(count)
+        self._idle: list[Reader] = []
+        self.busy = 0
+        """Documents being read."""
+        self.deaths = 0
+        """Processes that died, hung or misbehaved since start."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        idle, self._idle = self._idle, []
+        for worker in idle:
+            await worker.end()
+
+    async def read(self, job: ReadJob) -> AsyncGenerator[ReadEvent, None]:
+        """Yield facts, new pages in order, chunks with their terms, and the summary last.
+
+        Waits for a free process. A reader that is not asked for more waits, and time stands still
+        for it. Closing the generator early ends the process.
+
+        Raises:
+            DocumentRefusedError: the file can't be read, with the state and why.
+            FileChangedError: the file became shorter while it was read.
+            WorkerDiedError: the process died or misbehaved; another attempt may succeed.
+            WorkerTimeoutError: no page was finished in time, or not the document.
+            FoliodError: no process can be started.
+        """
+        async with self._free:
+            self.busy += 1
+            worker = None
+            try:
+                worker = await self._take(job)
+                async with aclosing(worker.read(job)) as events:
+                    async for event in events:
+                        yield event
+            except WorkerDiedError:
+                self.deaths += 1
+                raise
+            finally:
+                self.busy -= 1
+                if worker is not None:
+                    if worker.fit:
+                        self._idle.append(worker)
+                    else:
+                        await worker.end()
+
+    async def _take(self, job: ReadJob) -> Reader:
+        status = os.fstat(job.fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise DocumentRefusedError(DocumentState.NOT_PDF, f"{job.name} is no regular file")
+        size = status.st_size
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.suits(size, job.limits):
+                return worker
+            await worker.end()
+        worker = Reader(size, job.limits)
+        try:
+            await worker.begin()
+        except BaseException:
+            await worker.end()
+            raise
+        return worker

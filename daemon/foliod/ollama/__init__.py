@@ -1,0 +1,1 @@
+"""Ollama, and nothing but its API."""

@@ -1,0 +1,249 @@
+"""The models: what Ollama serves, embeddings, and streamed answers.
+
+Of several servers the first that can be reached is used; nothing is sent to a cloud model unasked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+
+import numpy as np
+
+from foliod.base.errors import (
+    CloudModelError,
+    FoliodError,
+    GenerationCutError,
+    OllamaTimeoutError,
+    OllamaUnavailableError,
+)
+from foliod.ollama.ollama_wire import CONNECTION_LOST, Server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from foliod.base.config import Ollama
+
+RETURN_SECONDS = 30.0
+"""A server that could not be reached is tried last for so long."""
+HEALTH_SECONDS = 5.0
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class OllamaHealth:
+    """Whether Ollama answers, and with which models; `error` says why not."""
+
+    reachable: bool
+    version: str | None
+    models: tuple[str, ...]
+    error: str | None
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What Ollama says about a model. Contexts in tokens, `embedding_length` in numbers a vector; None is unknown."""
+
+    name: str
+    digest: str
+    capabilities: frozenset[str]
+    context_length: int | None
+    embedding_length: int | None
+    default_context: int | None = None
+    """`num_ctx` of its Modelfile: the context of requests that do not ask for one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatPiece:
+    """A piece of a streamed answer, or of the thinking before it."""
+
+    kind: Literal["thinking", "token"]
+    text: str
+
+
+class Inference:
+    """The Ollama servers of the configuration."""
+
+    def __init__(self, settings: Ollama) -> None:
+        self._settings = settings
+        self._servers: list[Server] = []
+        self._keep_alive = _keep_alive(settings.keep_alive)
+        self.url = settings.url[0]
+        """The address that answered last."""
+
+    async def __aenter__(self) -> Self:
+        """Make the clients; nothing is sent. Raises ConfigError when an address is none."""
+        s = self._settings
+        self._servers = [
+            Server(url, connect_seconds=s.connect_seconds, silence_seconds=s.silence_seconds) for url in s.url
+        ]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for server in self._servers:
+            await server.aclose()
+
+    async def health(self) -> OllamaHealth:
+        """Return whether Ollama answers, within 5 seconds; never raises."""
+
+        async def ask(server: Server) -> tuple[dict[str, Any], dict[str, Any]]:
+            return await server.get("/api/version"), await server.get("/api/tags")
+
+        try:
+            async with asyncio.timeout(HEALTH_SECONDS):
+                version, tags = await self._first_reachable(ask)
+        except TimeoutError:
+            reason = f"Ollama at {self.url} did not answer within {HEALTH_SECONDS:g} s"
+            return OllamaHealth(reachable=False, version=None, models=(), error=reason, url=self.url)
+        except FoliodError as error:
+            return OllamaHealth(reachable=False, version=None, models=(), error=error.message, url=self.url)
+        names = tuple(name for name, _ in _models(tags))
+        return OllamaHealth(
+            reachable=True, version=str(version.get("version", "unknown")), models=names, error=None, url=self.url
+        )
+
+    async def describe(self, model: str) -> ModelFacts:
+        """Return what Ollama says about `model`, without loading it.
+
+        Raises ModelMissingError, CloudModelError, OllamaUnavailableError, OllamaError.
+        """
+        self._refuse_cloud(model)
+
+        async def ask(server: Server) -> tuple[dict[str, Any], dict[str, Any]]:
+            return await server.post("/api/show", {"model": model}, model), await server.get("/api/tags")
+
+        shown, tags = await self._first_reachable(ask)
+        if (host := shown.get("remote_host")) and not self._settings.allow_cloud:
+            raise CloudModelError(_cloud_message(model, str(host)))
+        info = shown.get("model_info") or {}
+        architecture = info.get("general.architecture")
+        digests = {_full_name(name): digest for name, digest in _models(tags)}
+        default = re.search(r"^num_ctx\s+(\d+)", shown.get("parameters") or "", re.MULTILINE)
+        return ModelFacts(
+            name=model,
+            digest=digests.get(_full_name(model), ""),
+            capabilities=frozenset(shown.get("capabilities") or ()),
+            context_length=_positive(info.get(f"{architecture}.context_length")),
+            embedding_length=_positive(info.get(f"{architecture}.embedding_length")),
+            default_context=int(default[1]) if default else None,
+        )
+
+    async def embed(
+        self,
+        model: str,
+        texts: Sequence[str],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  # the deadline belongs to the call, and gets our error
+    ) -> tuple[NDArray[np.float32], int]:
+        """Return one vector a text, shape (n, d), and the tokens used; nothing is truncated.
+
+        `timeout` bounds the whole call, in seconds. Raises ContextExceededError (one of the texts
+        is too long, Ollama does not say which), BadVectorError, ModelMissingError,
+        CloudModelError, OllamaTimeoutError, OllamaUnavailableError, OllamaError.
+        """
+        self._refuse_cloud(model)
+        if not texts:
+            return np.empty((0, 0), np.float32), 0
+        body = {"model": model, "input": list(texts), "truncate": False, "keep_alive": self._keep_alive}
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._first_reachable(lambda server: server.embed(body))
+        except TimeoutError:
+            raise OllamaTimeoutError(f"{model} at {self.url} did not embed within {timeout:g} s") from None
+
+    async def chat(
+        self, model: str, messages: list[dict[str, str]], *, num_ctx: int, think: bool | None
+    ) -> AsyncGenerator[ChatPiece, None]:
+        """Stream an answer; closing the generator stops the model.
+
+        `num_ctx` is the context in tokens for messages and answer together. Raises
+        GenerationCutError when the stream ends early, before it what `embed` raises.
+        """
+        self._refuse_cloud(model)
+        request = {
+            "model": model,
+            "messages": messages,
+            "think": think,
+            "options": {"num_ctx": num_ctx},
+            "keep_alive": self._keep_alive,
+        }
+
+        async def start(server: Server) -> tuple[Any, Any]:
+            stream = server.chat(**request)
+            return stream, await anext(stream, None)
+
+        stream, part = await self._first_reachable(start)
+        url = self.url
+        async with contextlib.aclosing(stream):
+            while part is not None:
+                if part.message.thinking:
+                    yield ChatPiece("thinking", part.message.thinking)
+                if part.message.content:
+                    yield ChatPiece("token", part.message.content)
+                if part.done:
+                    break
+                part = await anext(stream, None)
+        if part is None:
+            raise GenerationCutError(f"{url} ended the stream before {model} was done; ask again")
+        if part.done_reason == "length":
+            raise GenerationCutError(f"{model} reached the limit of {num_ctx} tokens before it was done")
+
+    async def _first_reachable(self, ask: Callable[[Server], Awaitable[Result]]) -> Result:
+        """Ask one server after the other until one can be reached."""
+        failures = []
+        now = time.monotonic()
+        for server in sorted(self._servers, key=lambda server: server.avoided_until > now):
+            try:
+                result = await ask(server)
+            except CONNECTION_LOST as error:
+                server.avoided_until = now + RETURN_SECONDS
+                failures.append(f"{server.url} ({str(error) or type(error).__name__})")
+            except OllamaTimeoutError:
+                server.avoided_until = now + RETURN_SECONDS
+                raise
+            else:
+                server.avoided_until = 0.0
+                self.url = server.url
+                return result
+        raise OllamaUnavailableError(
+            f"Ollama can't be reached at {' or '.join(failures)}; start it with: ollama serve, or set [ollama] url"
+        )
+
+    def _refuse_cloud(self, model: str) -> None:
+        # As Ollama reads names: the tag decides, in upper or lower case.
+        tag = model.lower().strip().rpartition(":")[2] if ":" in model else ""
+        if not self._settings.allow_cloud and (tag == "cloud" or tag.endswith("-cloud")):
+            raise CloudModelError(_cloud_message(model, "another company's machines"))
+
+
+def _models(tags: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return name and digest of every model of `/api/tags`."""
+    models = [model for model in tags.get("models") or () if isinstance(model, dict)]
+    return [(str(model.get("name") or model.get("model")), str(model.get("digest", ""))) for model in models]
+
+
+def _full_name(model: str) -> str:
+    """Return the name by which Ollama knows a model: in any case of letters, `:latest` without a tag."""
+    name = model.strip().lower()
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+
+
+def _positive(value: object) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None
+
+
+def _keep_alive(value: str) -> str | int:
+    """Return plain seconds as a number: Ollama takes "10m" and -1, but not "-1"."""
+    return int(value) if re.fullmatch(r"-?\d+", value) else value
+
+
+def _cloud_message(model: str, where: str) -> str:
+    return f"{model} runs on {where}; name a model of this machine, or set [ollama] allow_cloud = true"

@@ -1,0 +1,262 @@
+"""Reads PDFs with MuPDF, and is the only module that does: pages with their text, and what the file says of itself."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import mmap
+import os
+import re
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from foliod.base.errors import DocumentRefusedError
+from foliod.base.model import DocumentFacts, Page, Verdict
+from foliod.base.version import EXTRACTOR
+from foliod.reading.flow import flow
+from foliod.reading.metadata import parse_date, sane, sensible_title, title_of
+from foliod.reading.pagetree import mend_page_count
+from foliod.reading.refusal import cannot_open, needs_password, no_pages, not_pdf, refuse_other_files
+from foliod.reading.spans import upright_lines
+from foliod.reading.verdict import judge
+from foliod.text.normalize import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# PyMuPDF 2 loads an ONNX runtime and 90 MB for its layout analysis, and then reads text differently.
+sys.modules.setdefault("pymupdf.layout", None)  # type: ignore[arg-type]
+sys.modules.setdefault("pymupdf4llm", None)  # type: ignore[arg-type]
+os.environ["PYMUPDF_SUGGEST_LAYOUT_ANALYZER"] = "0"
+
+import pymupdf  # noqa: E402
+
+__all__ = ["EXTRACTOR", "OpenDocument", "open_document"]
+
+_mupdf: Any = pymupdf  # it is typed in parts only
+_mupdf.g_exceptions_verbose = 0
+_mupdf.TOOLS.mupdf_display_errors(False)
+_mupdf.TOOLS.mupdf_display_warnings(False)
+# These change the text; other libraries in the process set them.
+_mupdf.TOOLS.unset_quad_corrections(False)
+_mupdf.TOOLS.set_small_glyph_heights(False)
+
+# Without TEXT_CID_FOR_UNKNOWN_UNICODE: numbers of glyphs look like text and are none.
+FLAGS: int = _mupdf.TEXT_PRESERVE_WHITESPACE | _mupdf.TEXT_PRESERVE_LIGATURES | _mupdf.TEXT_MEDIABOX_CLIP
+
+OUTLINE_ENTRIES = 5000
+OUTLINE_SECONDS = 2.0
+
+# Said of many good files, and of no lost text.
+_HARMLESS = re.compile(
+    r"(?i)icc profile|colou?rspace|bogus font|non-embedded font|dropping unclosed|premature end of (?:jpeg|jpx)"
+)
+
+
+class OpenDocument:
+    """An open PDF. A context manager; not for use by several threads."""
+
+    def __init__(self, handle: Any, data: mmap.mmap | bytes, view: memoryview, name: str) -> None:
+        self._pdf = handle
+        self._data = data
+        self._view = view
+        self._name = name
+        self._warning = ""
+        self._cut: list[int] = []
+        self._outline: dict[int, list[tuple[int, str]]] = {}
+        self.pages = 0
+        """Pages that the file says it has."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._pdf.close()
+        self._pdf.stream = None
+        self._view.release()
+        if isinstance(self._data, mmap.mmap):
+            self._data.close()
+
+    def facts(self, first: Page | None) -> DocumentFacts:
+        """Return what the PDF says about itself; `first` is page 1, which names the title where the file doesn't."""
+        said = self._pdf.metadata or {}
+        title = sensible_title(said.get("title"), self._name)
+        if title is None and first is not None:
+            title = title_of(first)
+        return DocumentFacts(
+            pages=self.pages,
+            title=title,
+            author=sane(said.get("author")),
+            created=parse_date(said.get("creationDate")),
+            modified=parse_date(said.get("modDate")),
+        )
+
+    def read_page(self, number: int, max_chars: int) -> Page:
+        """Return page `number`, from 1; its text is cut at `max_chars`. A page that can't be read has failed."""
+        try:
+            page = self._pdf.load_page(number - 1)
+            width, height = _length(page.rect.width), _length(page.rect.height)
+            rotation = page.rotation % 360
+            text_page = page.get_textpage(flags=FLAGS)
+            blocks = text_page.extractDICT()["blocks"]
+            turn = tuple(page.rotation_matrix) if rotation else None
+            lines, aside = upright_lines(blocks, rotation, turn, width, height)
+            raw = "".join([line.text for line in lines])
+            text, headings = flow(lines, width, height, self._outline.get(number, ()))
+            # Where boxes are beyond the precision of floats, there are letters but no lines.
+            text = "\n\n".join([part for part in (text, *aside) if part]) or clean(text_page.extractText())
+            del text_page
+            verdict = judge(raw, blocks, text, page)
+            if verdict is Verdict.EMPTY and (self._note_warning() or not self._has_content(page)):
+                # Nothing came of it, but there was something.
+                verdict = Verdict.FAILED
+        except Exception:  # noqa: BLE001  # a hostile page raises whatever it likes; the next one may be good
+            return Page(number, Verdict.FAILED, "", 0.0, 0.0, 0)
+        finally:
+            self._note_warning()
+        if verdict is Verdict.GARBAGE:
+            # Kept out of chunks, answers and vectors alike; the page is in the ledger.
+            return Page(number, verdict, "", width, height, rotation)
+        if len(text) > max_chars:
+            self._cut.append(number)
+            text = text[:max_chars].rstrip()
+            headings = tuple(h for h in headings if h.offset + len(h.text) <= len(text))
+        return Page(number, verdict, text, width, height, rotation, headings)
+
+    def count_pages(self) -> int:
+        """Return how many pages the file says it has by now: a page that is not there can lower the number."""
+        self.pages = max(0, min(self.pages, _count_pages(self._pdf)))
+        return self.pages
+
+    def _has_content(self, page: Any) -> bool:
+        """Whether a page's contents, if it ever had any, are still in the file."""
+        kind, said = self._pdf.xref_get_key(page.xref, "Contents")
+        return kind == "null" or (all(map(self._pdf.xref_is_stream, page.get_contents())) and said != "[]")
+
+    @property
+    def repaired(self) -> bool:
+        """Whether the file was damaged; can become true with any page."""
+        return bool(self._pdf.is_repaired)
+
+    def trouble(self) -> str | None:
+        """Return why text may be missing, or None; to be asked after the last page."""
+        self._note_warning()
+        said = []
+        if self.repaired:
+            said.append("the file is damaged and was repaired for reading; look for an intact copy")
+        elif self._warning:
+            said.append(f"the file has errors ({self._warning}); look for an intact copy if text is missing")
+        if self._cut:
+            pages = ", ".join(map(str, self._cut[:5])) + (" and others" if len(self._cut) > 5 else "")
+            said.append(f"page {pages} has more text than max_page_chars allows, the rest was left out")
+        return "; ".join(said) or None
+
+    def load_outline(self) -> None:
+        """Learn the titles of the document's outline by page; a bad or endless one is left out."""
+        until = time.monotonic() + OUTLINE_SECONDS
+        waiting = [(self._pdf.outline, 1)]
+        entries = 0
+        try:
+            while waiting and entries < OUTLINE_ENTRIES and time.monotonic() < until:
+                entry, level = waiting.pop()
+                if not entry:
+                    continue
+                entries += 1
+                if entry.page >= 0 and (title := sane(entry.title)):
+                    self._outline.setdefault(entry.page + 1, []).append((level, title))
+                waiting += [(entry.next, level), (entry.down, level + 1)]
+        except Exception:  # noqa: BLE001  # an outline is a help, not a need
+            self._outline.clear()
+
+    def _note_warning(self) -> bool:
+        """Keep the first of MuPDF's complaints; return whether there were new ones that matter."""
+        said = [line for line in _mupdf.TOOLS.mupdf_warnings(reset=1).splitlines() if not _HARMLESS.search(line)]
+        if said and not self._warning:
+            self._warning = " ".join(clean(said[0][:200]).split())[:100]
+        return bool(said)
+
+
+def open_document(source: int | str | os.PathLike[str], name: str = "", passwords: Iterable[str] = ()) -> OpenDocument:
+    """Open a PDF by file descriptor or path; the descriptor stays the caller's.
+
+    The file is mapped into memory, so that a process that may open no files can read it.
+
+    Args:
+        source: the file.
+        name: its name, as people know it.
+        passwords: tried in turn when the file needs one.
+
+    Raises:
+        DocumentRefusedError: with the state that the document takes.
+        OSError: when the file can't be opened or read.
+    """
+    data = _map(source)
+    refuse_other_files(data)
+    _mupdf.TOOLS.reset_mupdf_warnings()
+    view = memoryview(data)
+    try:
+        handle = _mupdf.Document(stream=view, filetype="pdf")
+    except Exception as error:  # noqa: BLE001  # RuntimeError, ValueError, AssertionError and its own
+        raise cannot_open(error) from None
+    document = OpenDocument(handle, data, view, name)
+    try:
+        document.pages = _admitted_pages(handle, passwords)
+        document.load_outline()
+    except DocumentRefusedError:
+        document.close()
+        raise
+    except Exception as error:  # noqa: BLE001
+        document.close()
+        raise cannot_open(error) from None
+    return document
+
+
+def _map(source: int | str | os.PathLike[str]) -> mmap.mmap | bytes:
+    if not isinstance(source, int):
+        with open(source, "rb") as file:
+            return _map(file.fileno())
+    size = os.fstat(source).st_size
+    if not size:
+        return b""
+    try:
+        return mmap.mmap(source, size, prot=mmap.PROT_READ)
+    except OSError:
+        # Some network and FUSE file systems can't map.
+        return os.pread(source, size, 0)
+
+
+def _admitted_pages(handle: Any, passwords: Iterable[str]) -> int:
+    """Return how many pages the PDF says it has, after the checks that it can be read at all."""
+    if not handle.is_pdf:
+        raise not_pdf()
+    if handle.needs_pass and not any(handle.authenticate(password) for password in passwords):
+        raise needs_password()
+    pages = _count_pages(handle)
+    if pages < 1 and mend_page_count(handle):
+        _mupdf.mupdf.fz_warn("the number of pages was wrong")
+        pages = _count_pages(handle)
+    if pages < 0:
+        raise no_pages(repaired=True)
+    if pages < 1:
+        raise no_pages(repaired=bool(handle.is_repaired))
+    return pages
+
+
+def _count_pages(handle: Any) -> int:
+    """Return the number of pages, -1 when what the file says makes no sense."""
+    with contextlib.suppress(Exception):
+        # A wrong number is found out, and put right, when a page is loaded.
+        handle.load_page(0)
+    try:
+        return int(handle.page_count)
+    except Exception:  # noqa: BLE001
+        return -1
+
+
+def _length(value: float) -> float:
+    return float(value) if math.isfinite(value) and 0 < value < 1e7 else 0.0

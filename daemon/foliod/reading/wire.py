@@ -1,0 +1,146 @@
+"""What the daemon and its reading processes say to each other: length-prefixed JSON, never pickles.
+
+Events become messages that are small enough for the event loop; `decoder` makes events of them again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from foliod.base.model import Chunk, DocumentFacts, DocumentState, Page, ReadSummary, Terms
+from foliod.reading.strict import demand
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_FRAME = 96 * 1024
+"""Bytes of one message: what the event loop parses in some milliseconds, whatever it holds."""
+HEADER_BYTES = 4
+PIECE_CHARS = 10_000
+"""Longer texts are sent in pieces; in UTF-8 a character is up to four bytes."""
+PIECE_TERMS = 1000
+PIECE_HEADINGS = 20
+MAX_HEADINGS = 1000
+"""Of one page."""
+MAX_PAGES = 10_000_000
+OUT_OF_MEMORY = 77
+"""Exit code of a reader that the memory allowed was not enough for."""
+MAPPED_BYTES = 256 * 1024 * 1024
+"""Address space for mapped files on top of the memory allowed; larger files get a process of their own."""
+DOCUMENT_CHARS = 100_000_000
+"""Text of a document; a reader stops there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """What one document may cost. Tokens for chunks, seconds for silence and in total, MiB for the process."""
+
+    chunk_tokens: int
+    overlap_tokens: int
+    max_pages: int
+    max_page_chars: int
+    page_seconds: float
+    document_seconds: float
+    memory_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a reader is told with the file's descriptor: `stored` pages follow."""
+
+    name: str
+    stored: int
+    limits: ReadLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The reader has started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The file can't be read: the state of the document, and why."""
+
+    state: DocumentState
+    reason: str
+
+
+Event = Job | Ready | Refused | DocumentFacts | Page | tuple[Chunk, Terms] | ReadSummary
+
+
+def frames(event: Event) -> Iterator[bytes]:
+    """Yield the frames that carry an event, each at most MAX_FRAME bytes after its header."""
+    match event:
+        case Page():
+            yield from _text_frames(event.text)
+            headings = [[h.offset, h.level, h.text] for h in event.headings]
+            for i in range(0, len(headings), PIECE_HEADINGS):
+                yield _frame("headings", headings=headings[i : i + PIECE_HEADINGS])
+            yield _frame(
+                "page",
+                number=event.number,
+                verdict=event.verdict,
+                width=event.width,
+                height=event.height,
+                rotation=event.rotation,
+                text=_last_piece(event.text),
+            )
+        case (Chunk() as chunk, Terms() as terms):
+            yield from _text_frames(chunk.text)
+            rest = max(0, len(terms.ids) - 1) // PIECE_TERMS * PIECE_TERMS
+            for i in range(0, rest, PIECE_TERMS):
+                yield _frame("terms", ids=terms.ids[i : i + PIECE_TERMS], weights=terms.weights[i : i + PIECE_TERMS])
+            yield _frame(
+                "chunk",
+                ordinal=chunk.ordinal,
+                first=chunk.first_page,
+                last=chunk.last_page,
+                start=chunk.start,
+                end=chunk.end,
+                text=_last_piece(chunk.text),
+                tokens=chunk.tokens,
+                heading=chunk.heading,
+                ids=terms.ids[rest:],
+                weights=terms.weights[rest:],
+                length=terms.length,
+            )
+        case DocumentFacts():
+            yield _frame(
+                "facts",
+                pages=event.pages,
+                title=event.title,
+                author=event.author,
+                created=event.created and event.created.isoformat(),
+                modified=event.modified and event.modified.isoformat(),
+            )
+        case ReadSummary():
+            yield _frame("summary", pages=event.pages, partial=event.partial, extractor=event.extractor)
+        case Refused():
+            yield _frame("refused", state=event.state, reason=event.reason)
+        case Ready():
+            yield _frame("ready")
+        case Job():
+            limits = {name: getattr(event.limits, name) for name in ReadLimits.__slots__}
+            yield _frame("job", name=event.name, stored=event.stored, limits=limits)
+
+
+def _frame(kind: str, **fields: object) -> bytes:
+    body = json.dumps({"kind": kind, **fields}, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    demand(len(body) <= MAX_FRAME, f"a {kind} of {len(body)} bytes")
+    return len(body).to_bytes(HEADER_BYTES, "big") + body
+
+
+def _text_frames(text: str) -> Iterator[bytes]:
+    for i in range(0, _whole_pieces(text), PIECE_CHARS):
+        yield _frame("text", text=text[i : i + PIECE_CHARS])
+
+
+def _last_piece(text: str) -> str:
+    return text[_whole_pieces(text) :]
+
+
+def _whole_pieces(text: str) -> int:
+    return max(0, len(text) - 1) // PIECE_CHARS * PIECE_CHARS

@@ -1,0 +1,154 @@
+"""The process that reads PDFs: `python -m foliod.reading.worker_main FD`, with FD one end of a socket pair.
+
+One job at a time comes in, with the file's descriptor beside it; facts, pages, chunks and a
+summary go out as they are ready. It ends when the other end is closed.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+from foliod.base.errors import DocumentRefusedError
+from foliod.base.model import DocumentState, Page, ReadSummary, Verdict
+from foliod.reading import sandbox, wire
+from foliod.reading.decoder import Decoder
+from foliod.reading.pdf import EXTRACTOR, OpenDocument, open_document
+from foliod.text.chunk import chunk_pages
+from foliod.text.lexical import weigh
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def main(fd: int) -> None:
+    """Serve jobs from the socket `fd` until it is closed."""
+    sandbox.begin(keep=fd)
+    with socket.socket(fileno=fd) as connection:
+        try:
+            _serve(connection)
+        except MemoryError:
+            os._exit(wire.OUT_OF_MEMORY)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+
+def _serve(connection: socket.socket) -> None:
+    weigh("Reading words once loads the stemmer.")
+    _send(connection, wire.Ready())
+    # What has been loaded lives as long as the process; collecting garbage need not look at it.
+    gc.freeze()
+    confined = False
+    while (received := _receive_job(connection)) is not None:
+        job, fd, stored = received
+        try:
+            if not confined:
+                sandbox.limit_memory(job.limits.memory_mb, max(wire.MAPPED_BYTES, os.fstat(fd).st_size))
+                sandbox.forbid_files()
+                confined = True
+            for event in read(fd, job, stored):
+                _send(connection, event)
+        except DocumentRefusedError as refusal:
+            _send(connection, wire.Refused(DocumentState(refusal.state), refusal.message))
+        finally:
+            os.close(fd)
+
+
+def read(fd: int, job: wire.Job, stored: list[Page]) -> Iterator[wire.Event]:
+    """Yield the facts of a document, its pages that are not `stored`, its chunks, and a summary.
+
+    Raises:
+        DocumentRefusedError: with the state that the document takes.
+    """
+    limits = job.limits
+    with open_document(fd, job.name) as document:
+        have = {page.number: page for page in stored}
+        pages: list[Page] = []
+        first = have.get(1) or document.read_page(1, limits.max_page_chars)
+        yield document.facts(first)
+        left_out = None
+        chars = 0
+        number = 0
+        while number < document.pages:
+            number += 1
+            if number > limits.max_pages or chars > wire.DOCUMENT_CHARS:
+                left_out = _left_out(number - 1, document.pages, "pages" if number > limits.max_pages else "text")
+                break
+            page = have.get(number) or (first if number == 1 else document.read_page(number, limits.max_page_chars))
+            if page.verdict is Verdict.FAILED and number > document.count_pages():
+                break
+            pages.append(page)
+            chars += len(page.text)
+            if number not in have:
+                yield page
+        trouble = document.trouble()
+        _refuse_if_nothing_is_left(document, pages)
+    for chunk in chunk_pages(
+        [page.text for page in pages],
+        budget=limits.chunk_tokens,
+        overlap=limits.overlap_tokens,
+        headings=[page.headings for page in pages],
+    ):
+        yield chunk, weigh(chunk.text)
+    yield ReadSummary(len(pages), "; ".join(filter(None, [trouble, left_out])) or None, EXTRACTOR)
+
+
+def _refuse_if_nothing_is_left(document: OpenDocument, pages: list[Page]) -> None:
+    """A damaged file without text is no scan: its text may be what was damaged."""
+    if document.repaired and not any(page.text or page.verdict is Verdict.GARBAGE for page in pages):
+        raise DocumentRefusedError(
+            DocumentState.DAMAGED, "the PDF is damaged and no text is left in it; look for an intact copy"
+        )
+
+
+def _left_out(read: int, pages: int, what: str) -> str:
+    limit = "max_pages sets the limit" if what == "pages" else "its text is larger than foliod reads"
+    return f"only the first {read} of {pages} pages were read; {limit}"
+
+
+# --- the socket -------------------------------------------------------------------------
+
+
+def _send(connection: socket.socket, event: wire.Event) -> None:
+    for frame in wire.frames(event):
+        connection.sendall(frame)
+
+
+def _receive_job(connection: socket.socket) -> tuple[wire.Job, int, list[Page]] | None:
+    """Return the next job with its descriptor and stored pages, or None when there will be none."""
+    # The descriptor travels with the first byte.
+    head, fds, _, _ = socket.recv_fds(connection, 1, 1)
+    if not head:
+        return None
+    decoder = Decoder(wire.DOCUMENT_CHARS)
+    job = decoder.decode(_receive_body(connection, head))
+    assert isinstance(job, wire.Job)
+    pages: list[Page] = []
+    while len(pages) < job.stored:
+        page = decoder.decode(_receive_body(connection, b""))
+        if isinstance(page, Page):
+            pages.append(page)
+    return job, fds[0], pages
+
+
+def _receive_body(connection: socket.socket, head: bytes) -> bytes:
+    length = int.from_bytes(head + _receive_exactly(connection, wire.HEADER_BYTES - len(head)), "big")
+    return _receive_exactly(connection, length)
+
+
+def _receive_exactly(connection: socket.socket, count: int) -> bytes:
+    parts = []
+    while count:
+        part = connection.recv(min(count, 1 << 18))
+        if not part:
+            raise BrokenPipeError
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

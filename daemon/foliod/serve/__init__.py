@@ -1,0 +1,1 @@
+"""The doors: sockets, routes, streams and status."""

@@ -1,0 +1,273 @@
+"""The routes of version 1: what each request needs, which room answers it, and the shape of the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+from aiohttp import web
+
+from foliod.answer.answer import Question
+from foliod.answer.prompt import Turn
+from foliod.base.contract import (
+    AskRequest,
+    Body,
+    DocumentsQuery,
+    Narrowed,
+    SearchRequest,
+    coverage_object,
+    hit_object,
+    parse,
+    parse_query,
+)
+from foliod.base.errors import BadRequestError, NotFoundError, NotReadyError, TooLargeError
+from foliod.serve.status import Status
+from foliod.serve.stream import Stopping, dumps, stream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+    from datetime import datetime
+
+    import asyncpg
+
+    from foliod.serve.services import Services
+
+BODY_SECONDS = 30.0
+"""A request's body has so long to arrive."""
+
+SERVICES: web.AppKey[Callable[[], Services]] = web.AppKey("services")
+STATUS = web.AppKey("status", Status)
+STOPPING = web.AppKey("stopping", Stopping)
+
+Part = TypeVar("Part")
+Shape = TypeVar("Shape", bound=Body)
+
+log = structlog.get_logger()
+routes = web.RouteTableDef()
+
+
+def answer_json(data: object, *, status: int = 200) -> web.Response:
+    """Return an answer in JSON."""
+    return web.Response(text=dumps(data) + "\n", status=status, content_type="application/json")
+
+
+# --- health -----------------------------------------------------------------------------
+
+
+@routes.get("/healthz")
+async def healthz(request: web.Request) -> web.Response:
+    """Say that the event loop turns."""
+    del request
+    return answer_json({"status": "alive"})
+
+
+@routes.get("/readyz")
+async def readyz(request: web.Request) -> web.Response:
+    """Say whether questions can be answered, and if not, why."""
+    reasons = ["the daemon is stopping"] if request.app[STOPPING].begun else await request.app[STATUS].reasons()
+    return answer_json({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+
+
+@routes.get("/v1/status")
+async def status(request: web.Request) -> web.Response:
+    """Tell how everything is."""
+    report = await request.app[STATUS].report()
+    if request.app[STOPPING].begun:
+        report["state"] = "stopping"
+    return answer_json(report)
+
+
+# --- searching and asking ---------------------------------------------------------------
+
+
+@routes.post("/v1/search")
+async def search(request: web.Request) -> web.Response:
+    """Find passages."""
+    services = request.app[SERVICES]()
+    asked = await _body(request, SearchRequest)
+    retriever = _needed(services.retriever, services)
+    await _wait(request, services, asked)
+    started = time.perf_counter()
+    services.telemetry.counters.add("searches")
+    result = await retriever.search(asked.query, limit=asked.limit, mode=asked.mode, filters=asked.filters)
+    took_ms = round((time.perf_counter() - started) * 1000, 1)
+    log.info(
+        "searched",
+        query=asked.query,
+        mode=result.mode,
+        hits=len(result.hits),
+        took_ms=took_ms,
+        timings_ms=result.timings_ms,
+        note=result.note,
+    )
+    return answer_json(
+        {
+            "mode": result.mode,
+            "hits": [hit_object(hit) for hit in result.hits],
+            "coverage": coverage_object(result.coverage),
+            "took_ms": took_ms,
+            "note": result.note,
+        }
+    )
+
+
+@routes.post("/v1/ask")
+async def ask(request: web.Request) -> web.StreamResponse:
+    """Answer a question, as it is written or all at once."""
+    services = request.app[SERVICES]()
+    asked = await _body(request, AskRequest)
+    answerer = _needed(services.answerer, services)
+    await _wait(request, services, asked)
+    services.telemetry.counters.add("questions")
+    events = _logged(
+        asked,
+        answerer.ask(
+            Question(
+                text=asked.question,
+                history=tuple(Turn(turn.role, turn.content) for turn in asked.history),
+                limit=asked.limit,
+                model=asked.model,
+                think=asked.think,
+                mode=asked.mode,
+                filters=asked.filters,
+            )
+        ),
+    )
+    if asked.stream:
+        return await stream(request, events, request.app[STOPPING])
+    done: dict[str, Any] = {}
+    async with aclosing(events), request.app[STOPPING].interrupts():
+        async for event in events:
+            done = event
+    return answer_json(done)
+
+
+async def _logged(
+    asked: AskRequest, events: AsyncGenerator[dict[str, Any], None]
+) -> AsyncGenerator[dict[str, Any], None]:
+    """Pass events on; log the question when it is answered."""
+    async with aclosing(events):
+        async for event in events:
+            if event["type"] == "done":
+                log.info(
+                    "answered",
+                    question=asked.question,
+                    answer=event["answer"],
+                    generator=event["generator"],
+                    model=event["model"],
+                    mode=event["mode"],
+                    citations=len(event["citations"]),
+                    timings_ms=event["timings_ms"],
+                    note=event["note"],
+                )
+            yield event
+
+
+# --- documents --------------------------------------------------------------------------
+
+
+@routes.get("/v1/documents")
+async def documents(request: web.Request) -> web.Response:
+    """List documents, a page at a time: `cursor` of one answer asks for the next, null is the end."""
+    services = request.app[SERVICES]()
+    asked = parse_query(DocumentsQuery, dict(request.query))
+    db = _needed(services.db, services)
+    rows = await db.fetch(
+        "list_documents", asked.state, asked.folder or None, asked.q or None, asked.cursor, asked.limit + 1
+    )
+    page = rows[: asked.limit]
+    return answer_json(
+        {
+            "documents": [_document(row) for row in page],
+            "cursor": str(page[-1]["id"]) if len(rows) > asked.limit else None,
+        }
+    )
+
+
+@routes.get(r"/v1/documents/{id:\d{1,18}}")
+async def document(request: web.Request) -> web.Response:
+    """Tell everything of one document: its files, and what became of each page."""
+    services = request.app[SERVICES]()
+    db = _needed(services.db, services)
+    number = int(request.match_info["id"])
+    rows = await db.fetch("list_documents", None, None, None, number - 1, 1)
+    if not rows or rows[0]["id"] != number:
+        raise NotFoundError(f"there is no document {number}; GET /v1/documents lists them")
+    runs = [dict(row) for row in await db.fetch("verdict_runs", number)]
+    verdicts: dict[str, int] = {}
+    for run in runs:
+        verdicts[run["verdict"]] = verdicts.get(run["verdict"], 0) + run["last"] - run["first"] + 1
+    return answer_json(
+        {
+            **_document(rows[0]),
+            "files": [
+                {**dict(row), "seen_at": _moment(row["seen_at"]), "gone_at": _moment(row["gone_at"])}
+                for row in await db.fetch("document_files", number)
+            ],
+            "verdicts": verdicts,
+            "page_verdicts": runs,
+        }
+    )
+
+
+def _document(row: asyncpg.Record) -> dict[str, Any]:
+    paths = list(row["paths"])
+    return {
+        "id": row["id"],
+        "sha256": row["sha256"],
+        "title": row["title"],
+        "author": row["author"],
+        "path": paths[0] if paths else None,
+        "paths": paths,
+        "state": row["state"],
+        "partial": row["partial"],
+        "reason": row["reason"],
+        "pages": row["page_count"],
+        "chunks": row["chunk_count"],
+        "size": row["size"],
+        **{
+            name: _moment(row[name])
+            for name in ("created_at", "modified_at", "seen_at", "stored_at", "ready_at", "next_attempt_at")
+        },
+    }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+# --- what requests have in common -------------------------------------------------------
+
+
+async def _body(request: web.Request, shape: type[Shape]) -> Shape:
+    """Read a JSON body in its shape. Raises BadRequestError, TooLargeError."""
+    limit = request.app[SERVICES]().settings.server.max_request_kb * 1024
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.content.iter_any():
+                body += part
+                # Counted here: `client_max_size` does not bound what is read from the stream.
+                if len(body) > limit:
+                    raise TooLargeError(f"the request is larger than {limit // 1024} kB ([server] max_request_kb)")
+    except TimeoutError:
+        raise BadRequestError(f"the body did not arrive within {BODY_SECONDS:g} s") from None
+    return parse(shape, bytes(body))
+
+
+def _needed(part: Part | None, services: Services) -> Part:
+    if part is None:
+        raise NotReadyError(services.trouble or "the daemon is starting; ask again in a moment")
+    return part
+
+
+async def _wait(request: web.Request, services: Services, asked: Narrowed) -> None:
+    """Wait until what the client names is searchable. Raises WaitTimeoutError, StoppingError."""
+    if asked.wait is None:
+        return
+    pipeline = _needed(services.pipeline, services)
+    async with request.app[STOPPING].interrupts():
+        await pipeline.wait(None if asked.wait == "settled" else asked.wait, asked.wait_seconds)

@@ -1,0 +1,49 @@
+"""What the HTTP handlers reach: the parts of a running daemon, some of which may not be there yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from foliod.answer.answer import Answerer
+    from foliod.base.config import Settings
+    from foliod.base.telemetry import Telemetry
+    from foliod.ollama.inference import OllamaHealth
+    from foliod.retrieve.retrieve import Retriever
+    from foliod.store.database import Database
+
+
+class Pipeline(Protocol):
+    """What the handlers ask of the background half of the daemon."""
+
+    async def wait(self, path: str | None, seconds: float) -> None:
+        """Return when `path`, or everything seen so far when None, is searchable or has come to its end.
+
+        Raises WaitTimeoutError after `seconds`.
+        """
+
+    def roots(self) -> list[dict[str, Any]]:
+        """Return the watched folders with their state: `{path, files, state, …}`."""
+
+    def ready_reasons(self) -> list[str]:
+        """Return why the daemon is not ready yet; empty when it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of the daemon. What is None is not there yet, or not any more.
+
+    `trouble` says why the database is not there; `health` asks Ollama and never raises.
+    """
+
+    settings: Settings
+    telemetry: Telemetry
+    health: Callable[[], Awaitable[OllamaHealth]]
+    db: Database | None = None
+    retriever: Retriever | None = None
+    answerer: Answerer | None = None
+    pipeline: Pipeline | None = None
+    trouble: str | None = None

@@ -1,0 +1,183 @@
+"""The addresses that the daemon listens on: a Unix socket that is ours alone, and perhaps a TCP port."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+import socket
+import stat
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foliod.base.errors import ConfigError, StateInUseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LONGEST_PATH = 107
+"""Bytes of a Unix socket's path on Linux: `sun_path` holds 108 with its final NUL (unix(7))."""
+SOCKET_MODE = 0o660
+SHORTEST_TOKEN = 16
+
+
+@contextmanager
+def unix_socket(path: Path) -> Iterator[socket.socket]:
+    """Bind a Unix socket with mode 0660, replacing one that nobody listens on; remove it at the end.
+
+    Raises ConfigError when there can be no socket at `path`, StateInUseError when somebody listens.
+    """
+    size = len(os.fsencode(path))
+    if size > LONGEST_PATH:
+        raise ConfigError(
+            f"the socket's path {path} has {size} bytes, Linux allows {LONGEST_PATH}; set [server] socket to a shorter one"
+        )
+    with ExitStack() as stack:
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            stack.enter_context(_held(path))
+            _remove_stale(path)
+            bound = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            # Before bind, so that the socket never stands there with a wider mode (unix_bind
+            # takes the mode from here, less the umask); after it, in case the umask took too much.
+            os.fchmod(bound.fileno(), SOCKET_MODE)
+            bound.bind(os.fspath(path))
+            ours = _identity(path)
+            stack.callback(_remove_ours, path, ours)
+            path.chmod(SOCKET_MODE)
+        except OSError as error:
+            raise ConfigError(f"the socket {path} can't be made: {error.strerror}; set [server] socket") from error
+        yield bound
+
+
+def tcp_sockets(address: str) -> list[socket.socket]:
+    """Bind `host:port`, on every address that the host name stands for.
+
+    Raises ConfigError for an unknown host, StateInUseError when the port is taken.
+    """
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise ConfigError(f"[server] http: the host {host} is not known ({error.strerror})") from error
+    bound: list[socket.socket] = []
+    missing: OSError | None = None
+    for family, kind, protocol, _, where in dict.fromkeys(found):
+        if int(port) == 0 and bound:
+            break
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind(where)
+            # Two sockets may be bound to one address as long as neither listens.
+            listener.listen(128)
+        except OSError as error:
+            listener.close()
+            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                missing = error
+                continue
+            for other in bound:
+                other.close()
+            if error.errno == errno.EADDRINUSE:
+                raise StateInUseError(
+                    f"another program listens on {address} already; stop it, or choose another port in [server] http"
+                ) from None
+            raise ConfigError(f"[server] http: {address} can't be used: {error.strerror}") from error
+        bound.append(listener)
+    if not bound:
+        raise ConfigError(f"[server] http: {address} is no address of this machine ({missing})") from missing
+    return bound
+
+
+def bearer_token(path: Path) -> str:
+    """Return the token of the HTTP door, made with mode 0600 when the file is missing. Raises ConfigError."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            part = path.with_name(f".{path.name}.{os.getpid()}")
+            if not path.exists():
+                fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                try:
+                    os.write(fd, f"{secrets.token_urlsafe(32)}\n".encode())
+                    # Of two daemons that start at once, the first makes the token and both use it.
+                    os.link(part, path)
+                finally:
+                    os.close(fd)
+                    part.unlink()
+        token = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the token file {path} can't be read or made: {error}; set [server] token_file") from error
+    if len(token) < SHORTEST_TOKEN or not token.isascii():
+        raise ConfigError(
+            f"the token in {path} must have at least {SHORTEST_TOKEN} plain characters; remove the file to get a new one"
+        )
+    return token
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Hold the lock beside a socket: without it, two that start at once could each remove the other's socket."""
+    beside = path.with_name(f"{path.name}.lock")
+    while True:
+        fd = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            raise _in_use(path) from None
+        except OSError:
+            os.close(fd)
+            raise
+        # Whoever held the lock before may have removed the file between our open and our lock.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(fd), os.stat(beside)):
+                break
+        os.close(fd)
+    try:
+        yield
+    finally:
+        beside.unlink(missing_ok=True)
+        os.close(fd)
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise ConfigError(f"{path} exists and is not a socket; remove it, or set [server] socket to another path")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # Without blocking: a listener with a full queue is a live one too.
+        probe.setblocking(False)
+        try:
+            probe.connect(os.fspath(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+        except BlockingIOError:
+            pass
+    raise _in_use(path)
+
+
+def _remove_ours(path: Path, ours: tuple[int, int]) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if _identity(path) == ours:
+            path.unlink()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.lstat()
+    return found.st_dev, found.st_ino
+
+
+def _in_use(path: Path) -> StateInUseError:
+    return StateInUseError(
+        f"another foliod listens on {path} already; stop it first, or give this one its own [server] socket"
+    )

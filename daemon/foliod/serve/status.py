@@ -1,0 +1,180 @@
+"""What `/v1/status` and `/readyz` say, gathered at most once a second however many ask."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from foliod.base.errors import FoliodError
+from foliod.base.model import DocumentState
+from foliod.base.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from foliod.ollama.inference import OllamaHealth
+    from foliod.serve.services import Services
+    from foliod.store.database import Database
+
+STORE_SECONDS = 1.0
+OLLAMA_SECONDS = 5.0
+"""How old the numbers of the store and Ollama's health may be."""
+EFFORT = 20
+MOST_SECONDS = 10.0
+"""What took long to gather is kept for EFFORT times as long, at most MOST_SECONDS."""
+PING_SECONDS = 2.0
+COUNT_SECONDS = 10.0
+
+WAITING = (DocumentState.QUEUED, DocumentState.READING, DocumentState.STORED)
+
+Value = TypeVar("Value")
+
+
+class Kept(Generic[Value]):
+    """A value that is gathered again when it is old; those who ask meanwhile wait for the same one."""
+
+    def __init__(self, gather: Callable[[], Awaitable[Value]], seconds: float) -> None:
+        self._gather = gather
+        self._seconds = seconds
+        self._lock = asyncio.Lock()
+        self._until = 0.0
+        self._value: Value | None = None
+
+    async def get(self) -> Value:
+        """Return the value; raises what gathering raises."""
+        async with self._lock:
+            if self._value is None or time.monotonic() >= self._until:
+                started = time.monotonic()
+                self._value = await self._gather()
+                now = time.monotonic()
+                self._until = now + max(self._seconds, min(EFFORT * (now - started), MOST_SECONDS))
+            return self._value
+
+
+class Status:
+    """Looks at all parts of the daemon; `services` returns those that are there now."""
+
+    def __init__(self, services: Callable[[], Services]) -> None:
+        self._services = services
+        self._store = Kept(self._count, STORE_SECONDS)
+        self._ollama = Kept(self._ask_ollama, OLLAMA_SECONDS)
+
+    async def reasons(self) -> list[str]:
+        """Return why the daemon is not ready; empty when it is."""
+        services = self._services()
+        if (trouble := await _unreachable(services)) is not None:
+            return [trouble]
+        if services.pipeline is None:
+            return ["the folders are not watched yet"]
+        return services.pipeline.ready_reasons()
+
+    async def report(self) -> dict[str, Any]:
+        """Return everything; what can't be known now is null."""
+        services = self._services()
+        database: dict[str, Any] = {"reachable": True, "embedded": services.settings.database.embedded, "error": None}
+        numbers: dict[str, Any] = {}
+        try:
+            if services.db is None:
+                database |= {"reachable": False, "error": services.trouble or "PostgreSQL is being started"}
+            else:
+                async with asyncio.timeout(COUNT_SECONDS):
+                    numbers = await self._store.get()
+        except TimeoutError:
+            database |= {"reachable": False, "error": f"PostgreSQL did not answer within {COUNT_SECONDS:g} s"}
+        except FoliodError as error:
+            database |= {"reachable": False, "error": error.message}
+        ready = database["reachable"] and services.pipeline is not None and not services.pipeline.ready_reasons()
+        documents = numbers.get("documents")
+        waiting = None if documents is None else sum(documents[state] for state in WAITING)
+        telemetry = services.telemetry.snapshot()
+        return {
+            "version": __version__,
+            "uptime_s": telemetry["uptime_s"],
+            "state": "starting" if not ready else "indexing" if waiting else "idle",
+            "database": database,
+            "ollama": await self._ollama.get(),
+            "documents": documents,
+            "files": numbers.get("files"),
+            "pages": numbers.get("pages"),
+            "chunks": numbers.get("chunks"),
+            "vectors": numbers.get("vectors"),
+            "backlog": self._backlog(services, documents, numbers.get("vectors")),
+            "roots": services.pipeline.roots() if services.pipeline else [],
+            "loop_lag_ms": telemetry["loop_lag"]["p99"],
+            "loop_lag": telemetry["loop_lag"],
+            "counters": telemetry["counters"],
+        }
+
+    async def _count(self) -> dict[str, Any]:
+        db = self._services().db
+        assert db is not None
+        rows = await db.fetch("document_counts")
+        chunks = sum(row["chunks"] for row in rows)
+        return {
+            "documents": {str(state): 0 for state in DocumentState} | {row["state"]: row["documents"] for row in rows},
+            "files": await db.fetchval("file_count"),
+            "pages": sum(row["pages"] for row in rows),
+            "chunks": chunks,
+            "vectors": {"have": chunks - await _missing(db), "want": chunks},
+        }
+
+    async def _ask_ollama(self) -> dict[str, Any]:
+        settings = self._services().settings.ollama
+        health = await self._services().health()
+        wanted = (settings.embed_model, settings.chat_model)
+        return {
+            "reachable": health.reachable,
+            "url": health.url,
+            "version": health.version,
+            "embed_model": settings.embed_model,
+            "chat_model": settings.chat_model,
+            "missing": [model for model in wanted if not _has(health, model)] if health.reachable else None,
+            "error": health.error,
+        }
+
+    def _backlog(
+        self, services: Services, documents: dict[str, int] | None, vectors: dict[str, int] | None
+    ) -> dict[str, Any]:
+        """Return what is still to be done and for how long, at the speed of the last minute."""
+        if documents is None or vectors is None:
+            return {"documents": None, "pages_per_s": None, "eta_s": None}
+        counters = services.telemetry.counters
+        unread = documents[DocumentState.QUEUED] + documents[DocumentState.READING]
+        # Reading and embedding go on side by side: the slower of both says when all is done.
+        parts = [
+            (unread, counters.per_second("documents_read")),
+            (vectors["want"] - vectors["have"], counters.per_second("texts_embedded")),
+        ]
+        known = all(rate > 0 for left, rate in parts if left)
+        return {
+            "documents": unread + documents[DocumentState.STORED],
+            "pages_per_s": round(counters.per_second("pages_read"), 1),
+            "eta_s": round(max((left / rate for left, rate in parts if left), default=0.0)) if known else None,
+        }
+
+
+async def _unreachable(services: Services) -> str | None:
+    """Return why PostgreSQL can't be used, None when it can."""
+    if services.db is None:
+        return services.trouble or "PostgreSQL is being started"
+    try:
+        async with asyncio.timeout(PING_SECONDS):
+            await services.db.ping()
+    except TimeoutError:
+        return f"PostgreSQL did not answer within {PING_SECONDS:g} s"
+    except FoliodError as error:
+        return error.message
+    return None
+
+
+async def _missing(db: Database) -> int:
+    """Return how many chunks have no vector in the active space."""
+    active = await db.fetchrow("active_space")
+    missing: int = await db.fetchval("missing_vectors", None if active is None else active["id"])
+    return missing
+
+
+def _has(health: OllamaHealth, model: str) -> bool:
+    name = model.lower()
+    return name in health.models or f"{name}:latest" in health.models

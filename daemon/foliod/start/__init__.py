@@ -1,0 +1,1 @@
+"""Commands, and the life of the daemon."""

@@ -1,0 +1,82 @@
+"""What the commands take from their user, and how it becomes a request."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from typer.core import TyperCommand
+
+from foliod.base.errors import BadRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+WAIT_SECONDS = 600.0
+
+Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Mode = Annotated[
+    Literal["hybrid", "keyword", "vector"], typer.Option(help="Search by keyword, by meaning (vector), or both.")
+]
+Folder = Annotated[Path | None, typer.Option(metavar="DIR", help="Only documents in this folder.")]
+Document = Annotated[str | None, typer.Option(metavar="NAME", help="Only this one: its number, path, or title.")]
+After = Annotated[str | None, typer.Option(metavar="DATE", help="Only documents made after this date.")]
+Before = Annotated[str | None, typer.Option(metavar="DATE", help="Only documents made before this date.")]
+Wait = Annotated[
+    str | None,
+    typer.Option(metavar="[PATH]", help="First wait until this file, or all that are there, can be searched."),
+]
+WaitSeconds = Annotated[float, typer.Option(min=0, max=3600, metavar="N", help="Wait no longer than this.")]
+
+
+class Waiting(TyperCommand):
+    """A command whose `--wait` may stand alone or before a path."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give `--wait` its value where it has none."""
+        return super().parse_args(ctx, list(_with_wait(args)))
+
+
+def _with_wait(args: list[str]) -> Iterator[str]:
+    for place, arg in enumerate(args):
+        following = args[place + 1] if place + 1 < len(args) else ""
+        named = following == "settled" or following.startswith(("/", "./", "../", "~")) or os.path.exists(following)
+        yield "--wait=settled" if arg == "--wait" and not named else arg
+
+
+def text_of(words: list[str]) -> str:
+    """Return a question that may have been given word by word, or on standard input. Raises BadRequestError."""
+    text = sys.stdin.read() if words == ["-"] else " ".join(words)
+    if not text.strip():
+        msg = "the question is empty"
+        raise BadRequestError(msg)
+    return text.strip()
+
+
+def narrowed(
+    find: Callable[[str], int],
+    folder: Path | None,
+    document: str | None,
+    after: str | None,
+    before: str | None,
+    wait: str | None,
+    wait_seconds: float,
+) -> dict[str, Any]:
+    """Return the fields of a request that searches and questions share; `find` knows a document's id by its name."""
+    return {
+        "folder": absolute(folder),
+        "document": None if document is None else find(document),
+        "after": after,
+        "before": before,
+        "wait": wait if wait in (None, "settled") else absolute(Path(str(wait))),
+        "wait_seconds": None if wait is None else wait_seconds,
+    }
+
+
+def absolute(path: Path | None) -> str | None:
+    """Return a path as the daemon knows it, which stands in another folder."""
+    return None if path is None else os.path.abspath(path.expanduser())

@@ -1,0 +1,344 @@
+"""The commands: what they take, which room does the work, and how they end.
+
+Thin, and quick to start: what a command needs is imported when it runs. Answers go to standard
+output, all else to standard error. Exit codes: 0 done, 1 failed, 2 usage or configuration,
+3 the daemon is not running, 130 interrupted.
+"""
+
+# ruff: noqa: PLC0415 - imports inside commands are what keeps the others quick to start
+# ruff: noqa: T201 - printing is what a command line does
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from foliod.base.errors import BadRequestError, ConfigError, FoliodError
+from foliod.start.arguments import (
+    WAIT_SECONDS,
+    After,
+    Before,
+    Config,
+    Document,
+    Folder,
+    Json,
+    Mode,
+    Wait,
+    Waiting,
+    WaitSeconds,
+    absolute,
+    narrowed,
+    text_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from foliod.base.config import Settings
+    from foliod.start.client import Client
+    from foliod.start.terminal import Terminal
+
+USAGE = 2
+INTERRUPTED = 130
+
+
+class Commands(TyperGroup):
+    """All commands; an error that is meant for people becomes a sentence and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        for stream in (sys.stdout, sys.stderr):
+            # What the terminal's encoding does not have is replaced; nothing fails for a dash.
+            getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
+        except FoliodError as error:
+            _complain(error.message)
+            raise typer.Exit(USAGE if isinstance(error, BadRequestError) else error.exit_code) from None
+        except BrokenPipeError:
+            # Whoever read us has seen enough. Without this the interpreter complains when it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            raise typer.Exit(0) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+
+
+app = typer.Typer(
+    name="foliod",
+    cls=Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+@app.callback(invoke_without_command=True)
+def foliod(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Read every PDF dropped into a folder, and answer questions about them."""
+    if version:
+        from foliod.base.version import __version__
+
+        print(f"foliod {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    folders: Annotated[list[Path] | None, typer.Argument(metavar="DIR", hidden=True)] = None,
+    watch: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--watch", metavar="DIR", help="A folder to watch, instead of the configuration's. May be repeated."
+        ),
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Run the daemon in the foreground.
+
+    It ends with Ctrl-C or SIGTERM; a second one ends it at once.
+    """
+    named = [*(watch or []), *(folders or [])]
+    overrides = {"watch": [{"path": os.fspath(path)} for path in named]} if named else {}
+    settings = _settings(config, overrides, secrets=True)
+    from foliod.start import supervise
+
+    raise typer.Exit(supervise.run(settings))
+
+
+@app.command(cls=Waiting)
+def ask(
+    question: Annotated[list[str], typer.Argument(metavar="QUESTION", hidden=True)],
+    folder: Folder = None,
+    document: Document = None,
+    after: After = None,
+    before: Before = None,
+    mode: Mode = "hybrid",
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Rest on at most N passages.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="The chat model to ask.")] = None,
+    think: Annotated[bool | None, typer.Option("--think/--no-think", help="Let the model think first, or not.")] = None,
+    wait: Wait = None,
+    wait_seconds: WaitSeconds = WAIT_SECONDS,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Ask a question.
+
+    The answer appears as it is written, then its sources. QUESTION needs no quotes; - reads it
+    from standard input.
+    """
+    with _client(config) as client:
+        events = client.ask(
+            text_of(question),
+            limit=limit,
+            model=model,
+            think=think,
+            mode=mode,
+            **narrowed(client.document_id, folder, document, after, before, wait, wait_seconds),
+        )
+        if as_json:
+            _print_events(events)
+            return
+        from foliod.start.show import Answer
+
+        answer = Answer(_terminal())
+        try:
+            for event in events:
+                if event.get("type") == "error":
+                    raise FoliodError(str(event.get("message")))
+                answer.show(event)
+        finally:
+            answer.end()
+
+
+@app.command(cls=Waiting)
+def search(
+    query: Annotated[list[str], typer.Argument(metavar="QUERY", hidden=True)],
+    folder: Folder = None,
+    document: Document = None,
+    after: After = None,
+    before: Before = None,
+    mode: Mode = "hybrid",
+    limit: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Show at most N passages.")] = 10,
+    wait: Wait = None,
+    wait_seconds: WaitSeconds = WAIT_SECONDS,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Find passages by words and by meaning."""
+    with _client(config) as client:
+        only = narrowed(client.document_id, folder, document, after, before, wait, wait_seconds)
+        answer = client.search(text_of(query), limit=limit, mode=mode, **only)
+    if as_json:
+        _print_json(answer)
+        return
+    from foliod.start.show import show_hits
+
+    show_hits(_terminal(), answer)
+
+
+@app.command()
+def status(
+    watch: Annotated[bool, typer.Option("--watch", help="Keep showing it, until Ctrl-C.")] = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Show what the daemon does, and how far it is."""
+    with _client(config) as client:
+        if as_json:
+            _print_json(client.status())
+            while watch:
+                _pause()
+                _print_json(client.status())
+            return
+        from foliod.start.dashboard import show_status, watch_status
+
+        if watch:
+            watch_status(_terminal(), client.status, until=lambda _: False)
+        else:
+            show_status(_terminal(), client.status())
+
+
+@app.command()
+def documents(
+    state: Annotated[str | None, typer.Option(metavar="STATE", help="Only those in this state.")] = None,
+    folder: Folder = None,
+    query: Annotated[str | None, typer.Option("-q", "--query", metavar="TEXT", help="In title or path.")] = None,
+    limit: Annotated[int, typer.Option(min=0, metavar="N", help="Show at most N; 0 is all.")] = 100,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """List documents, with their states."""
+    with _client(config) as client:
+        answer = client.documents(state=state, folder=absolute(folder), q=query, limit=limit or None)
+    if as_json:
+        _print_json(answer)
+        return
+    from foliod.start.show import show_documents
+
+    show_documents(_terminal(), answer)
+
+
+@app.command()
+def config(
+    defaults: Annotated[bool, typer.Option("--defaults", help="Print a commented sample instead.")] = False,
+    file: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Print the settings in force; secrets are hidden."""
+    from foliod.base.sources import find
+
+    if defaults:
+        from foliod.base.assets import asset
+
+        if as_json:
+            from foliod.base.config import Settings
+
+            _print_json(Settings().printable())
+        else:
+            print(asset("config/foliod.toml").read_text("utf-8"), end="")
+        return
+    settings = _settings(file)
+    if as_json:
+        _print_json(settings.printable())
+        return
+    from foliod.start.show import show_settings
+
+    show_settings(_terminal(), settings.printable(), file or find())
+
+
+@app.command()
+def doctor(config: Config = None, as_json: Json = False) -> None:
+    """Check everything foliod needs.
+
+    What is wrong is told with the way to mend it. Exits with 1 when something fails.
+    """
+    import asyncio
+    from dataclasses import asdict
+
+    from foliod.base.sources import find
+    from foliod.start.doctor import Check, examine
+
+    async def checks() -> list[Check]:
+        try:
+            settings = _settings(config, secrets=True)
+        except ConfigError as error:
+            return [Check("configuration", "fail", error.message, "correct it; `foliod config --defaults` is a sample")]
+        return [check async for check in examine(settings, config or find())]
+
+    found = asyncio.run(checks())
+    failed = any(check.status == "fail" for check in found)
+    told = [asdict(check) for check in found]
+    if as_json:
+        _print_json({"ok": not failed, "checks": told})
+    else:
+        from foliod.start.show import show_checks
+
+        show_checks(_terminal(), told)
+    raise typer.Exit(int(failed))
+
+
+# --- what commands have in common -------------------------------------------------------
+
+
+def _settings(file: Path | None, overrides: Mapping[str, Any] | None = None, *, secrets: bool = False) -> Settings:
+    from foliod.base.sources import load
+
+    return load(file, overrides, secrets=secrets)
+
+
+def _client(file: Path | None) -> Client:
+    from foliod.start.client import Client
+
+    return Client(_settings(file).socket)
+
+
+def _print_json(data: Any) -> None:
+    print(json.dumps(data, ensure_ascii=not _unicode(), indent=2 if sys.stdout.isatty() else None), flush=True)
+
+
+def _print_events(events: Iterator[dict[str, Any]]) -> None:
+    """Print events as they come; an error event ends the command with 1."""
+    kind = None
+    for event in events:
+        kind = event.get("type")
+        print(json.dumps(event, ensure_ascii=not _unicode()), flush=True)
+    if kind == "error":
+        raise typer.Exit(1)
+
+
+def _unicode() -> bool:
+    # On a terminal everything is escaped that could steer it.
+    return not sys.stdout.isatty() and (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def _pause() -> None:
+    import time
+
+    from foliod.start.dashboard import LOOK_SECONDS
+
+    time.sleep(LOOK_SECONDS)
+
+
+def _terminal() -> Terminal:
+    from foliod.start.terminal import Terminal
+
+    return Terminal()
+
+
+def _complain(message: str) -> None:
+    terminal = _terminal()
+    for line in message.splitlines():
+        terminal.say(f"error: {line}", "red")

@@ -1,0 +1,220 @@
+"""The command line's side of the Unix socket: requests, streamed answers, and errors as the daemon means them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from foliod.base import errors
+from foliod.base.errors import BadRequestError, ConfigError, FoliodError, NotFoundError, NotRunningError
+
+# httpx brings a command line of its own, which costs every question 0.3 s of imports. Without
+# it, httpx is whole: it is made to be left out.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+import httpx  # noqa: E402 - after the line above
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 60.0
+"""What the daemon has at hand comes within so long. Questions and waiting may take any time."""
+PAGE = 200
+"""Documents asked for at once."""
+
+Event = dict[str, Any]
+
+_BY_CODE = {
+    kind.code: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, FoliodError) and kind.__init__ is FoliodError.__init__
+}
+
+
+class Client:
+    """A connection to the daemon that listens on the socket at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self.socket = path
+        self._http = httpx.Client(
+            transport=httpx.HTTPTransport(uds=os.fspath(path)),
+            base_url="http://foliod",
+            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def status(self) -> dict[str, Any]:
+        """Return `/v1/status`. Raises NotRunningError and other FoliodErrors, as all methods do."""
+        return self._get("/v1/status")
+
+    def not_ready(self) -> list[str]:
+        """Return why the daemon can't answer everything yet; empty when it can."""
+        answer = self._send("GET", "/readyz")
+        if answer.status_code not in (httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE):
+            raise _error(answer.status_code, answer.content)
+        return list(_object(answer.content).get("reasons", []))
+
+    def search(self, query: str, **more: Any) -> dict[str, Any]:
+        """Return the answer of `/v1/search`; what is None is not sent."""
+        return self._post("/v1/search", {"query": query, **more})
+
+    def documents(self, *, state: str | None = None, limit: int | None = None, **more: str | None) -> dict[str, Any]:
+        """Return at most `limit` documents (None is all), as `{"documents": […], "cursor": …}`."""
+        found: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while limit is None or len(found) < limit:
+            size = PAGE if limit is None else min(PAGE, limit - len(found))
+            query = {"state": state, "cursor": cursor, "limit": str(size), **more}
+            page = self._get("/v1/documents", _given(query))
+            found += page["documents"]
+            cursor = page.get("cursor")
+            if cursor is None:
+                break
+        return {"documents": found, "cursor": cursor}
+
+    def document_id(self, name: str) -> int:
+        """Return the id of a document that is named by its id, its path, or words of its title or path.
+
+        Raises NotFoundError when none fits, BadRequestError when several do.
+        """
+        if name.isdecimal():
+            return int(name)
+        path = os.path.abspath(name)
+        found = self.documents(q=os.path.basename(path) or name, limit=PAGE)["documents"]
+        exact = [document for document in found if path in document["paths"]] or found
+        if not exact:
+            msg = f"no document has {name} in its title or path; `foliod documents` lists them"
+            raise NotFoundError(msg)
+        if len(exact) > 1:
+            several = ", ".join(f"{d['id']} ({d['path'] or d['title']})" for d in exact[:3])
+            msg = (
+                f"{len(exact)} documents fit {name}: {several}{', …' if len(exact) > 3 else ''}; name one by its number"
+            )
+            raise BadRequestError(msg)
+        return int(exact[0]["id"])
+
+    def ask(self, question: str, **more: Any) -> Iterator[Event]:
+        """Yield the events of `/v1/ask` as they come; what is None is not sent. The last one is `done` or `error`."""
+        request = self._http.build_request(
+            "POST", "/v1/ask", json=_given({"question": question, **more}), timeout=_patient()
+        )
+        answer = self._send_request(request, stream=True)
+        ended = False
+        try:
+            if answer.is_error:
+                raise _error(answer.status_code, answer.read())
+            for line in _lines(answer.iter_bytes()):
+                event = _object(line)
+                ended = event.get("type") in ("done", "error")
+                yield event
+        except httpx.HTTPError as error:
+            raise _cut() from error
+        finally:
+            answer.close()
+        if not ended:
+            raise _cut()
+
+    # --- the wire -----------------------------------------------------------------------
+
+    def _get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
+        return self._object("GET", path, params=query)
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self._object("POST", path, json=_given(body), timeout=_patient())
+
+    def _object(self, method: str, path: str, **how: Any) -> dict[str, Any]:
+        answer = self._send(method, path, **how)
+        if answer.is_error:
+            raise _error(answer.status_code, answer.content)
+        return _object(answer.content)
+
+    def _send(self, method: str, path: str, **how: Any) -> httpx.Response:
+        return self._send_request(self._http.build_request(method, path, **how))
+
+    def _send_request(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
+        self._knock()
+        try:
+            return self._http.send(request, stream=stream)
+        except httpx.TimeoutException as error:
+            msg = f"foliod at {self.socket} did not answer in time; it may be very busy, ask again"
+            raise FoliodError(msg) from error
+        except httpx.HTTPError as error:
+            msg = f"foliod at {self.socket} broke off before it answered; ask again"
+            raise FoliodError(msg) from error
+
+    def _knock(self) -> None:
+        """Connect and hang up: whether somebody is there, and if not, why, is not what httpx tells."""
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                probe.settimeout(CONNECT_SECONDS)
+                probe.connect(os.fspath(self.socket))
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError) as error:
+            why = "nothing answers there" if self.socket.exists() else "there is no such socket"
+            msg = f"foliod is not running at {self.socket} ({why}); start it with: foliod run"
+            raise NotRunningError(msg) from error
+        except PermissionError as error:
+            msg = f"you may not use the socket {self.socket}; join the group that owns it (ls -l {self.socket})"
+            raise FoliodError(msg) from error
+        except OSError as error:
+            if error.errno is None:  # "AF_UNIX path too long"
+                msg = f"the path {self.socket} is too long for a socket; set [server] socket to a shorter one"
+                raise ConfigError(msg) from error
+            msg = f"foliod at {self.socket} can't be reached: {error.strerror}"
+            raise FoliodError(msg) from error
+
+
+def _patient() -> httpx.Timeout:
+    return httpx.Timeout(None, connect=CONNECT_SECONDS)
+
+
+def _given(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _text(value) if isinstance(value, str) else value for key, value in body.items() if value is not None}
+
+
+def _text(argument: str) -> str:
+    """Return an argument as the daemon shows such a name: what is not UTF-8 is replaced."""
+    return os.fsencode(argument).decode("utf-8", "replace")
+
+
+def _lines(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines that are not empty. Only a newline ends one: JSON may hold all other separators."""
+    rest = b""
+    for part in parts:
+        *lines, rest = (rest + part).split(b"\n")
+        yield from filter(bytes.strip, lines)
+    if rest.strip():
+        yield rest
+
+
+def _cut() -> FoliodError:
+    msg = "the answer was cut off: foliod stopped or was restarted; ask again"
+    return FoliodError(msg)
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        msg = "the answer is not JSON: does another program than foliod listen on the socket?"
+        raise FoliodError(msg)
+    return found
+
+
+def _error(status: int, content: bytes) -> FoliodError:
+    """Return what the daemon says went wrong, in the class of its code."""
+    try:
+        told = json.loads(content)["error"]
+        code, message = str(told["code"]), str(told["message"])
+    except (ValueError, KeyError, TypeError):
+        return FoliodError(f"foliod answered with status {status} and no explanation; is it the same version?")
+    return _BY_CODE.get(code, FoliodError)(message)

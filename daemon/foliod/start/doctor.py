@@ -1,0 +1,260 @@
+"""Checks everything foliod needs, and says how to mend what is wrong. Changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import re
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from foliod.base.errors import (
+    EmbeddedServerError,
+    FoliodError,
+    ModelMissingError,
+    NotRunningError,
+    OllamaError,
+)
+from foliod.ollama.inference import Inference
+from foliod.start.client import Client
+from foliod.store.connection import address_of, connect
+from foliod.store.lodging import USERS, User, first_barred, installation
+from foliod.store.migrate import PGVECTOR, PGVECTOR_SAFE, POSTGRES
+
+if TYPE_CHECKING:
+    from foliod.base.config import Settings, Watch
+
+COUNT_SECONDS = 3.0
+"""Folders are counted for so long; what is found until then is enough for a warning."""
+USUAL_SHARE = 0.8
+"""A folder that needs more of the watch limit than this is warned about."""
+INOTIFY = Path("/proc/sys/fs/inotify")
+MOUNTS = Path("/proc/self/mounts")
+SILENT_MOUNTS = re.compile(r"nfs\d?|cifs|smb\d?|fuse\.\S+|9p|virtiofs|vboxsf|afs|ceph|davfs")
+"""File systems that do not tell of changes made elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one check found: `ok`, `warn` (foliod works, something is missing) or `fail`, and how to mend it."""
+
+    name: str
+    status: Literal["ok", "warn", "fail"]
+    message: str
+    fix: str | None = None
+
+
+async def examine(settings: Settings, source: Path | None) -> AsyncIterator[Check]:
+    """Yield all checks, in the order in which things have to be mended."""
+    where = str(source) if source is not None else "no configuration file; defaults and environment"
+    yield Check("configuration", "ok", where)
+    for check in await asyncio.to_thread(lambda: [*_folders(settings), *_inotify(settings), _state(settings)]):
+        yield check
+    running, daemon = await asyncio.to_thread(_daemon, settings)
+    yield await _database(settings, running)
+    async for check in _ollama(settings):
+        yield check
+    yield daemon
+
+
+# --- folders ----------------------------------------------------------------------------
+
+
+def _folders(settings: Settings) -> Iterator[Check]:
+    if not settings.watch:
+        fix = "name one: foliod run --watch FOLDER, or a [[watch]] section in the configuration"
+        yield Check("folders", "warn", "no folder is watched", fix)
+    for watch in settings.watch:
+        yield _folder(watch)
+
+
+def _folder(watch: Watch) -> Check:
+    name, path = "folder", watch.path
+    try:
+        with os.scandir(path) as entries:
+            next(entries, None)
+    except FileNotFoundError:
+        return Check(name, "fail", f"{path} does not exist", f"mkdir -p '{path}', or correct its path")
+    except NotADirectoryError:
+        return Check(name, "fail", f"{path} is not a folder", "name the folder that it lies in")
+    except OSError as error:
+        return Check(name, "fail", f"{path} can't be read: {error.strerror}", f"give {_me()} the right to read it")
+    if not os.access(path, os.X_OK):
+        return Check(name, "fail", f"{path} can't be entered", f"give {_me()} the right to enter it (chmod +x)")
+    if not watch.poll and (kind := _mount(path)) and SILENT_MOUNTS.fullmatch(kind):
+        fix = "set poll = true in its [[watch]] section"
+        return Check(name, "warn", f"{path} is a {kind} mount, which does not tell of files that others add", fix)
+    return Check(name, "ok", str(path))
+
+
+def _mount(path: Path) -> str:
+    """Return the type of the file system that holds a path; empty when it can't be known."""
+    best, kind = -1, ""
+    try:
+        lines = MOUNTS.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    resolved = path.resolve()
+    for line in lines:
+        _, point, found, *_ = line.split(" ")
+        mounted = Path(re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), point))
+        if resolved.is_relative_to(mounted) and len(mounted.parts) >= best:
+            best, kind = len(mounted.parts), found
+    return kind
+
+
+def _inotify(settings: Settings) -> Iterator[Check]:
+    watches = [watch for watch in settings.watch if not watch.poll]
+    if not watches:
+        return
+    try:
+        limit = int((INOTIFY / "max_user_watches").read_text())
+    except (OSError, ValueError):
+        return
+    folders, more = _count([watch.path for watch in watches if watch.recursive])
+    needed = f"{'at least ' if more else ''}{folders + len(watches):,} of {limit:,} watches"
+    if folders > limit * USUAL_SHARE:
+        fix = f"sysctl fs.inotify.max_user_watches={max(2 * folders, 2 * limit)}; until then sweeps find the changes"
+        yield Check("inotify", "warn", f"the folders need {needed}", fix)
+    else:
+        yield Check("inotify", "ok", f"the folders need {needed}")
+
+
+def _count(roots: list[Path]) -> tuple[int, bool]:
+    """Return how many folders lie below the roots, and whether there may be more."""
+    end = time.monotonic() + COUNT_SECONDS
+    count = 0
+    for root in roots:
+        for _, folders, _ in os.walk(root):
+            count += len(folders)
+            if time.monotonic() > end:
+                return count, True
+    return count, False
+
+
+def _state(settings: Settings) -> Check:
+    name, folder = "state folder", settings.state
+    there = folder
+    while not os.path.lexists(there):
+        there = there.parent
+    fix = "set state_dir to a folder that you may write"
+    if not there.is_dir():
+        return Check(name, "fail", f"{there} is not a folder", fix)
+    if not os.access(there, os.W_OK | os.X_OK):
+        return Check(name, "fail", f"{folder} can't be {'written' if there == folder else 'made'} by {_me()}", fix)
+    if settings.database.embedded and os.geteuid() == 0:
+        try:
+            barred = first_barred(_unprivileged(), "-x", [*reversed(there.parents)])
+        except EmbeddedServerError as error:
+            return Check(name, "fail", error.message, None)
+        if barred is not None:
+            message = f"{barred} can't be entered by the user as whom PostgreSQL runs"
+            return Check(name, "fail", message, "set state_dir to a folder elsewhere, such as /var/lib/foliod")
+    return Check(name, "ok", f"{folder}{'' if there == folder else ' (made at the first start)'}")
+
+
+def _unprivileged() -> User:
+    """Return as whom the embedded server runs when we are root."""
+    for name in USERS:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return User(entry.pw_uid, entry.pw_gid, name)
+    msg = "PostgreSQL refuses to run as root, and there is no other user for it: run useradd --system foliod"
+    raise EmbeddedServerError(msg)
+
+
+# --- database, models, daemon -----------------------------------------------------------
+
+
+async def _database(settings: Settings, status: dict[str, Any] | None) -> Check:
+    name = "database"
+    if status is not None and not status["database"]["reachable"]:
+        return Check(name, "fail", str(status["database"]["error"]), "the log of the daemon tells more")
+    if settings.database.embedded:
+        try:
+            installation()
+        except EmbeddedServerError as error:
+            return Check(name, "fail", error.message, None)
+        return Check(name, "ok", "PostgreSQL with pgvector comes with foliod" + (", and runs" if status else ""))
+    dsn = settings.database.url.get_secret_value()
+    try:
+        async with connect(dsn) as connection:
+            server = connection.get_server_version()
+            row = await connection.fetchrow(
+                "SELECT installed_version, default_version FROM pg_available_extensions WHERE name = 'vector'"
+            )
+    except FoliodError as error:
+        message = error.message.removesuffix("; it is tried again")
+        return Check(name, "fail", message, "check [database] url, and that the server runs")
+    where = f"PostgreSQL {server.major}.{server.minor} at {address_of(dsn)}"
+    if server.major < POSTGRES:
+        return Check(name, "fail", f"{where} is too old", f"foliod needs PostgreSQL {POSTGRES} or later")
+    if row is None:
+        fix = f"install it on the server (Debian: postgresql-{server.major}-pgvector)"
+        return Check(name, "fail", f"{where} has no pgvector", fix)
+    version = row["installed_version"] or row["default_version"]
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    found = f"{where} with pgvector {version}"
+    if numbers < PGVECTOR:
+        fix = "install 0.8 or later on the server, then run ALTER EXTENSION vector UPDATE in the database"
+        return Check(name, "fail", f"{found}, which is too old", fix)
+    if numbers < PGVECTOR_SAFE:
+        return Check(name, "warn", f"{found}, whose vacuum can damage indexes", "update pgvector to 0.8.4 or later")
+    return Check(name, "ok", found)
+
+
+async def _ollama(settings: Settings) -> AsyncIterator[Check]:
+    name, s = "Ollama", settings.ollama
+    async with Inference(s) as inference:
+        health = await inference.health()
+        if not health.reachable:
+            fix = "get it from https://ollama.com; without it search goes by keyword, and answers are quoted"
+            yield Check(name, "warn", health.error or "not reachable", fix)
+            return
+        yield Check(name, "ok", f"version {health.version} at {health.url}")
+        yield await _model(inference, "embedding model", s.embed_model, "embedding", "search goes by keyword")
+        yield await _model(inference, "chat model", s.chat_model, "completion", "answers are quoted")
+
+
+async def _model(inference: Inference, name: str, model: str, needed: str, without: str) -> Check:
+    try:
+        facts = await inference.describe(model)
+    except ModelMissingError:
+        return Check(name, "warn", f"Ollama does not have {model}; {without}", f"ollama pull {model}")
+    except OllamaError as error:
+        return Check(name, "warn", error.message, None)
+    if facts.capabilities and needed not in facts.capabilities:
+        fix = f"set [ollama] {'embed_model' if needed == 'embedding' else 'chat_model'} to another one"
+        return Check(name, "fail", f"{model} is not made for {needed}", fix)
+    context = f", context of {facts.context_length:,} tokens" if facts.context_length else ""
+    return Check(name, "ok", f"{model}{context}")
+
+
+def _daemon(settings: Settings) -> tuple[dict[str, Any] | None, Check]:
+    """Return the status of the running daemon, None when there is none, and the check."""
+    name, socket = "daemon", settings.socket
+    try:
+        with Client(socket) as client:
+            status = client.status()
+            reasons = client.not_ready()
+    except NotRunningError:
+        return None, Check(name, "warn", f"not running at {socket}", "start it with: foliod run")
+    except FoliodError as error:
+        return None, Check(name, "fail", error.message, None)
+    running = f"version {status['version']} runs at {socket}"
+    if reasons:
+        return status, Check(name, "warn", f"{running}, and is not ready: {'; '.join(reasons)}", None)
+    return status, Check(name, "ok", running)
+
+
+def _me() -> str:
+    try:
+        return f"the user {pwd.getpwuid(os.geteuid()).pw_name}"
+    except KeyError:
+        return f"the user with uid {os.geteuid()}"

@@ -1,0 +1,135 @@
+"""The background half of the daemon: watching, sweeping, reading and embedding as named tasks.
+
+Each task is a loop that never ends by itself. An outage of the database or of Ollama makes it
+wait, longer each time; a bug ends it, and with it the daemon, which says so and is restarted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+
+from foliod.base.errors import DatabaseUnavailableError, NotFoundError, OllamaError, WaitTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from foliod.ingest.backlog import Backlog
+    from foliod.ingest.ingest import Ingest
+    from foliod.store.database import Database
+    from foliod.store.files import Files
+    from foliod.watch.sweep import Sweeper
+
+T = TypeVar("T")
+
+FIRST_WAIT = 1.0
+LONGEST_WAIT = 60.0
+"""Seconds between two tries while the database or Ollama can't be reached; doubled each time."""
+LOOK_SECONDS = 0.1
+"""How often a question that waits looks whether its documents are searchable."""
+
+log = structlog.get_logger()
+
+
+class Pipeline:
+    """Runs everything that happens without being asked."""
+
+    def __init__(
+        self,
+        db: Database,
+        files: Files,
+        backlog: Backlog,
+        ingest: Ingest,
+        sweepers: Sequence[Sweeper],
+        *,
+        readers: int,
+        grace_seconds: float,
+    ) -> None:
+        self._db = db
+        self._files = files
+        self._backlog = backlog
+        self._ingest = ingest
+        self._sweepers = sweepers
+        self._readers = readers
+        self._grace_seconds = grace_seconds
+
+    async def run(self) -> None:
+        """Run until cancelled; raises what broke one of the tasks, after ending the others."""
+        await self._persist("recover", self._backlog.recover)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._backlog.keep_leases(), name="leases")
+            group.create_task(self._forever("forget", self._forget), name="forget")
+            for sweeper in self._sweepers:
+                group.create_task(sweeper.run(), name=f"sweep {sweeper.root.path}")
+            for number in range(1, self._readers + 1):
+                name = f"reader {number}"
+                group.create_task(self._forever(name, self._ingest.read_next), name=name)
+            group.create_task(self._forever("embedder", self._ingest.embed_next), name="embedder")
+
+    async def _forever(self, name: str, step: Callable[[], Awaitable[bool]]) -> None:
+        """Take step after step; wait for work when there is none."""
+        while True:
+            if not await self._persist(name, step):
+                await self._backlog.idle(name)
+
+    async def _persist(self, name: str, step: Callable[[], Awaitable[T]]) -> T:
+        """Take one step, again and again while the database or Ollama is away; return its result."""
+        wait = FIRST_WAIT
+        while True:
+            try:
+                return await step()
+            except (DatabaseUnavailableError, OllamaError) as outage:
+                log.warning("waiting", task=name, reason=outage.message, seconds=wait)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, LONGEST_WAIT)
+
+    async def _forget(self) -> bool:
+        """Forget what has been gone for longer than the grace period."""
+        await self._files.forget_gone(self._grace_seconds)
+        return False
+
+    # --- what the doors ask -------------------------------------------------------------
+
+    def roots(self) -> list[dict[str, Any]]:
+        """Return the watched folders with their state."""
+        return [sweeper.report() for sweeper in self._sweepers]
+
+    def ready_reasons(self) -> list[str]:
+        """Return why not every folder has been compared with the store yet."""
+        return [
+            f"{sweeper.root.path} is being looked through for the first time"
+            for sweeper in self._sweepers
+            if not sweeper.first_sweep_done.is_set()
+        ]
+
+    async def wait(self, path: str | None, seconds: float) -> None:
+        """Return when `path`, or everything that lies in the folders now, is searchable or at its end.
+
+        Raises WaitTimeoutError after `seconds`, NotFoundError for a path outside the watched folders.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                if path is None:
+                    await asyncio.gather(*(sweeper.wait_settled() for sweeper in self._sweepers))
+                    await self._until_read(None)
+                    return
+                name = os.fsencode(path)
+                sweeper = next((sweeper for sweeper in self._sweepers if sweeper.covers(name)), None)
+                if sweeper is None:
+                    msg = f"{path} does not lie in a watched folder"
+                    raise NotFoundError(msg)
+                document = await sweeper.wait_settled(name)
+                if document is not None:
+                    await self._until_read(document)
+        except TimeoutError:
+            msg = f"{path or 'what lies in the folders'} is not searchable after {seconds:g} s; ask again later"
+            raise WaitTimeoutError(msg) from None
+
+    async def _until_read(self, document: int | None) -> None:
+        """Return when a document, or every document of this host, is neither queued nor being read."""
+        # Asked of the store, since another daemon may be the one that reads it.
+        while await self._db.fetchval("waiting_documents", self._backlog.host, document):  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_SECONDS)

@@ -1,0 +1,68 @@
+"""The state folder: whose it is, who runs in it, and the name of this host in a shared store."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foliod.base.errors import ConfigError, StateInUseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """An opened state folder, held for as long as the daemon runs."""
+
+    folder: Path
+    host: str
+    """Names this state folder among the hosts that share a store; made once, kept for ever."""
+
+
+@contextmanager
+def open_state(folder: Path) -> Iterator[State]:
+    """Make the folder where needed and hold it; no second daemon gets in.
+
+    Raises ConfigError when it can't be made or written, StateInUseError when it is held.
+    """
+    try:
+        folder.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+        # The lock goes with the process, however it ends; a lock file left behind means nothing.
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        msg = f"the state folder {folder} can't be used: {error.strerror}; set state_dir to a folder that you may write"
+        raise ConfigError(msg) from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            msg = (
+                f"another foliod (process {holder}) uses the state folder {folder}; "
+                "stop it first, or give this one its own state_dir"
+            )
+            raise StateInUseError(msg) from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        yield State(folder, _host(folder))
+    finally:
+        os.close(lock)
+
+
+def _host(folder: Path) -> str:
+    """Return the host's name in the store: readable, and unique to this state folder."""
+    file = folder / "host"
+    try:
+        return file.read_text("utf-8").strip()
+    except FileNotFoundError:
+        name = f"{os.uname().nodename}-{uuid.uuid4().hex[:12]}"
+        part = folder / "host.new"
+        part.write_text(name + "\n", "utf-8")
+        part.rename(file)
+        return name

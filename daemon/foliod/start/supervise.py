@@ -1,0 +1,209 @@
+"""The life of the daemon in one place: open, wire, work, drain.
+
+The doors open first, so that a client is told why it has to wait; then the database, the
+pipeline, and `READY=1`. Leaving goes the same way back, within DRAIN_SECONDS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import signal
+import time
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from foliod.answer.answer import Answerer
+from foliod.base.errors import DatabaseUnavailableError, EmbeddedServerError, FoliodError
+from foliod.base.telemetry import Telemetry, set_up_logs
+from foliod.base.version import __version__
+from foliod.ingest.backlog import Backlog
+from foliod.ingest.embed import Embedder
+from foliod.ingest.ingest import Ingest
+from foliod.ingest.workers import Workers
+from foliod.ollama.inference import Inference
+from foliod.retrieve.retrieve import Retriever
+from foliod.serve.serve import serving
+from foliod.serve.services import Services
+from foliod.start.notify import notify
+from foliod.start.pipeline import Pipeline
+from foliod.start.state import State, open_state
+from foliod.store.database import Database
+from foliod.store.embedded import EmbeddedServer
+from foliod.store.files import Files
+from foliod.store.migrate import migrate
+from foliod.store.store import Store
+from foliod.watch.sweep import Sweeper
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from foliod.base.config import Settings
+
+DRAIN_SECONDS = 5.0
+"""What is under way has so long, after the doors took at most four: SIGTERM ends within ten seconds."""
+RETRY_SECONDS = 30.0
+"""Longest wait between two tries to reach the database."""
+
+log = structlog.get_logger()
+
+
+def run(settings: Settings) -> int:
+    """Run the daemon until SIGTERM or SIGINT; return its exit code."""
+    set_up_logs(settings.log)
+    try:
+        return asyncio.run(_Daemon(settings).live())
+    except FoliodError as error:
+        log.error("stopped", code=error.code, reason=error.message)  # noqa: TRY400 - the message is the story
+        return error.exit_code
+
+
+class _Daemon:
+    """One run of the daemon."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._telemetry = Telemetry()
+        self._stop = asyncio.Event()
+        self._inference = Inference(settings.ollama)
+        self._embedder = Embedder(self._inference, settings.ollama)
+        self._services = Services(settings, self._telemetry, self._inference.health)
+
+    async def live(self) -> int:
+        """Open everything, work until told to stop or until something breaks, close everything."""
+        self._take_signals()
+        log.info("starting", version=__version__, pid=os.getpid(), state_dir=str(self._settings.state))
+        async with AsyncExitStack() as stack:
+            state = stack.enter_context(open_state(self._settings.state))
+            await stack.enter_async_context(self._inference)
+            await stack.enter_async_context(self._embedder)
+            async with serving(lambda: self._services, self._settings):
+                tasks = [
+                    asyncio.create_task(self._telemetry.lag.measure(), name="loop lag"),
+                    asyncio.create_task(self._work(state), name="work"),
+                    asyncio.create_task(self._stop.wait(), name="stop"),
+                ]
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                self._services = dataclasses.replace(self._services, trouble="the daemon is stopping")
+                notify("STOPPING=1")
+                log.info("stopping", counters=self._telemetry.counters.totals())
+                started = time.monotonic()
+            failure = await _drain(tasks)
+        if failure is not None:
+            return _told(failure)
+        log.info("stopped", seconds=round(time.monotonic() - started, 1))
+        return 0
+
+    # --- work ---------------------------------------------------------------------------
+
+    async def _work(self, state: State) -> None:
+        """Open the database and run the pipeline until cancelled; what breaks here ends the daemon."""
+        database = self._settings.database
+        if not database.embedded:
+            await self._work_on(database.url.get_secret_value(), state)
+            return
+        notify("STATUS=starting PostgreSQL")
+        async with EmbeddedServer(state.folder, database.shared_buffers_mb) as server, asyncio.TaskGroup() as group:
+            group.create_task(_keep(server), name="postgres")
+            group.create_task(self._work_on(server.url, state), name="pipeline")
+
+    async def _work_on(self, dsn: str, state: State) -> None:
+        s = self._settings
+        async with AsyncExitStack() as stack:
+            db = await self._open(stack, dsn)
+            readers = s.ingest.workers or max(1, (os.cpu_count() or 1) - 1)
+            workers = await stack.enter_async_context(Workers(readers))
+            pipeline = self._wire(db, state, workers, readers)
+            retriever = Retriever(db, self._embedder, s.search)
+            answerer = Answerer(retriever, self._inference, self._embedder, s)
+            self._services = dataclasses.replace(
+                self._services, db=db, retriever=retriever, answerer=answerer, pipeline=pipeline, trouble=None
+            )
+            log.info("ready", roots=[str(watch.path) for watch in s.watch], database=db.address)
+            notify("READY=1", "STATUS=watching")
+            await pipeline.run()
+
+    def _wire(self, db: Database, state: State, workers: Workers, readers: int) -> Pipeline:
+        s = self._settings
+        counters = self._telemetry.counters
+        owner = f"{state.host}:{os.getpid()}-{time.time_ns()}"
+        backlog = Backlog(db, host=state.host, owner=owner, max_deaths=s.ingest.max_attempts)
+        files = Files(db, state.host)
+        sweepers = [Sweeper(watch, s.ingest, files, backlog.wake, counters) for watch in s.watch]
+
+        def changed(path: bytes) -> None:
+            for sweeper in sweepers:
+                sweeper.hint(path)
+
+        ingest = Ingest(db, Store(db), backlog, workers, self._embedder, s.ingest, counters, changed)
+        return Pipeline(db, files, backlog, ingest, sweepers, readers=readers, grace_seconds=s.ingest.grace_seconds)
+
+    async def _open(self, stack: AsyncExitStack, dsn: str) -> Database:
+        """Migrate and open the database; wait for it as long as it takes."""
+        wait = 1.0
+        while True:
+            try:
+                await migrate(dsn)
+                return await stack.enter_async_context(Database.open(dsn, pool_size=self._settings.database.pool_size))
+            except DatabaseUnavailableError as outage:
+                log.warning("waiting", task="database", reason=outage.message, seconds=wait)
+                notify(f"STATUS=waiting for the database: {outage.message}")
+                self._services = dataclasses.replace(self._services, trouble=outage.message)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, RETRY_SECONDS)
+
+    def _take_signals(self) -> None:
+        def stop(number: int) -> None:
+            if self._stop.is_set():
+                # The kernel takes PostgreSQL and the workers down with us (PR_SET_PDEATHSIG).
+                log.warning("stopped_at_once", signal=signal.Signals(number).name)
+                os._exit(128 + number)
+            self._stop.set()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, stop, number)
+
+
+async def _drain(tasks: Sequence[asyncio.Task[Any]]) -> BaseException | None:
+    """End all tasks: what is under way is given back; return what broke one of them, None when nothing did."""
+    failure = next((task.exception() for task in tasks if task.done() and task.exception()), None)
+    for task in tasks:
+        task.cancel()
+    _, late = await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
+    if late:
+        log.error("not_drained", tasks=sorted(task.get_name() for task in late), seconds=DRAIN_SECONDS)
+        os._exit(1)
+    return failure
+
+
+def _told(failure: BaseException) -> int:
+    """Log what ended the daemon; return the exit code."""
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    if isinstance(failure, FoliodError):
+        log.error("broken", code=failure.code, reason=failure.message)
+        return failure.exit_code
+    log.error("broken", exc_info=failure)
+    return 1
+
+
+async def _keep(server: EmbeddedServer) -> None:
+    """Start the embedded server again whenever it dies."""
+    wait = 1.0
+    while True:
+        how = await server.wait_died()
+        log.error("postgres_died", how=how)
+        started = time.monotonic()
+        try:
+            await server.restart()
+        except EmbeddedServerError as error:
+            log.error("postgres_not_restarted", reason=error.message, seconds=wait)  # noqa: TRY400
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, RETRY_SECONDS)
+        else:
+            wait = 1.0
+            log.info("postgres_restarted", ms=round((time.monotonic() - started) * 1000))

@@ -1,0 +1,221 @@
+"""Documents, pages, chunks and vectors in PostgreSQL: everything of one document at once or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import asyncpg
+from pgvector import HalfVector, SparseVector
+
+from foliod.base.errors import LeaseLostError
+from foliod.base.model import Chunk, DocumentFacts, Heading, Page, Space, Terms, Verdict
+from foliod.text.lexical import DIMENSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from foliod.store.database import Database, Transaction
+
+FLUSH_CHUNKS = 256
+"""Chunks copied at a time: bounds memory, large enough that COPY's overhead vanishes."""
+
+PAGE_COLUMNS = ("document_id", "number", "verdict", "width", "height", "rotation", "text", "headings")
+CHUNK_COLUMNS = (
+    "id", "document_id", "ordinal", "first_page", "last_page", "start_offset", "end_offset", "tokens",
+    "heading", "text", "text_hash",
+)  # fmt: skip
+TERM_COLUMNS = ("chunk_id", "document_id", "terms", "weights")
+VECTOR_COLUMNS = ("space_id", "text_hash", "embedding", "reason")
+
+
+def text_hash(text: str) -> bytes:
+    """Return the key under which a chunk's vector is stored: SHA-256 of its UTF-8."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+class TextWriter:
+    """Writes the chunks of one document inside one transaction."""
+
+    def __init__(self, tx: Transaction, document: int) -> None:
+        self.chunks = 0
+        self.terms = 0
+        """Sum of the chunks' lengths in terms."""
+        self._tx = tx
+        self._document = document
+        self._buffer: list[tuple[Chunk, Terms]] = []
+
+    async def add(self, chunk: Chunk, terms: Terms) -> None:
+        """Take one chunk; written in groups."""
+        self._buffer.append((chunk, terms))
+        self.chunks += 1
+        self.terms += terms.length
+        if len(self._buffer) >= FLUSH_CHUNKS:
+            await self._flush()
+
+    async def finish(self, *, state: str, partial: bool, reason: str | None) -> None:
+        """Count the terms and give the document its state; visible when the transaction commits."""
+        await self._flush()
+        await self._tx.execute("lexicon_add", self._document)
+        await self._tx.execute("text_finished", self._document, state, partial, reason, self.chunks, self.terms)
+
+    async def _flush(self) -> None:
+        if not self._buffer:
+            return
+        batch, self._buffer = self._buffer, []
+        ids = [row["id"] for row in await self._tx.fetch("reserve_chunk_ids", len(batch))]
+        await self._tx.copy(
+            "chunks",
+            CHUNK_COLUMNS,
+            (
+                (
+                    number, self._document, c.ordinal, c.first_page, c.last_page, c.start, c.end, c.tokens,
+                    c.heading, c.text, text_hash(c.text),
+                )
+                for number, (c, _) in zip(ids, batch, strict=True)
+            ),
+        )  # fmt: skip
+        await self._tx.copy(
+            "chunk_terms",
+            TERM_COLUMNS,
+            (
+                (
+                    number,
+                    self._document,
+                    list(t.ids),
+                    SparseVector(dict(zip(t.ids, t.weights, strict=True)), DIMENSIONS),
+                )
+                for number, (_, t) in zip(ids, batch, strict=True)
+            ),
+        )
+
+
+class Store:
+    """All writing of documents; every write to a claimed document checks the lease first."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def stored_pages(self, document: int, extractor: str) -> tuple[Page, ...]:
+        """Return the unbroken run of pages, from page 1, that this extractor has stored already."""
+        pages: list[Page] = []
+        for row in await self._db.fetch("stored_pages", document, extractor):
+            if row["number"] != len(pages) + 1:
+                break
+            headings = tuple(Heading(*heading) for heading in row["headings"])
+            pages.append(
+                Page(
+                    row["number"], Verdict(row["verdict"]), row["text"],
+                    row["width"], row["height"], row["rotation"], headings,
+                )
+            )  # fmt: skip
+        return tuple(pages)
+
+    async def drop_pages(self, document: int, owner: str) -> None:
+        """Forget the pages read so far."""
+        async with self._claimed(document, owner) as tx:
+            await tx.execute("drop_pages", document)
+
+    async def put_facts(self, document: int, owner: str, facts: DocumentFacts, extractor: str) -> None:
+        """Store what the PDF says about itself."""
+        async with self._claimed(document, owner) as tx:
+            await tx.execute(
+                "set_facts", document, facts.pages, facts.title, facts.author, facts.created, facts.modified, extractor
+            )
+
+    async def put_pages(self, document: int, owner: str, pages: Sequence[Page], lease_seconds: float) -> None:
+        """Store pages as they are read, so that a kill does not cost them."""
+        async with self._claimed(document, owner) as tx:
+            await tx.copy(
+                "pages",
+                PAGE_COLUMNS,
+                (
+                    (
+                        document, p.number, str(p.verdict), p.width, p.height, p.rotation, p.text,
+                        [[h.offset, h.level, h.text] for h in p.headings],
+                    )
+                    for p in pages
+                ),
+            )  # fmt: skip
+            await tx.execute("progress_made", document, lease_seconds)
+
+    async def verdicts(self, document: int) -> dict[Verdict, int]:
+        """Count the pages of a document by verdict."""
+        rows = await self._db.fetch("page_verdicts", document)
+        return {Verdict(row["verdict"]): row["pages"] for row in rows}
+
+    @asynccontextmanager
+    async def writing_text(self, document: int, owner: str) -> AsyncIterator[TextWriter]:
+        """Open the transaction that makes a document searchable.
+
+        Raises LeaseLostError, also at the end, when another daemon took the document over.
+        """
+        async with self._claimed(document, owner) as tx:
+            await tx.execute("share_vectors")
+            # Only a change of extractor or chunker finds old chunks here; their terms leave the lexicon with them.
+            await tx.execute("lexicon_lock", document)
+            await tx.execute("lexicon_subtract", document)
+            await tx.execute("drop_chunks", document)
+            yield TextWriter(tx, document)
+
+    async def missing_texts(self, space: Space, documents: Sequence[int], count: int) -> list[tuple[bytes, str]]:
+        """Return up to `count` (hash, text) of chunks that have no vector in `space`."""
+        rows = await self._db.fetch("missing_texts", space.id, list(documents), count)
+        return [(row["text_hash"], row["text"]) for row in rows]
+
+    async def put_vectors(self, space: Space, vectors: Sequence[tuple[bytes, NDArray[np.float32] | str]]) -> None:
+        """Store a batch of vectors, or the reason why the model refuses a text."""
+        wanted = list(vectors)
+        for attempt in (1, 2):
+            rows = [
+                (space.id, key, None, value) if isinstance(value, str) else (space.id, key, HalfVector(value), None)
+                for key, value in wanted
+            ]
+            try:
+                async with self._db.transaction() as tx:
+                    await tx.copy("embeddings", VECTOR_COLUMNS, rows)
+            except asyncpg.UniqueViolationError:
+                # Another daemon embedded one of these texts meanwhile: rare, so COPY goes first and asks afterwards.
+                if attempt == 2:
+                    raise
+                found = await self._db.fetch("existing_vectors", space.id, [key for key, _ in wanted])
+                existing = {row["text_hash"] for row in found}
+                wanted = [(key, value) for key, value in wanted if key not in existing]
+            else:
+                return
+
+    async def finish_vectors(self, space: Space, documents: Sequence[int]) -> list[int]:
+        """Make those documents ready that have all their vectors; return them."""
+        return [row["id"] for row in await self._db.fetch("vectors_finished", space.id, list(documents))]
+
+    async def active_space(self) -> Space | None:
+        """Return the embedding space that serves, if there is one yet."""
+        row = await self._db.fetchrow("active_space")
+        return None if row is None else Space(**dict(row))
+
+    async def activate_space(
+        self, model: str, digest: str, dimensions: int, query_prompt: str, document_prompt: str
+    ) -> tuple[Space, bool]:
+        """Return the space of a model, in service, and whether it just took over from another."""
+        facts = (model, digest, dimensions, query_prompt, document_prompt)
+        active = await self.active_space()
+        if active is not None and (active.model, active.digest, active.dimensions) == (model, digest, dimensions):
+            return active, False
+        async with self._db.transaction() as tx:
+            await tx.execute("retire_spaces")
+            number = await tx.fetchval("activate_space", *facts)
+            await tx.execute("index_space", space=number, dimensions=dimensions)
+            if active is not None:
+                await tx.execute("unready_documents")
+        return Space(number, *facts), True
+
+    @asynccontextmanager
+    async def _claimed(self, document: int, owner: str) -> AsyncIterator[Transaction]:
+        async with self._db.transaction() as tx:
+            if await tx.fetchrow("lock_claimed", document, owner) is None:
+                raise LeaseLostError
+            yield tx
