@@ -109,7 +109,8 @@ class Daemon:
 
     def ask(self, question: str, **more: Any) -> list[dict[str, Any]]:
         with self.client() as client, client.stream("POST", "/v1/ask", json={"question": question, **more}) as answer:
-            return [json.loads(line) for line in answer.iter_lines() if line]
+            # Not iter_lines: it also splits at U+2028, which JSON may hold.
+            return [json.loads(line) for line in answer.read().split(b"\n") if line]
 
     def status(self) -> Any:
         return self.get("/v1/status")
