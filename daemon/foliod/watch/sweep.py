@@ -23,10 +23,10 @@ from foliod.base.config import Ingest, Watch
 from foliod.base.errors import DatabaseUnavailableError, NotFoundError
 from foliod.base.paths import Wanted, below, display, size_of
 from foliod.store.files import Files
+from foliod.watch import walk
 from foliod.watch.settle import Settling, Waiters
 from foliod.watch.take import Counts, Taker
 from foliod.watch.tell import Teller
-from foliod.watch import walk
 from foliod.watch.watch import watch
 
 T = TypeVar("T")
