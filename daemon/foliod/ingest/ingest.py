@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from foliod.base.errors import (
+    BadVectorError,
     DatabaseUnavailableError,
     DocumentRefusedError,
     FileChangedError,
@@ -54,6 +55,8 @@ TROUBLE_SECONDS = 30.0
 FACTS_SECONDS = 1.0
 UNKNOWN_CONTEXT_TOKENS = 256
 """The smallest context of the embedding models in use; assumed while the model can't be asked."""
+MOST_DIMENSIONS = 4000
+"""An HNSW index of halfvec takes no more (pgvector's README)."""
 PROMPT_TOKENS = 24
 """Room in the context for the model's document prompt and its special tokens."""
 
@@ -252,6 +255,12 @@ class Ingest:
         Raises OllamaError when the model can't be asked.
         """
         facts = await self._embedder.facts()
+        if facts.dimensions > MOST_DIMENSIONS:
+            msg = (
+                f"{facts.model} gives vectors of {facts.dimensions} dimensions, and an index of pgvector takes at most "
+                f"{MOST_DIMENSIONS}; set [ollama] embed_model to another model"
+            )
+            raise BadVectorError(msg)
         space, switched = await self._store.activate_space(
             facts.model, facts.digest, facts.dimensions, facts.query_prompt, facts.document_prompt
         )

@@ -1,0 +1,218 @@
+"""One document from claim to ready, with real workers, a real database and Ollama's wire."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from test_store import one
+
+from fake_ollama import FakeOllama
+from foliod.base.config import Ingest as IngestSettings
+from foliod.base.config import Ollama
+from foliod.base.errors import BadVectorError, WorkerDiedError
+from foliod.base.model import FileStat, Page
+from foliod.base.telemetry import Counters
+from foliod.ingest.backlog import Backlog
+from foliod.ingest.embed import Embedder
+from foliod.ingest.ingest import Ingest
+from foliod.ingest.workers import Workers
+from foliod.ollama.inference import Inference
+from foliod.store.store import Store
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+HOST = "here"
+
+
+class Cut(Workers):
+    """Readers that die after some pages, as one that a PDF killed."""
+
+    after = 0
+    read_pages = 0
+
+    async def read(self, job):
+        async for event in super().read(job):
+            if isinstance(event, Page):
+                if self.after and self.read_pages >= self.after:
+                    msg = "the reader was killed"
+                    raise WorkerDiedError(msg)
+                self.read_pages += 1
+            yield event
+
+
+class Bench:
+    """The parts of a daemon around one Ingest."""
+
+    def __init__(self, db, workers: Cut, embedder: Embedder) -> None:
+        self.db, self.workers = db, workers
+        self.counters = Counters()
+        self.changed: list[bytes] = []
+        self.backlog = Backlog(db, host=HOST, owner=f"{HOST}:1", max_deaths=2)
+        settings = IngestSettings()
+        self.ingest = Ingest(
+            db, Store(db), self.backlog, workers, embedder, settings, self.counters, self.changed.append
+        )
+
+    async def place(self, path: Path) -> int:
+        """Write down a file as the sweep does."""
+        stat = FileStat.of(path.stat())
+        async with self.db.transaction() as tx:
+            document = await tx.connection.fetchval(
+                "INSERT INTO foliod.documents (sha256, size) VALUES ($1, $2) RETURNING id",
+                sha256(path.read_bytes()).digest(), stat.size,
+            )  # fmt: skip
+            await tx.connection.execute(
+                "INSERT INTO foliod.files (host, root, path, display, size, mtime_ns, ctime_ns, inode, device,"
+                " document_id) VALUES ($1, '/in', $2, $3, $4, $5, $6, $7, $8, $9)",
+                HOST, os.fsencode(path), str(path), stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode, stat.device,
+                document,
+            )  # fmt: skip
+        return document
+
+    async def due(self) -> None:
+        """Let every waiting time be over."""
+        async with self.db.transaction() as tx:
+            await tx.connection.execute("UPDATE foliod.documents SET next_attempt_at = now()")
+
+    async def state(self) -> str:
+        return await one(self.db, "SELECT state FROM foliod.documents")
+
+    async def reason(self) -> str:
+        return await one(self.db, "SELECT reason FROM foliod.documents")
+
+
+@asynccontextmanager
+async def bench(db, ollama: FakeOllama, **settings) -> AsyncIterator[Bench]:
+    config = Ollama(url=ollama.url, **settings)
+    async with Inference(config) as inference, Embedder(inference, config) as embedder, Cut(1) as workers:
+        yield Bench(db, workers, embedder)
+
+
+async def test_a_document_goes_the_whole_way(db):
+    """A PDF is read, stored and embedded; nothing is left to do, and no lease is held."""
+    async with FakeOllama() as ollama, bench(db, ollama) as parts:
+        await parts.place(SAMPLES / "PMC7068164.pdf")
+        assert await parts.ingest.read_next()
+        assert await parts.state() == "stored"
+        assert await parts.ingest.embed_next()
+        assert await parts.state() == "ready"
+        assert not await parts.ingest.read_next()
+        assert not await parts.ingest.embed_next()
+        assert parts.backlog.held == set()
+        assert await one(db, "SELECT count(*) FROM foliod.documents WHERE lease_owner IS NOT NULL") == 0
+        assert parts.counters["pages_read"] == 3
+        assert parts.counters["texts_embedded"] == await one(db, "SELECT count(*) FROM foliod.embeddings") > 5
+
+
+async def test_pages_read_before_a_death_are_not_read_again(db):
+    """When the reader dies on page 100, the next attempt starts there, and the text is whole."""
+    async with FakeOllama() as ollama, bench(db, ollama) as parts:
+        await parts.place(SAMPLES / "GeoTopo-komprimiert.pdf")
+        parts.workers.after = 100
+        assert await parts.ingest.read_next()
+        assert await parts.state() == "queued"
+        stored = await one(db, "SELECT count(*) FROM foliod.pages")
+        assert stored >= 64
+        parts.workers.after, parts.workers.read_pages = 0, 0
+        await parts.due()
+        assert await parts.ingest.read_next()
+        assert await parts.state() == "stored"
+        assert parts.workers.read_pages == 117 - stored
+        assert await one(db, "SELECT count(*) FROM foliod.pages") == 117
+
+
+async def test_a_document_that_kills_its_reader_twice_is_set_aside(db):
+    """After two deaths the document is quarantined with the reason; a third attempt is not made."""
+    async with FakeOllama() as ollama, bench(db, ollama) as parts:
+        await parts.place(SAMPLES / "multicolumn.pdf")
+        parts.workers.after, parts.workers.read_pages = 1, 1
+        for _ in range(2):
+            await parts.due()
+            assert await parts.ingest.read_next()
+        assert await parts.state() == "failed"
+        assert "killed" in await parts.reason()
+        await parts.due()
+        assert not await parts.ingest.read_next()
+
+
+async def test_a_file_that_changed_since_it_was_seen_is_not_read(db, tmp_path):
+    """A file rewritten after it was hashed is looked at again instead of being stored under the old hash."""
+    path = tmp_path / "a.pdf"
+    shutil.copy(SAMPLES / "pdflatex-4-pages.pdf", path)
+    async with FakeOllama() as ollama, bench(db, ollama) as parts:
+        await parts.place(path)
+        shutil.copy(SAMPLES / "multicolumn.pdf", path)
+        assert await parts.ingest.read_next()
+        assert await parts.state() == "queued"
+        assert parts.changed == [os.fsencode(path)]
+        assert await one(db, "SELECT count(*) FROM foliod.pages") == 0
+
+
+async def test_a_file_that_changes_under_the_reader_is_not_stored(db, tmp_path):
+    """What was read while the file changed is dropped, the pages stored so far included."""
+    path = tmp_path / "a.pdf"
+    shutil.copy(SAMPLES / "GeoTopo-komprimiert.pdf", path)
+    async with FakeOllama() as ollama, bench(db, ollama) as parts:
+        await parts.place(path)
+        read = parts.workers.read
+
+        async def meddled(job):
+            async for event in read(job):
+                if isinstance(event, Page) and event.number == 100:
+                    os.utime(path)
+                yield event
+
+        parts.workers.read = meddled
+        assert await parts.ingest.read_next()
+        assert await parts.state() == "queued"
+        assert await one(db, "SELECT count(*) FROM foliod.pages") == 0
+        assert await one(db, "SELECT count(*) FROM foliod.chunks") == 0
+        assert parts.changed == [os.fsencode(path)]
+
+
+async def test_a_copy_that_is_left_is_read_instead(db, tmp_path):
+    """When the first of two places is gone, the document is read from the second."""
+    first, second = tmp_path / "a.pdf", tmp_path / "b.pdf"
+    shutil.copy(SAMPLES / "pdflatex-4-pages.pdf", first)
+    shutil.copy(SAMPLES / "pdflatex-4-pages.pdf", second)
+    async with FakeOllama() as ollama, bench(db, ollama) as parts:
+        document = await parts.place(first)
+        stat = FileStat.of(second.stat())
+        async with db.transaction() as tx:
+            await tx.connection.execute(
+                "INSERT INTO foliod.files (host, root, path, display, size, mtime_ns, ctime_ns, inode, device,"
+                " document_id) VALUES ($1, '/in', $2, $3, $4, $5, $6, $7, $8, $9)",
+                HOST, os.fsencode(second), str(second), stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode,
+                stat.device, document,
+            )  # fmt: skip
+        first.unlink()
+        assert await parts.ingest.read_next()
+        assert await parts.state() == "stored"
+
+
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [("libreoffice-writer-password.pdf", "needs_password"), ("imagemagick-images.pdf", "needs_ocr")],
+)
+async def test_what_gives_no_text_says_why(db, name, state):
+    """A locked or scanned PDF takes its state with a reason, and is not tried again and again."""
+    async with FakeOllama() as ollama, bench(db, ollama) as parts:
+        await parts.place(SAMPLES / name)
+        assert await parts.ingest.read_next()
+        assert await parts.state() == state
+        assert await parts.reason()
+        await parts.due()
+        assert not await parts.ingest.read_next()
+
+
+async def test_a_model_with_too_many_dimensions_is_refused_plainly(db):
+    """A model whose vectors can't be indexed is named, and keyword search stays."""
+    async with FakeOllama(dimensions=4096) as ollama, bench(db, ollama) as parts:
+        await parts.place(SAMPLES / "pdflatex-4-pages.pdf")
+        assert await parts.ingest.read_next()
+        with pytest.raises(BadVectorError, match=r"4096 .* 4000.*embed_model"):
+            await parts.ingest.embed_next()
+        assert await parts.state() == "stored"
