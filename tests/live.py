@@ -36,6 +36,9 @@ def wait_for(what: Callable[[], Any], *, seconds: float = DEADLINE, why: str = "
 class Daemon:
     """One daemon with its own state folder and one watched folder, `inbox`."""
 
+    python = sys.executable
+    """The environment whose foliod runs."""
+
     def __init__(self, base: Path, *, inbox: Path | None = None, config: str = "", ollama: str | None = None) -> None:
         self.base = base
         self.inbox = inbox or base / "inbox"
@@ -59,7 +62,7 @@ class Daemon:
         return {k: v for k, v in os.environ.items() if not k.startswith(("FOLIOD_", "XDG_", "STATE_DIR"))}
 
     def command(self, *args: str) -> list[str]:
-        return [sys.executable, "-m", "foliod", *args]
+        return [str(self.python), "-m", "foliod", *args]
 
     def start(self, *, ready: bool = True) -> Daemon:
         with self.log.open("ab") as log:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from live import running
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -92,3 +94,13 @@ def test_the_doctor_of_an_installation_finds_it_complete(installed, short_dir):
     found = {check["name"]: check["status"] for check in checks}
     assert found["database"] == found["state folder"] == found["configuration"] == "ok"
     assert "fail" not in found.values()
+
+
+def test_the_installed_daemon_reads_and_answers(installed):
+    """From the wheel alone the daemon starts, reads a PDF in its workers and answers."""
+    with running(start=False) as daemon:
+        daemon.python = installed / "python"
+        daemon.start()
+        daemon.drop(ROOT / "tests/samples/PMC7068164.pdf")
+        daemon.wait_states(stored=1)
+        assert daemon.search("median age of the cases")["hits"]
