@@ -165,7 +165,7 @@ def test_a_quoted_answer_is_said_to_be_one(foliod, daemon):
     ]
     result = foliod("ask", "why tides")
     assert result.out.count("The moon raises the tides.") == 1
-    assert "no model wrote it" in result.out
+    assert "no model judged" in result.out
     assert result.out.count("[1] On Tides, pages 3–4") == 1
     assert "without a model" in result.err
 

@@ -241,7 +241,8 @@ class Retriever:
 
     async def _covered(self, tx: Transaction, documents: list[int] | None) -> Coverage:
         at, coverage = self._coverage
-        if documents is None and time.monotonic() - at < CACHE_SECONDS:
+        # While documents wait, the numbers move, and who waited for them wants to see it.
+        if documents is None and not coverage.pending and time.monotonic() - at < CACHE_SECONDS:
             return coverage
         row = await tx.fetchrow("coverage", documents)
         assert row is not None

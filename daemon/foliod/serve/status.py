@@ -26,8 +26,6 @@ MOST_SECONDS = 10.0
 PING_SECONDS = 2.0
 COUNT_SECONDS = 10.0
 
-WAITING = (DocumentState.QUEUED, DocumentState.READING, DocumentState.STORED)
-
 Value = TypeVar("Value")
 
 
@@ -86,14 +84,14 @@ class Status:
             database |= {"reachable": False, "error": error.message}
         ready = database["reachable"] and services.pipeline is not None and not services.pipeline.ready_reasons()
         documents = numbers.get("documents")
-        waiting = None if documents is None else sum(documents[state] for state in WAITING)
+        ollama = await self._ollama.get()
         telemetry = services.telemetry.snapshot()
         return {
             "version": __version__,
             "uptime_s": telemetry["uptime_s"],
-            "state": "starting" if not ready else "indexing" if waiting else "idle",
+            "state": _state(ready=bool(ready), documents=documents, ollama=ollama),
             "database": database,
-            "ollama": await self._ollama.get(),
+            "ollama": ollama,
             "documents": documents,
             "files": numbers.get("files"),
             "pages": numbers.get("pages"),
@@ -152,6 +150,17 @@ class Status:
             "pages_per_s": round(counters.per_second("pages_read"), 1),
             "eta_s": round(max((left / rate for left, rate in parts if left), default=0.0)) if known else None,
         }
+
+
+def _state(*, ready: bool, documents: dict[str, int] | None, ollama: dict[str, Any]) -> str:
+    """Return one word for what the daemon does; "waiting" is for Ollama, which alone can give the vectors."""
+    if not ready or documents is None:
+        return "starting"
+    if documents[DocumentState.QUEUED] or documents[DocumentState.READING]:
+        return "indexing"
+    if documents[DocumentState.STORED]:
+        return "indexing" if ollama["reachable"] else "waiting"
+    return "idle"
 
 
 async def _unreachable(services: Services) -> str | None:

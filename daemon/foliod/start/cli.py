@@ -70,6 +70,11 @@ class Commands(TyperGroup):
             raise typer.Exit(0) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
+        except OSError as error:
+            # Standard output is full or gone.
+            _complain(f"the output can't be written: {error.strerror}")
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            raise typer.Exit(1) from None
 
 
 app = typer.Typer(

@@ -7,11 +7,12 @@ import os
 import pwd
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from foliod.base.config import Watch
 from foliod.base.errors import (
     EmbeddedServerError,
     FoliodError,
@@ -26,7 +27,7 @@ from foliod.store.lodging import USERS, User, first_barred, installation
 from foliod.store.migrate import PGVECTOR, PGVECTOR_SAFE, POSTGRES
 
 if TYPE_CHECKING:
-    from foliod.base.config import Settings, Watch
+    from foliod.base.config import Settings
 
 COUNT_SECONDS = 3.0
 """Folders are counted for so long; what is found until then is enough for a warning."""
@@ -52,9 +53,12 @@ async def examine(settings: Settings, source: Path | None) -> AsyncIterator[Chec
     """Yield all checks, in the order in which things have to be mended."""
     where = str(source) if source is not None else "no configuration file; defaults and environment"
     yield Check("configuration", "ok", where)
-    for check in await asyncio.to_thread(lambda: [*_folders(settings), *_inotify(settings), _state(settings)]):
-        yield check
     running, daemon = await asyncio.to_thread(_daemon, settings)
+    # What `foliod run --watch` was given stands in no file.
+    roots = [Watch(path=Path(root["path"])) for root in (running or {}).get("roots", [])]
+    watched = settings.watch or tuple(roots)
+    for check in await asyncio.to_thread(lambda: [*_folders(watched), *_inotify(watched), _state(settings)]):
+        yield check
     yield await _database(settings, running)
     async for check in _ollama(settings):
         yield check
@@ -64,11 +68,11 @@ async def examine(settings: Settings, source: Path | None) -> AsyncIterator[Chec
 # --- folders ----------------------------------------------------------------------------
 
 
-def _folders(settings: Settings) -> Iterator[Check]:
-    if not settings.watch:
+def _folders(watched: Sequence[Watch]) -> Iterator[Check]:
+    if not watched:
         fix = "name one: foliod run --watch FOLDER, or a [[watch]] section in the configuration"
         yield Check("folders", "warn", "no folder is watched", fix)
-    for watch in settings.watch:
+    for watch in watched:
         yield _folder(watch)
 
 
@@ -107,8 +111,8 @@ def _mount(path: Path) -> str:
     return kind
 
 
-def _inotify(settings: Settings) -> Iterator[Check]:
-    watches = [watch for watch in settings.watch if not watch.poll]
+def _inotify(watched: Sequence[Watch]) -> Iterator[Check]:
+    watches = [watch for watch in watched if not watch.poll]
     if not watches:
         return
     try:
@@ -148,7 +152,9 @@ def _state(settings: Settings) -> Check:
         return Check(name, "fail", f"{folder} can't be {'written' if there == folder else 'made'} by {_me()}", fix)
     if settings.database.embedded and os.geteuid() == 0:
         try:
-            barred = first_barred(_unprivileged(), "-x", [*reversed(there.parents)])
+            barred = first_barred(
+                _unprivileged(), "-x", [*reversed(there.parents), *([there] if there != folder else [])]
+            )
         except EmbeddedServerError as error:
             return Check(name, "fail", error.message, None)
         if barred is not None:

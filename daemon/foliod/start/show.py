@@ -95,7 +95,9 @@ class Answer:
             by_number.setdefault(citation["n"], []).append(citation)
         quoted = done["generator"] == "quotes"
         if by_number:
-            heading = "Sources (the answer is quoted from them; no model wrote it)" if quoted else "Sources"
+            heading = (
+                "Sources (the closest sentences, quoted; no model judged whether they answer)" if quoted else "Sources"
+            )
             out.print()
             out.print(Text(heading, style="bold"))
         elif not quoted:
