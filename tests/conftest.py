@@ -11,6 +11,7 @@ import contextlib
 import functools
 import itertools
 import os
+import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +26,10 @@ import pytest
 from places import temporary_dir
 
 T = TypeVar("T")
+
+# A shell starts what it puts into the background with Ctrl-C ignored, and all children inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 numbers = itertools.count(1)
 

@@ -360,10 +360,11 @@ def test_an_unreadable_file_waits_for_its_permission():
     with running() as daemon:
         path = daemon.drop(ARTICLES[0])
         daemon.wait_states(stored=1)
-        locked = daemon.inbox / "locked.pdf"
-        shutil.copyfile(ARTICLES[1], locked)
-        locked.chmod(0)
-        wait_for(lambda: daemon.log_events("file_unreadable"))
+        part = daemon.inbox / "locked.part"
+        shutil.copyfile(ARTICLES[1], part)
+        part.chmod(0)
+        locked = part.rename(daemon.inbox / "locked.pdf")
+        wait_for(lambda: daemon.log_events("file_unread"))
         locked.chmod(0o644)
         daemon.wait_states(stored=2)
         assert path.exists()
