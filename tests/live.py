@@ -56,6 +56,7 @@ class Daemon:
             config += f'\n[server]\nsocket = "{self.socket}"\n'
         self.config.write_text(f'state_dir = "{self.state}"\n' + config)
         self.process: subprocess.Popen[bytes] | None = None
+        self.family: dict[int, str] = {}
 
     @property
     def environment(self) -> dict[str, str]:
@@ -161,12 +162,14 @@ class Daemon:
     def stop(self, seconds: float = 15) -> int:
         """SIGTERM, and wait for the end; returns the exit code."""
         assert self.process is not None
+        self.look()
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(seconds)
 
     def kill(self) -> None:
         """Kill -9."""
         if self.process is not None and self.process.poll() is None:
+            self.look()
             self.process.kill()
         if self.process is not None:
             self.process.wait(10)
@@ -184,14 +187,36 @@ class Daemon:
             os.kill(pid, signal.SIGKILL)
 
     def children(self) -> list[int]:
-        """Processes that name our state folder or were started by the daemon."""
-        found = []
+        """Processes that name our state folder, or that the daemon had started when it was last looked at."""
+        found = [pid for pid, born in self.family.items() if self.born(pid) == born]
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
                 with contextlib.suppress(OSError):
                     if str(self.base).encode() in (entry / "cmdline").read_bytes():
                         found.append(int(entry.name))
-        return found
+        return sorted(set(found))
+
+    def look(self) -> dict[int, str]:
+        """Note the daemon's processes, those of its children included, by the time they were born."""
+        assert self.process is not None
+        parents = {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+        members = {self.process.pid}
+        while more := {pid for pid, parent in parents.items() if parent in members} - members:
+            members |= more
+        self.family |= {pid: born for pid in members - {self.process.pid} if (born := self.born(pid))}
+        return self.family
+
+    @staticmethod
+    def born(pid: int) -> str | None:
+        """When a process started, in ticks since boot; None when it is gone or only waits to be collected."""
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            return None if fields[0] == "Z" else fields[19]
+        return None
 
 
 @contextlib.contextmanager

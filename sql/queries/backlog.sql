@@ -1,7 +1,8 @@
 -- name: claim_for_reading
 -- Claims the next document that waits to be read and has a file on this host, under a lease.
 -- The attempt is counted here, before it starts, so that a document that kills everything is noticed.
--- $1 host, $2 lease owner, $3 lease in seconds
+-- $1 host, $2 lease owner, $3 lease in seconds, $4 documents that we hold: their lease may have run out while
+-- the machine slept, but they are still being read
 UPDATE foliod.documents d
 SET state = 'reading', attempts = d.attempts + 1,
     lease_owner = $2, lease_until = now() + make_interval(secs => $3)
@@ -9,6 +10,7 @@ WHERE d.id = (
     SELECT w.id FROM foliod.documents w
     WHERE ((w.state = 'queued' AND w.next_attempt_at <= now())
            OR (w.state = 'reading' AND (w.lease_until IS NULL OR w.lease_until < now())))
+      AND w.id <> ALL ($4::bigint[])
       AND EXISTS (SELECT 1 FROM foliod.files f WHERE f.document_id = w.id AND f.host = $1 AND f.gone_at IS NULL)
     ORDER BY w.next_attempt_at, w.id
     LIMIT 1 FOR UPDATE SKIP LOCKED)
@@ -16,12 +18,13 @@ RETURNING d.id, d.sha256, d.attempts, d.deaths, d.page_count;
 
 -- name: claim_for_embedding
 -- Claims up to $3 documents whose text is stored and whose vectors are missing, oldest first.
--- $1 lease owner, $2 lease in seconds, $3 how many
+-- $1 lease owner, $2 lease in seconds, $3 how many, $4 documents that we hold
 UPDATE foliod.documents d
 SET lease_owner = $1, lease_until = now() + make_interval(secs => $2)
 WHERE d.id IN (
     SELECT w.id FROM foliod.documents w
-    WHERE w.state = 'stored' AND (w.lease_until IS NULL OR w.lease_until < now() OR w.lease_owner = $1)
+    WHERE w.state = 'stored' AND w.id <> ALL ($4::bigint[])
+      AND (w.lease_until IS NULL OR w.lease_until < now() OR w.lease_owner = $1)
     ORDER BY w.next_attempt_at, w.id
     LIMIT $3 FOR UPDATE SKIP LOCKED)
 RETURNING d.id;
@@ -49,11 +52,14 @@ WHERE id = ANY($1::bigint[]) AND lease_owner = $2;
 
 -- name: release_dead_leases
 -- At start: what an earlier daemon of this host had claimed is free again. The state folder's lock
--- makes sure that it is dead. Reading attempts stay counted.
--- $1 host
+-- makes sure that it is dead. Reading attempts stay counted: a document at which the daemon itself ended again
+-- and again, without one more page stored, is set aside.
+-- $1 host, $2 attempts without progress that are allowed
 UPDATE foliod.documents
 SET lease_owner = NULL, lease_until = NULL,
-    state = CASE WHEN state = 'reading' THEN 'queued' ELSE state END
+    reason = CASE WHEN state = 'reading' AND attempts >= $2
+                  THEN 'foliod itself was ended ' || attempts || ' times while it read this document' ELSE reason END,
+    state = CASE WHEN state <> 'reading' THEN state WHEN attempts >= $2 THEN 'failed' ELSE 'queued' END
 WHERE starts_with(lease_owner, $1 || ':');
 
 -- name: attempt_failed
@@ -74,8 +80,8 @@ SET state = $3, reason = $4, lease_owner = NULL, lease_until = NULL, attempts = 
 WHERE id = $1 AND lease_owner = $2;
 
 -- name: waiting_documents
--- How many documents with a file on this host still wait for their text.
+-- Whether documents with a file on this host still wait for their text.
 -- $1 host, $2 document or NULL for all
-SELECT count(*) FROM foliod.documents d
+SELECT EXISTS (SELECT 1 FROM foliod.documents d
 WHERE d.state IN ('queued', 'reading') AND ($2::bigint IS NULL OR d.id = $2)
-  AND EXISTS (SELECT 1 FROM foliod.files f WHERE f.document_id = d.id AND f.host = $1 AND f.gone_at IS NULL);
+  AND EXISTS (SELECT 1 FROM foliod.files f WHERE f.document_id = d.id AND f.host = $1 AND f.gone_at IS NULL));

@@ -33,7 +33,7 @@ ORDER BY weights <#> $2 LIMIT $4;
 SELECT c.id AS chunk_id, 1 - e.distance AS cosine
 FROM (SELECT text_hash, embedding::halfvec({dimensions}) <=> $1 AS distance
       FROM foliod.embeddings
-      WHERE space_id = {space}
+      WHERE space_id = {space} AND embedding IS NOT NULL
       ORDER BY embedding::halfvec({dimensions}) <=> $1 LIMIT $2) e
 JOIN foliod.chunks c USING (text_hash)
 ORDER BY e.distance;
@@ -43,7 +43,7 @@ ORDER BY e.distance;
 -- $1 the question's vector, $2 how many, $3 document ids
 SELECT c.id AS chunk_id, 1 - (e.embedding::halfvec({dimensions}) <=> $1) AS cosine
 FROM foliod.embeddings e JOIN foliod.chunks c USING (text_hash)
-WHERE e.space_id = {space} AND c.document_id = ANY($3::bigint[])
+WHERE e.space_id = {space} AND e.embedding IS NOT NULL AND c.document_id = ANY($3::bigint[])
 ORDER BY e.embedding::halfvec({dimensions}) <=> $1 LIMIT $2;
 
 -- name: score_keyword

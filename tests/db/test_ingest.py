@@ -1,5 +1,6 @@
 """One document from claim to ready, with real workers, a real database and Ollama's wire."""
 
+import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -14,13 +15,14 @@ from fake_ollama import FakeOllama
 from foliod.base.config import Ingest as IngestSettings
 from foliod.base.config import Ollama
 from foliod.base.errors import BadVectorError, WorkerDiedError
-from foliod.base.model import FileStat, Page
+from foliod.base.model import FileStat, Page, ReadSummary
 from foliod.base.telemetry import Counters
 from foliod.ingest.backlog import Backlog
 from foliod.ingest.embed import Embedder
 from foliod.ingest.ingest import Ingest
 from foliod.ingest.workers import Workers
 from foliod.ollama.inference import Inference
+from foliod.store.database import Database
 from foliod.store.store import Store
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -85,9 +87,9 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(db, ollama: FakeOllama, **settings) -> AsyncIterator[Bench]:
+async def bench(db, ollama: FakeOllama, readers: int = 1, **settings) -> AsyncIterator[Bench]:
     config = Ollama(url=ollama.url, **settings)
-    async with Inference(config) as inference, Embedder(inference, config) as embedder, Cut(1) as workers:
+    async with Inference(config) as inference, Embedder(inference, config) as embedder, Cut(readers) as workers:
         yield Bench(db, workers, embedder)
 
 
@@ -151,26 +153,50 @@ async def test_a_file_that_changed_since_it_was_seen_is_not_read(db, tmp_path):
         assert await one(db, "SELECT count(*) FROM foliod.pages") == 0
 
 
-async def test_a_file_that_changes_under_the_reader_is_not_stored(db, tmp_path):
-    """What was read while the file changed is dropped, the pages stored so far included."""
+@pytest.mark.parametrize("rewritten", [False, True])
+async def test_a_file_that_changes_while_its_text_is_stored(db, tmp_path, rewritten):
+    """A file moved or touched at the last moment is stored all the same; other content is not stored under its name."""
     path = tmp_path / "a.pdf"
-    shutil.copy(SAMPLES / "GeoTopo-komprimiert.pdf", path)
+    shutil.copy(SAMPLES / "PMC7068164.pdf", path)
     async with FakeOllama() as ollama, bench(db, ollama) as parts:
         await parts.place(path)
         read = parts.workers.read
 
         async def meddled(job):
             async for event in read(job):
-                if isinstance(event, Page) and event.number == 100:
-                    os.utime(path)
+                if isinstance(event, ReadSummary):
+                    if rewritten:
+                        # In place, so that the reader's own descriptor sees it.
+                        with path.open("r+b") as file:
+                            file.write(b"%PDF-9.9")
+                    else:
+                        path.rename(tmp_path / "moved.pdf")
                 yield event
 
         parts.workers.read = meddled
-        assert await parts.ingest.read_next()
-        assert await parts.state() == "queued"
-        assert await one(db, "SELECT count(*) FROM foliod.pages") == 0
-        assert await one(db, "SELECT count(*) FROM foliod.chunks") == 0
-        assert parts.changed == [os.fsencode(path)]
+        async with asyncio.timeout(30):
+            assert await parts.ingest.read_next()
+        assert await parts.state() == ("queued" if rewritten else "stored")
+        assert (await one(db, "SELECT count(*) FROM foliod.pages") == 0) == rewritten
+        assert (await one(db, "SELECT count(*) FROM foliod.chunks") == 0) == rewritten
+
+
+async def test_readers_do_not_wait_for_each_others_connections(dsn):
+    """As many documents as there are connections can be stored at the same time."""
+    async with Database.open(dsn, pool_size=2) as db, FakeOllama() as ollama, bench(db, ollama, readers=2) as parts:
+        for name in ("PMC7068164.pdf", "PMC7079436.pdf"):
+            await parts.place(SAMPLES / name)
+        together = asyncio.Barrier(2)
+        finish = parts.ingest._finish
+
+        async def met(*args):
+            await together.wait()
+            await finish(*args)
+
+        parts.ingest._finish = met
+        async with asyncio.timeout(20):
+            await asyncio.gather(parts.ingest.read_next(), parts.ingest.read_next())
+        assert await one(db, "SELECT count(*) FROM foliod.documents WHERE state = 'stored'") == 2
 
 
 async def test_a_copy_that_is_left_is_read_instead(db, tmp_path):

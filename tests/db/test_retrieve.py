@@ -10,8 +10,9 @@ from test_store import backlog, chunk, place
 from foliod.base.config import Search
 from foliod.base.errors import BadRequestError, OllamaUnavailableError
 from foliod.base.model import Filters
+from foliod.ingest.embed import EmbedderFacts
 from foliod.retrieve.retrieve import Retriever
-from foliod.store.store import Store
+from foliod.store.store import Store, text_hash
 from foliod.text.lexical import weigh
 
 DIMENSIONS = 8
@@ -26,6 +27,8 @@ def direction(*axes: int) -> np.ndarray:
 class HandMade:
     """Gives the vector that the test names for a question; None is an Ollama that is away."""
 
+    model = ("m", "d")
+
     def __init__(self, vector: np.ndarray | None) -> None:
         self.vector = vector
 
@@ -33,6 +36,9 @@ class HandMade:
         if self.vector is None:
             raise OllamaUnavailableError
         return self.vector
+
+    async def facts(self) -> EmbedderFacts:
+        return EmbedderFacts(*self.model, DIMENSIONS, 512, "", "")
 
 
 async def fill(db, documents: dict[str, list[tuple[str, np.ndarray]]]) -> dict[str, int]:
@@ -104,6 +110,32 @@ async def test_without_ollama_the_words_still_work(db):
     assert {h.paths[0] for h in result.hits} == {"/in/cats.pdf", "/in/dogs.pdf"}
     with pytest.raises(OllamaUnavailableError):
         await retriever(db).search("cat", limit=10, mode="vector")
+
+
+async def test_vectors_of_another_model_are_not_compared(db):
+    """While the store still holds the vectors of the model before, a question is answered by keyword."""
+    await fill(db, PETS)
+    search = retriever(db, direction(0))
+    search._embedder.model = ("m2", "d2")
+    result = await search.search("cat", limit=3)
+    assert result.mode == "keyword"
+    assert "model" in result.note
+
+
+@pytest.mark.parametrize("mode", ["vector", "hybrid"])
+async def test_a_text_that_the_model_refused_does_not_break_a_search(db, mode):
+    """A passage without a vector is found by its words, and is no trouble for the others."""
+    ids = await fill(db, PETS)
+    async with db.transaction() as tx:
+        await tx.connection.execute(
+            "UPDATE foliod.embeddings SET embedding = NULL, reason = 'NaN' WHERE text_hash = $1",
+            text_hash("The dog chases the cat."),
+        )
+        await tx.connection.execute("ANALYZE foliod.embeddings")
+    for filters in (Filters(), Filters(document=ids["dogs.pdf"])):
+        hits = (await retriever(db, direction(2)).search("dog", limit=9, mode=mode, filters=filters)).hits
+        assert "Puppies chew shoes." in [hit.text for hit in hits]
+        assert (mode == "hybrid") == ("The dog chases the cat." in [hit.text for hit in hits])
 
 
 async def test_unknown_words_find_nothing(db):

@@ -8,7 +8,7 @@ import pytest
 
 from foliod.base.errors import DatabaseUnavailableError, LeaseLostError
 from foliod.base.model import Chunk, DocumentFacts, Heading, Page, Verdict
-from foliod.ingest.backlog import Backlog
+from foliod.ingest.backlog import MOST_ATTEMPTS, Backlog
 from foliod.store.store import Store
 from foliod.text.lexical import weigh
 
@@ -290,3 +290,39 @@ async def test_what_an_outage_interrupts_is_given_back_afterwards(db, monkeypatc
     again = await work.claim_for_reading()
     assert again is not None
     assert again.attempts == 1
+
+
+async def test_a_machine_that_slept_does_not_read_twice(db):
+    """A lease that ran out in the machine's sleep does not let the same daemon claim the document once more."""
+    await place(db, "a.pdf")
+    work = backlog(db)
+    claim = await work.claim_for_reading()
+    async with db.transaction() as tx:
+        await tx.connection.execute("UPDATE foliod.documents SET lease_until = now() - interval '1 s'")
+    assert await work.claim_for_reading() is None
+    await work.release([claim.document])
+    assert await work.claim_for_reading() is not None
+
+
+async def test_pages_that_another_daemon_stored_meanwhile_are_a_lost_lease(db):
+    """Who comes late with a page that is there already gives up the document and does not blame it."""
+    store, work = Store(db), backlog(db)
+    document = await place(db, "a.pdf")
+    await work.claim_for_reading()
+    await store.put_pages(document, work.owner, [page(1, "one")], 60)
+    with pytest.raises(LeaseLostError):
+        await store.put_pages(document, work.owner, [page(1, "one")], 60)
+
+
+async def test_a_document_that_ends_the_daemon_again_and_again_is_set_aside(db):
+    """A document at which foliod itself died ten times without getting further is quarantined."""
+    await place(db, "a.pdf")
+    for number in range(MOST_ATTEMPTS):
+        work = backlog(db, f"here:{number}")
+        await work.recover()
+        assert await work.claim_for_reading() is not None, number
+    work = backlog(db, "here:last")
+    await work.recover()
+    assert await work.claim_for_reading() is None
+    assert await one(db, "SELECT state FROM foliod.documents") == "failed"
+    assert "10 times" in await one(db, "SELECT reason FROM foliod.documents")

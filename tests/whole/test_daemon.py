@@ -187,12 +187,21 @@ def test_a_deleted_file_leaves_the_answers():
         )
 
 
+def large_begun(daemon: Daemon) -> bool:
+    """Whether the largest sample is being read, or was: asked of the store, where the answer is fresh."""
+    documents = daemon.get("/v1/documents", q="GeoTopo")["documents"]
+    return any(document["state"] != "queued" for document in documents)
+
+
 def test_stopping_is_quick_and_leaves_nothing():
     """SIGTERM in the middle of the work ends with exit code 0, and no process or socket stays."""
     with running() as daemon:
         for article in ARTICLES:
             daemon.drop(article)
-        wait_for(lambda: sum(daemon.states().values()))
+        daemon.drop(SAMPLES / "GeoTopo-komprimiert.pdf")
+        wait_for(lambda: large_begun(daemon))
+        # Itself not counted: a reader, and PostgreSQL with its own.
+        assert len(daemon.look()) > 3
         assert daemon.stop(10) == 0
         assert not daemon.socket.exists()
         wait_for(lambda: not daemon.children(), seconds=5)
@@ -217,11 +226,17 @@ def test_kill_9_loses_nothing():
     with running() as daemon:
         for article in ARTICLES:
             daemon.drop(article)
-        wait_for(lambda: sum(daemon.states().values()))
+        daemon.drop(SAMPLES / "GeoTopo-komprimiert.pdf")
+        wait_for(lambda: large_begun(daemon))
         daemon.kill()
         wait_for(lambda: not daemon.children(), seconds=15)
         daemon.start()
-        daemon.wait_states(stored=len(ARTICLES))
+        daemon.wait_states(stored=len(ARTICLES) + 1)
+        documents = daemon.get("/v1/documents")["documents"]
+        for document in documents:
+            pages = daemon.get(f"/v1/documents/{document['id']}")["page_verdicts"]
+            assert (pages[0]["first"], pages[-1]["last"]) == (1, document["pages"])
+        assert daemon.status()["chunks"] == sum(document["chunks"] for document in documents)
 
 
 def test_a_second_daemon_on_the_same_state_is_turned_away():

@@ -93,7 +93,8 @@ class SearchRequest(Narrowed):
     """`POST /v1/search`."""
 
     query: Words
-    limit: int = Field(default=10, ge=1, le=MAX_HITS)
+    limit: int | None = Field(default=None, ge=1, le=MAX_HITS)
+    """None is `[search] limit`."""
 
 
 class HistoryTurn(Body):

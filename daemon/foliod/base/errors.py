@@ -211,6 +211,10 @@ class FileChangedError(FoliodError):
     code = "file_changed"
 
 
+class ChangedWhileReadError(FileChangedError):
+    """The file changed under its reader; what was read of it is dropped."""
+
+
 class FileUnreadableError(FoliodError):
     """The file can't be opened."""
 

@@ -25,6 +25,8 @@ LEASE_SECONDS = 60.0
 """How long a claim holds without a sign of life; extended every third of it."""
 IDLE_SECONDS = 5.0
 """Another daemon's or a due document is noticed so late at most; our own files wake us at once."""
+MOST_ATTEMPTS = 10
+"""A document at which the daemon itself ended so often, without one more page stored, is quarantined."""
 RETRY_SECONDS = 30.0
 """Wait after the first abnormal end; four times as long after each further one."""
 
@@ -57,7 +59,7 @@ class Backlog:
 
     async def recover(self) -> None:
         """Free what an earlier daemon of this host left claimed. Call once, at start."""
-        await self._db.execute("release_dead_leases", self.host)
+        await self._db.execute("release_dead_leases", self.host, MOST_ATTEMPTS)
 
     def wake(self) -> None:
         """Say that there may be new work."""
@@ -76,7 +78,7 @@ class Backlog:
     async def claim_for_reading(self) -> Claim | None:
         """Claim the next document to read, or None when none waits."""
         await self._pay()
-        row = await self._db.fetchrow("claim_for_reading", self.host, self.owner, LEASE_SECONDS)
+        row = await self._db.fetchrow("claim_for_reading", self.host, self.owner, LEASE_SECONDS, list(self.held))
         if row is None:
             return None
         self.held.add(row["id"])
@@ -85,7 +87,7 @@ class Backlog:
     async def claim_for_embedding(self, count: int) -> list[int]:
         """Claim up to `count` documents that want vectors."""
         await self._pay()
-        rows = await self._db.fetch("claim_for_embedding", self.owner, LEASE_SECONDS, count)
+        rows = await self._db.fetch("claim_for_embedding", self.owner, LEASE_SECONDS, count, list(self.held))
         claimed = sorted(row["id"] for row in rows)
         self.held.update(claimed)
         return claimed

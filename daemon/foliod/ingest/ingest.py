@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import time
 from contextlib import AsyncExitStack
@@ -17,6 +18,7 @@ import structlog
 
 from foliod.base.errors import (
     BadVectorError,
+    ChangedWhileReadError,
     DatabaseUnavailableError,
     DocumentRefusedError,
     FileChangedError,
@@ -93,6 +95,8 @@ class Ingest:
         self._settings = settings
         self._counts = counts
         self._changed = changed
+        self._context_tokens = UNKNOWN_CONTEXT_TOKENS
+        self._ask_again = 0.0
 
     # --- reading ------------------------------------------------------------------------
 
@@ -122,6 +126,11 @@ class Ingest:
         except WorkerDiedError as death:
             state = await self._backlog.failed(claim, death.message)
             log.warning("attempt_failed", reason=death.message, state=state, deaths=claim.deaths + 1)
+        except ChangedWhileReadError as change:
+            # Only now, because the transaction that was to store the text held the document's row.
+            await self._store.drop_pages(claim.document, self._backlog.owner)
+            await self._backlog.release([claim.document], delay=CHANGED_SECONDS)
+            log.info("document_postponed", reason=change.message, seconds=CHANGED_SECONDS)
         except (FileChangedError, FileUnreadableError) as change:
             await self._backlog.release([claim.document], delay=CHANGED_SECONDS)
             log.info("document_postponed", reason=change.message, seconds=CHANGED_SECONDS)
@@ -145,7 +154,7 @@ class Ingest:
         stored = await self._store.stored_pages(document, EXTRACTOR)
         if not stored:
             await self._store.drop_pages(document, owner)
-        fd, path, display = await self._open(document)
+        fd, path, display = await self._open(claim)
         count = 0
         try:
             before = FileStat.of(os.fstat(fd))
@@ -168,13 +177,13 @@ class Ingest:
                             if writer is None:
                                 await self._put_pages(document, pages)
                                 pages = []
-                                await self._verify(fd, before, document, path, display)
+                                await self._verify(fd, before, claim, path, display)
                                 writer = await stack.enter_async_context(self._store.writing_text(document, owner))
                             await writer.add(chunk, terms)
                         case ReadSummary() as summary:
                             count = summary.pages
                             await self._put_pages(document, pages)
-                            await self._verify(fd, before, document, path, display)
+                            await self._verify(fd, before, claim, path, display)
                             await self._finish(document, summary, writer)
         finally:
             os.close(fd)
@@ -196,15 +205,16 @@ class Ingest:
             self._counts.add("pages_read", len(pages))
 
     async def _finish(self, document: int, summary: ReadSummary, writer: TextWriter | None) -> None:
-        verdicts = await self._store.verdicts(document)
         if writer is None:
+            verdicts = await self._store.verdicts(document)
             raise DocumentRefusedError(*_nothing_to_search(verdicts, summary))
+        verdicts = await writer.verdicts()
         reason = _what_is_missing(verdicts, summary)
         await writer.finish(state=DocumentState.STORED, partial=reason is not None, reason=reason)
 
-    async def _open(self, document: int) -> tuple[int, bytes, str]:
+    async def _open(self, claim: Claim) -> tuple[int, bytes, str]:
         """Open the first place that still holds what was hashed; return descriptor, path and name."""
-        places = await self._db.fetch("document_places", document, self._backlog.host)
+        places = await self._db.fetch("document_places", claim.document, self._backlog.host)
         reason = "no file of this document is left on this host"
         for place in places:
             try:
@@ -214,29 +224,28 @@ class Ingest:
                 self._changed(place["path"])
                 continue
             known = FileStat(place["size"], place["mtime_ns"], place["ctime_ns"], place["inode"], place["device"])
-            if FileStat.of(os.fstat(fd)) == known:
+            found = FileStat.of(os.fstat(fd))
+            if found == known or (found.size == known.size and await self._holds(fd, claim)):
                 return fd, place["path"], place["display"]
             os.close(fd)
             reason = f"{place['display']} changed since it was seen; it is looked at again"
             self._changed(place["path"])
         raise FileChangedError(reason)
 
-    async def _verify(self, fd: int, before: FileStat, document: int, path: bytes, display: str) -> None:
+    async def _verify(self, fd: int, before: FileStat, claim: Claim, path: bytes, display: str) -> None:
         """Refuse what was read when the file changed under the reader."""
-        if FileStat.of(os.fstat(fd)) != before:
-            await self._store.drop_pages(document, self._backlog.owner)
+        if FileStat.of(os.fstat(fd)) != before and not await self._holds(fd, claim):
             self._changed(path)
             msg = f"{display} changed while it was read; it is read again when it is still"
-            raise FileChangedError(msg)
+            raise ChangedWhileReadError(msg)
+
+    async def _holds(self, fd: int, claim: Claim) -> bool:
+        """Whether a file still holds the claimed content: a move or chmod changes its times, not its bytes."""
+        return await asyncio.to_thread(_sha256, fd) == claim.sha256
 
     async def _limits(self) -> ReadLimits:
         s = self._settings
-        try:
-            async with asyncio.timeout(FACTS_SECONDS):
-                context = (await self._embedder.facts()).context_tokens
-        except (OllamaError, TimeoutError):
-            context = UNKNOWN_CONTEXT_TOKENS
-        budget = max(32, min(s.chunk_tokens, context - PROMPT_TOKENS))
+        budget = max(32, min(s.chunk_tokens, await self._context() - PROMPT_TOKENS))
         return ReadLimits(
             chunk_tokens=budget,
             overlap_tokens=min(s.overlap_tokens, budget // 2),
@@ -246,6 +255,16 @@ class Ingest:
             document_seconds=s.document_seconds,
             memory_mb=s.worker_memory_mb,
         )
+
+    async def _context(self) -> int:
+        """Return the embedding model's context in tokens; a model that does not answer is not asked for every file."""
+        if time.monotonic() >= self._ask_again:
+            try:
+                async with asyncio.timeout(FACTS_SECONDS):
+                    self._context_tokens = (await self._embedder.facts()).context_tokens
+            except (OllamaError, TimeoutError):
+                self._ask_again = time.monotonic() + TROUBLE_SECONDS
+        return self._context_tokens
 
     # --- embedding ----------------------------------------------------------------------
 
@@ -284,12 +303,28 @@ class Ingest:
                     await self._store.put_vectors(space, [(texts[i][0], vector) for i, vector in batch])
                     count += len(batch)
                     self._counts.add("texts_embedded", len(batch))
-            ready = await self._store.finish_vectors(space, documents)
-            self._backlog.done(ready)
+                # In every round, so that a large document does not keep the small ones waiting.
+                ready += await self._finish_vectors(space, documents)
+            ready += await self._finish_vectors(space, documents)
         finally:
             await asyncio.shield(self._backlog.release([d for d in documents if d in self._backlog.held]))
         log.info("documents_ready", documents=ready, texts=count, ms=round((time.monotonic() - started) * 1000))
         return True
+
+    async def _finish_vectors(self, space: Space, documents: list[int]) -> list[int]:
+        ready = await self._store.finish_vectors(space, documents)
+        self._backlog.done(ready)
+        for document in ready:
+            documents.remove(document)
+        return ready
+
+
+def _sha256(fd: int) -> str:
+    digest, offset = hashlib.sha256(), 0
+    while piece := os.pread(fd, 1 << 20, offset):
+        digest.update(piece)
+        offset += len(piece)
+    return digest.hexdigest()
 
 
 def _open_regular(path: bytes) -> int:

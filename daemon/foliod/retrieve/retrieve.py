@@ -112,13 +112,15 @@ class Retriever:
     async def _embed(self, query: str, mode: Mode) -> tuple[NDArray[np.float32] | None, Space | None, str | None]:
         try:
             vector = await self._embedder.embed_query(query, seconds=self._settings.embed_seconds)
+            facts = await self._embedder.facts()
         except OllamaError as error:
             if mode == "vector":
                 raise
             log.info("question_not_embedded", error=error.message)
             return None, None, f"searched by keyword only: {error.message}"
         row = await self._db.fetchrow("active_space")
-        if row is None or row["dimensions"] != len(vector):
+        # Of equal dimensions is not enough: another model's vectors point elsewhere.
+        if row is None or (row["model"], row["digest"]) != (facts.model, facts.digest):
             return None, None, "searched by keyword only: no vectors of this embedding model are stored yet"
         return vector, Space(**dict(row)), None
 

@@ -92,7 +92,8 @@ async def search(request: web.Request) -> web.Response:
     await _wait(request, services, asked)
     started = time.perf_counter()
     services.telemetry.counters.add("searches")
-    result = await retriever.search(asked.query, limit=asked.limit, mode=asked.mode, filters=asked.filters)
+    limit = asked.limit or services.settings.search.limit
+    result = await retriever.search(asked.query, limit=limit, mode=asked.mode, filters=asked.filters)
     took_ms = round((time.perf_counter() - started) * 1000, 1)
     log.info(
         "searched",

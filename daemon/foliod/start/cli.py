@@ -176,7 +176,7 @@ def search(
     after: After = None,
     before: Before = None,
     mode: Mode = "hybrid",
-    limit: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Show at most N passages.")] = 10,
+    limit: Annotated[int | None, typer.Option(min=1, max=100, metavar="N", help="Show at most N passages.")] = None,
     wait: Wait = None,
     wait_seconds: WaitSeconds = WAIT_SECONDS,
     config: Config = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import uuid
@@ -48,9 +49,14 @@ def open_state(folder: Path) -> Iterator[State]:
                 "stop it first, or give this one its own state_dir"
             )
             raise StateInUseError(msg) from None
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-        yield State(folder, _host(folder))
+        try:
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+            host = _host(folder)
+        except OSError as error:
+            msg = f"the state folder {folder} can't be written: {error.strerror}; make room, or set another state_dir"
+            raise ConfigError(msg) from error
+        yield State(folder, host)
     finally:
         os.close(lock)
 
@@ -58,11 +64,15 @@ def open_state(folder: Path) -> Iterator[State]:
 def _host(folder: Path) -> str:
     """Return the host's name in the store: readable, and unique to this state folder."""
     file = folder / "host"
-    try:
-        return file.read_text("utf-8").strip()
-    except FileNotFoundError:
-        name = f"{os.uname().nodename}-{uuid.uuid4().hex[:12]}"
-        part = folder / "host.new"
-        part.write_text(name + "\n", "utf-8")
-        part.rename(file)
-        return name
+    with contextlib.suppress(FileNotFoundError):
+        # Empty after a power cut in the wrong moment.
+        if known := file.read_text("utf-8").strip():
+            return known
+    name = f"{os.uname().nodename}-{uuid.uuid4().hex[:12]}"
+    part = folder / "host.new"
+    with part.open("w", encoding="utf-8") as new:
+        new.write(name + "\n")
+        new.flush()
+        os.fsync(new.fileno())
+    part.rename(file)
+    return name

@@ -43,8 +43,10 @@ if TYPE_CHECKING:
 
     from foliod.base.config import Settings
 
-DRAIN_SECONDS = 5.0
-"""What is under way has so long, after the doors took at most four: SIGTERM ends within ten seconds."""
+DRAIN_SECONDS = 9.5
+"""From the signal to the end: the doors take four of them at most, PostgreSQL usually far less than one."""
+SPARE_CONNECTIONS = 5
+"""Each reader may hold a connection while it writes; so many are left for questions, sweeps and vectors."""
 RETRY_SECONDS = 30.0
 """Longest wait between two tries to reach the database."""
 
@@ -68,6 +70,7 @@ class _Daemon:
         self._settings = settings
         self._telemetry = Telemetry()
         self._stop = asyncio.Event()
+        self._readers = settings.ingest.workers or max(1, (os.cpu_count() or 1) - 1)
         self._inference = Inference(settings.ollama)
         self._embedder = Embedder(self._inference, settings.ollama)
         self._services = Services(settings, self._telemetry, self._inference.health)
@@ -91,7 +94,7 @@ class _Daemon:
                 notify("STOPPING=1")
                 log.info("stopping", counters=self._telemetry.counters.totals())
                 started = time.monotonic()
-            failure = await _drain(tasks)
+            failure = await _drain(tasks, started + DRAIN_SECONDS - time.monotonic())
         if failure is not None:
             return _told(failure)
         log.info("stopped", seconds=round(time.monotonic() - started, 1))
@@ -114,9 +117,8 @@ class _Daemon:
         s = self._settings
         async with AsyncExitStack() as stack:
             db = await self._open(stack, dsn)
-            readers = s.ingest.workers or max(1, (os.cpu_count() or 1) - 1)
-            workers = await stack.enter_async_context(Workers(readers))
-            pipeline = self._wire(db, state, workers, readers)
+            workers = await stack.enter_async_context(Workers(self._readers))
+            pipeline = self._wire(db, state, workers)
             retriever = Retriever(db, self._embedder, s.search)
             answerer = Answerer(retriever, self._inference, self._embedder, s)
             self._services = dataclasses.replace(
@@ -126,7 +128,7 @@ class _Daemon:
             notify("READY=1", "STATUS=watching")
             await pipeline.run()
 
-    def _wire(self, db: Database, state: State, workers: Workers, readers: int) -> Pipeline:
+    def _wire(self, db: Database, state: State, workers: Workers) -> Pipeline:
         s = self._settings
         counters = self._telemetry.counters
         owner = f"{state.host}:{os.getpid()}-{time.time_ns()}"
@@ -139,7 +141,9 @@ class _Daemon:
                 sweeper.hint(path)
 
         ingest = Ingest(db, Store(db), backlog, workers, self._embedder, s.ingest, counters, changed)
-        return Pipeline(db, files, backlog, ingest, sweepers, readers=readers, grace_seconds=s.ingest.grace_seconds)
+        return Pipeline(
+            db, files, backlog, ingest, sweepers, readers=self._readers, grace_seconds=s.ingest.grace_seconds
+        )
 
     async def _open(self, stack: AsyncExitStack, dsn: str) -> Database:
         """Migrate and open the database; wait for it as long as it takes."""
@@ -147,7 +151,11 @@ class _Daemon:
         while True:
             try:
                 await migrate(dsn)
-                return await stack.enter_async_context(Database.open(dsn, pool_size=self._settings.database.pool_size))
+                return await stack.enter_async_context(
+                    Database.open(
+                        dsn, pool_size=max(self._settings.database.pool_size, self._readers + SPARE_CONNECTIONS)
+                    )
+                )
             except DatabaseUnavailableError as outage:
                 log.warning("waiting", task="database", reason=outage.message, seconds=wait)
                 notify(f"STATUS=waiting for the database: {outage.message}")
@@ -168,12 +176,12 @@ class _Daemon:
             loop.add_signal_handler(number, stop, number)
 
 
-async def _drain(tasks: Sequence[asyncio.Task[Any]]) -> BaseException | None:
+async def _drain(tasks: Sequence[asyncio.Task[Any]], seconds: float) -> BaseException | None:
     """End all tasks: what is under way is given back; return what broke one of them, None when nothing did."""
     failure = next((task.exception() for task in tasks if task.done() and task.exception()), None)
     for task in tasks:
         task.cancel()
-    _, late = await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
+    _, late = await asyncio.wait(tasks, timeout=max(seconds, 1.0))
     if late:
         log.error("not_drained", tasks=sorted(task.get_name() for task in late), seconds=DRAIN_SECONDS)
         os._exit(1)

@@ -166,7 +166,7 @@ class EmbeddedServer:
         settings = {
             "listen_addresses": "", "port": 5432, "unix_socket_directories": self._lodging.socket_dir,
             "unix_socket_permissions": "0700", "cluster_name": self._cluster,
-            "max_connections": 40, "shared_buffers": f"{self._shared_buffers_mb}MB", "maintenance_work_mem": "128MB",
+            "max_connections": 200, "shared_buffers": f"{self._shared_buffers_mb}MB", "maintenance_work_mem": "128MB",
             "jit": "off", "random_page_cost": 1.1, "timezone": "UTC",
             # Building an index side by side wants more /dev/shm than a container has.
             "max_parallel_maintenance_workers": 0,

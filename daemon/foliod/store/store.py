@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 from pgvector import HalfVector, SparseVector
 
-from foliod.base.errors import LeaseLostError
+from foliod.base.errors import DatabaseUnavailableError, LeaseLostError
 from foliod.base.model import Chunk, DocumentFacts, Heading, Page, Space, Terms, Verdict
 from foliod.text.lexical import DIMENSIONS
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 FLUSH_CHUNKS = 256
 """Chunks copied at a time: bounds memory, large enough that COPY's overhead vanishes."""
 
+COLLISIONS = 10
+"""Tries to store vectors that another daemon stores at the same time."""
+
 PAGE_COLUMNS = ("document_id", "number", "verdict", "width", "height", "rotation", "text", "headings")
 CHUNK_COLUMNS = (
     "id", "document_id", "ordinal", "first_page", "last_page", "start_offset", "end_offset", "tokens",
@@ -36,6 +39,10 @@ VECTOR_COLUMNS = ("space_id", "text_hash", "embedding", "reason")
 def text_hash(text: str) -> bytes:
     """Return the key under which a chunk's vector is stored: SHA-256 of its UTF-8."""
     return hashlib.sha256(text.encode()).digest()
+
+
+def _counted(rows: Sequence[asyncpg.Record]) -> dict[Verdict, int]:
+    return {Verdict(row["verdict"]): row["pages"] for row in rows}
 
 
 class TextWriter:
@@ -56,6 +63,10 @@ class TextWriter:
         self.terms += terms.length
         if len(self._buffer) >= FLUSH_CHUNKS:
             await self._flush()
+
+    async def verdicts(self) -> dict[Verdict, int]:
+        """Count the pages of the document by verdict, on the connection that this transaction holds already."""
+        return _counted(await self._tx.fetch("page_verdicts", self._document))
 
     async def finish(self, *, state: str, partial: bool, reason: str | None) -> None:
         """Count the terms and give the document its state; visible when the transaction commits."""
@@ -129,24 +140,27 @@ class Store:
 
     async def put_pages(self, document: int, owner: str, pages: Sequence[Page], lease_seconds: float) -> None:
         """Store pages as they are read, so that a kill does not cost them."""
-        async with self._claimed(document, owner) as tx:
-            await tx.copy(
-                "pages",
-                PAGE_COLUMNS,
-                (
+        try:
+            async with self._claimed(document, owner) as tx:
+                await tx.copy(
+                    "pages",
+                    PAGE_COLUMNS,
                     (
-                        document, p.number, str(p.verdict), p.width, p.height, p.rotation, p.text,
-                        [[h.offset, h.level, h.text] for h in p.headings],
-                    )
-                    for p in pages
-                ),
-            )  # fmt: skip
-            await tx.execute("progress_made", document, lease_seconds)
+                        (
+                            document, p.number, str(p.verdict), p.width, p.height, p.rotation, p.text,
+                            [[h.offset, h.level, h.text] for h in p.headings],
+                        )
+                        for p in pages
+                    ),
+                )  # fmt: skip
+                await tx.execute("progress_made", document, lease_seconds)
+        except asyncpg.UniqueViolationError:
+            # Somebody else stored this page meanwhile: the lease had run out.
+            raise LeaseLostError from None
 
     async def verdicts(self, document: int) -> dict[Verdict, int]:
         """Count the pages of a document by verdict."""
-        rows = await self._db.fetch("page_verdicts", document)
-        return {Verdict(row["verdict"]): row["pages"] for row in rows}
+        return _counted(await self._db.fetch("page_verdicts", document))
 
     @asynccontextmanager
     async def writing_text(self, document: int, owner: str) -> AsyncIterator[TextWriter]:
@@ -170,7 +184,7 @@ class Store:
     async def put_vectors(self, space: Space, vectors: Sequence[tuple[bytes, NDArray[np.float32] | str]]) -> None:
         """Store a batch of vectors, or the reason why the model refuses a text."""
         wanted = list(vectors)
-        for attempt in (1, 2):
+        for _ in range(COLLISIONS):
             rows = [
                 (space.id, key, None, value) if isinstance(value, str) else (space.id, key, HalfVector(value), None)
                 for key, value in wanted
@@ -180,13 +194,13 @@ class Store:
                     await tx.copy("embeddings", VECTOR_COLUMNS, rows)
             except asyncpg.UniqueViolationError:
                 # Another daemon embedded one of these texts meanwhile: rare, so COPY goes first and asks afterwards.
-                if attempt == 2:
-                    raise
                 found = await self._db.fetch("existing_vectors", space.id, [key for key, _ in wanted])
                 existing = {row["text_hash"] for row in found}
                 wanted = [(key, value) for key, value in wanted if key not in existing]
             else:
                 return
+        msg = "other daemons keep storing the same vectors; these are asked for again"
+        raise DatabaseUnavailableError(msg)
 
     async def finish_vectors(self, space: Space, documents: Sequence[int]) -> list[int]:
         """Make those documents ready that have all their vectors; return them."""
