@@ -20,6 +20,7 @@ from foliod.base.telemetry import Counters
 from foliod.ingest.backlog import Backlog
 from foliod.ingest.embed import Embedder
 from foliod.ingest.ingest import Ingest
+from foliod.ingest.vectors import Vectors
 from foliod.ingest.workers import Workers
 from foliod.ollama.inference import Inference
 from foliod.store.database import Database
@@ -54,9 +55,9 @@ class Bench:
         self.changed: list[bytes] = []
         self.backlog = Backlog(db, host=HOST, owner=f"{HOST}:1", max_deaths=2)
         settings = IngestSettings()
-        self.ingest = Ingest(
-            db, Store(db), self.backlog, workers, embedder, settings, self.counters, self.changed.append
-        )
+        store = Store(db)
+        self.ingest = Ingest(db, store, self.backlog, workers, embedder, settings, self.counters, self.changed.append)
+        self.vectors = Vectors(store, self.backlog, embedder, self.counters)
 
     async def place(self, path: Path) -> int:
         """Write down a file as the sweep does."""
@@ -99,10 +100,10 @@ async def test_a_document_goes_the_whole_way(db):
         await parts.place(SAMPLES / "PMC7068164.pdf")
         assert await parts.ingest.read_next()
         assert await parts.state() == "stored"
-        assert await parts.ingest.embed_next()
+        assert await parts.vectors.embed_next()
         assert await parts.state() == "ready"
         assert not await parts.ingest.read_next()
-        assert not await parts.ingest.embed_next()
+        assert not await parts.vectors.embed_next()
         assert parts.backlog.held == set()
         assert await one(db, "SELECT count(*) FROM foliod.documents WHERE lease_owner IS NOT NULL") == 0
         assert parts.counters["pages_read"] == 3
@@ -240,5 +241,5 @@ async def test_a_model_with_too_many_dimensions_is_refused_plainly(db):
         await parts.place(SAMPLES / "pdflatex-4-pages.pdf")
         assert await parts.ingest.read_next()
         with pytest.raises(BadVectorError, match=r"4096 .* 4000.*embed_model"):
-            await parts.ingest.embed_next()
+            await parts.vectors.embed_next()
         assert await parts.state() == "stored"

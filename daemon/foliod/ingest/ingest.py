@@ -1,7 +1,6 @@
-"""One document from claim to ready: read it in a worker, store its text, then its vectors.
+"""One document from claim to stored: read in a worker, its pages kept as they come, its text visible at once.
 
-Reading and embedding meet only through the store, so text is searchable while Ollama is
-down, and vectors follow when it is back.
+Vectors follow in `vectors`; the two meet only through the store.
 """
 
 from __future__ import annotations
@@ -12,12 +11,11 @@ import hashlib
 import os
 import time
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
 from foliod.base.errors import (
-    BadVectorError,
     ChangedWhileReadError,
     DatabaseUnavailableError,
     DocumentRefusedError,
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from foliod.base.config import Ingest as IngestSettings
-    from foliod.base.model import Space
+    from foliod.base.telemetry import Counters
     from foliod.ingest.backlog import Backlog, Claim
     from foliod.ingest.embed import Embedder
     from foliod.ingest.workers import Workers
@@ -47,9 +45,6 @@ if TYPE_CHECKING:
 PAGES_A_WRITE = 64
 """Pages stored in one transaction; with SECONDS_A_WRITE this bounds what a kill costs."""
 SECONDS_A_WRITE = 2.0
-EMBED_DOCUMENTS = 16
-"""Documents whose chunks are embedded together, so that short documents fill batches too."""
-EMBED_TEXTS = 256
 CHANGED_SECONDS = 5.0
 """A document whose file changed meanwhile is looked at again after so long."""
 TROUBLE_SECONDS = 30.0
@@ -57,23 +52,14 @@ TROUBLE_SECONDS = 30.0
 FACTS_SECONDS = 1.0
 UNKNOWN_CONTEXT_TOKENS = 256
 """The smallest context of the embedding models in use; assumed while the model can't be asked."""
-MOST_DIMENSIONS = 4000
-"""An HNSW index of halfvec takes no more (pgvector's README)."""
 PROMPT_TOKENS = 24
 """Room in the context for the model's document prompt and its special tokens."""
 
 log = structlog.get_logger()
 
 
-class Counts(Protocol):
-    """Counters since start."""
-
-    def add(self, name: str, n: int = 1) -> None:
-        """Count `n` more of `name`."""
-
-
 class Ingest:
-    """Reads and embeds claimed documents."""
+    """Reads claimed documents."""
 
     def __init__(
         self,
@@ -83,7 +69,7 @@ class Ingest:
         workers: Workers,
         embedder: Embedder,
         settings: IngestSettings,
-        counts: Counts,
+        counts: Counters,
         changed: Callable[[bytes], None],
     ) -> None:
         """`changed` is told the path of a file that is not any more what the store says."""
@@ -97,8 +83,6 @@ class Ingest:
         self._changed = changed
         self._context_tokens = UNKNOWN_CONTEXT_TOKENS
         self._ask_again = 0.0
-
-    # --- reading ------------------------------------------------------------------------
 
     async def read_next(self) -> bool:
         """Read one waiting document to its end state; False when none waits.
@@ -265,58 +249,6 @@ class Ingest:
             except (OllamaError, TimeoutError):
                 self._ask_again = time.monotonic() + TROUBLE_SECONDS
         return self._context_tokens
-
-    # --- embedding ----------------------------------------------------------------------
-
-    async def space(self) -> Space:
-        """Return the space of the configured model, made or put into service when that is due.
-
-        Raises OllamaError when the model can't be asked.
-        """
-        facts = await self._embedder.facts()
-        if facts.dimensions > MOST_DIMENSIONS:
-            msg = (
-                f"{facts.model} gives vectors of {facts.dimensions} dimensions, and an index of pgvector takes at most "
-                f"{MOST_DIMENSIONS}; set [ollama] embed_model to another model"
-            )
-            raise BadVectorError(msg)
-        space, switched = await self._store.activate_space(
-            facts.model, facts.digest, facts.dimensions, facts.query_prompt, facts.document_prompt
-        )
-        if switched:
-            log.info("space_activated", space=space.id, model=space.model, dimensions=space.dimensions)
-        return space
-
-    async def embed_next(self) -> bool:
-        """Embed what some stored documents are missing; False when nothing is missing.
-
-        Raises OllamaError when Ollama can't go on; vectors committed before stay.
-        """
-        space = await self.space()
-        documents = await self._backlog.claim_for_embedding(EMBED_DOCUMENTS)
-        if not documents:
-            return False
-        started, count, ready = time.monotonic(), 0, list[int]()
-        try:
-            while texts := await self._store.missing_texts(space, documents, EMBED_TEXTS):
-                async for batch in self._embedder.embed_texts([text for _, text in texts]):
-                    await self._store.put_vectors(space, [(texts[i][0], vector) for i, vector in batch])
-                    count += len(batch)
-                    self._counts.add("texts_embedded", len(batch))
-                # In every round, so that a large document does not keep the small ones waiting.
-                ready += await self._finish_vectors(space, documents)
-            ready += await self._finish_vectors(space, documents)
-        finally:
-            await asyncio.shield(self._backlog.release([d for d in documents if d in self._backlog.held]))
-        log.info("documents_ready", documents=ready, texts=count, ms=round((time.monotonic() - started) * 1000))
-        return True
-
-    async def _finish_vectors(self, space: Space, documents: list[int]) -> list[int]:
-        ready = await self._store.finish_vectors(space, documents)
-        self._backlog.done(ready)
-        for document in ready:
-            documents.remove(document)
-        return ready
 
 
 def _sha256(fd: int) -> str:

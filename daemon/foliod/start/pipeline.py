@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from foliod.ingest.backlog import Backlog
     from foliod.ingest.ingest import Ingest
+    from foliod.ingest.vectors import Vectors
     from foliod.store.database import Database
     from foliod.store.files import Files
     from foliod.watch.sweep import Sweeper
@@ -43,6 +44,7 @@ class Pipeline:
         files: Files,
         backlog: Backlog,
         ingest: Ingest,
+        vectors: Vectors,
         sweepers: Sequence[Sweeper],
         *,
         readers: int,
@@ -52,6 +54,7 @@ class Pipeline:
         self._files = files
         self._backlog = backlog
         self._ingest = ingest
+        self._vectors = vectors
         self._sweepers = sweepers
         self._readers = readers
         self._grace_seconds = grace_seconds
@@ -67,7 +70,7 @@ class Pipeline:
             for number in range(1, self._readers + 1):
                 name = f"reader {number}"
                 group.create_task(self._forever(name, self._ingest.read_next), name=name)
-            group.create_task(self._forever("embedder", self._ingest.embed_next), name="embedder")
+            group.create_task(self._forever("embedder", self._vectors.embed_next), name="embedder")
 
     async def _forever(self, name: str, step: Callable[[], Awaitable[bool]]) -> None:
         """Take step after step; wait for work when there is none."""

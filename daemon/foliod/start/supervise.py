@@ -23,6 +23,7 @@ from foliod.base.version import __version__
 from foliod.ingest.backlog import Backlog
 from foliod.ingest.embed import Embedder
 from foliod.ingest.ingest import Ingest
+from foliod.ingest.vectors import Vectors
 from foliod.ingest.workers import Workers
 from foliod.ollama.inference import Inference
 from foliod.retrieve.retrieve import Retriever
@@ -140,9 +141,11 @@ class _Daemon:
             for sweeper in sweepers:
                 sweeper.hint(path)
 
-        ingest = Ingest(db, Store(db), backlog, workers, self._embedder, s.ingest, counters, changed)
+        store = Store(db)
+        ingest = Ingest(db, store, backlog, workers, self._embedder, s.ingest, counters, changed)
+        vectors = Vectors(store, backlog, self._embedder, counters)
         return Pipeline(
-            db, files, backlog, ingest, sweepers, readers=self._readers, grace_seconds=s.ingest.grace_seconds
+            db, files, backlog, ingest, vectors, sweepers, readers=self._readers, grace_seconds=s.ingest.grace_seconds
         )
 
     async def _open(self, stack: AsyncExitStack, dsn: str) -> Database:

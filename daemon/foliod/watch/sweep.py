@@ -22,10 +22,11 @@ import structlog
 from foliod.base.config import Ingest, Watch
 from foliod.base.errors import DatabaseUnavailableError, NotFoundError
 from foliod.base.paths import Wanted, below, display, size_of
+from foliod.base.telemetry import Counters
 from foliod.store.files import Files
 from foliod.watch import walk
 from foliod.watch.settle import Settling, Waiters
-from foliod.watch.take import Counts, Taker
+from foliod.watch.take import Taker
 from foliod.watch.tell import Teller
 from foliod.watch.watch import watch
 
@@ -51,7 +52,9 @@ log = structlog.get_logger()
 class Sweeper:
     """Keeps one root and the store alike: `run` it as a task, once."""
 
-    def __init__(self, root: Watch, settings: Ingest, files: Files, wake: Callable[[], None], counters: Counts) -> None:
+    def __init__(
+        self, root: Watch, settings: Ingest, files: Files, wake: Callable[[], None], counters: Counters
+    ) -> None:
         """`wake` is called when there may be a document to read."""
         self.root = root
         self.path = os.fsencode(root.path)

@@ -5,25 +5,19 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 
 from foliod.base.errors import FileChangedError, FileUnreadableError
 from foliod.base.paths import display, numbers, size_of
+from foliod.base.telemetry import Counters
 from foliod.store.files import Files, Place, Recorded
 from foliod.watch.digest import digest
 
 MEGABYTE: Final = 2**20
 
 log = structlog.get_logger()
-
-
-class Counts(Protocol):
-    """Counters since start."""
-
-    def add(self, name: str, n: int = 1) -> None:
-        """Count `n` more of `name`."""
 
 
 class Taker:
@@ -35,7 +29,7 @@ class Taker:
         files: Files,
         in_thread: Callable[..., Awaitable[Any]],
         stop: threading.Event,
-        counters: Counts,
+        counters: Counters,
         *,
         max_bytes: int,
     ) -> None:
