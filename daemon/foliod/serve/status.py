@@ -30,17 +30,29 @@ Value = TypeVar("Value")
 
 
 class Kept(Generic[Value]):
-    """A value that is gathered again when it is old; those who ask meanwhile wait for the same one."""
+    """A value that is gathered again when it is old; those who ask meanwhile wait for the same one.
 
-    def __init__(self, gather: Callable[[], Awaitable[Value]], seconds: float) -> None:
+    With `old_meanwhile` they get the old one instead, so that what is slow to gather holds up nobody.
+    """
+
+    def __init__(self, gather: Callable[[], Awaitable[Value]], seconds: float, *, old_meanwhile: bool = False) -> None:
         self._gather = gather
         self._seconds = seconds
+        self._old_meanwhile = old_meanwhile
+        self._task: asyncio.Task[Value] | None = None
         self._lock = asyncio.Lock()
         self._until = 0.0
         self._value: Value | None = None
 
     async def get(self) -> Value:
         """Return the value; raises what gathering raises."""
+        if self._old_meanwhile and self._value is not None:
+            if time.monotonic() >= self._until and (self._task is None or self._task.done()):
+                self._task = asyncio.create_task(self._fresh(), name="refresh status")
+            return self._value
+        return await self._fresh()
+
+    async def _fresh(self) -> Value:
         async with self._lock:
             if self._value is None or time.monotonic() >= self._until:
                 started = time.monotonic()
@@ -56,7 +68,7 @@ class Status:
     def __init__(self, services: Callable[[], Services]) -> None:
         self._services = services
         self._store = Kept(self._count, STORE_SECONDS)
-        self._ollama = Kept(self._ask_ollama, OLLAMA_SECONDS)
+        self._ollama = Kept(self._ask_ollama, OLLAMA_SECONDS, old_meanwhile=True)
 
     async def reasons(self) -> list[str]:
         """Return why the daemon is not ready; empty when it is."""

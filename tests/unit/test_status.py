@@ -1,0 +1,40 @@
+"""What status says, gathered without holding anybody up."""
+
+import asyncio
+
+from foliod.serve.status import Kept
+
+
+async def test_what_is_slow_to_gather_holds_up_nobody():
+    """With Ollama hanging, the status still answers at once, with what was known before."""
+    hang = asyncio.Event()
+    gathered: list[int] = []
+
+    async def gather() -> int:
+        if gathered:
+            await hang.wait()
+        gathered.append(len(gathered) + 1)
+        return gathered[-1]
+
+    kept = Kept(gather, 0.0, old_meanwhile=True)
+    assert await kept.get() == 1
+    async with asyncio.timeout(5):
+        assert [await kept.get() for _ in range(3)] == [1, 1, 1]
+    hang.set()
+    while await kept.get() == 1:
+        await asyncio.sleep(0)
+    assert gathered[:2] == [1, 2]
+
+
+async def test_many_who_ask_cost_one_gathering():
+    """A hundred who ask at once wait for the same numbers."""
+    asked = 0
+
+    async def gather() -> int:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0)
+        return asked
+
+    kept = Kept(gather, 60.0)
+    assert await asyncio.gather(*(kept.get() for _ in range(100))) == [1] * 100
