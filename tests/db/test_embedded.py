@@ -248,7 +248,7 @@ async def test_a_server_that_dies_is_noticed_and_started_again(made):
         assert "SIGKILL" in await server.wait_died()
         assert server.pid is None
         await server.restart()
-        assert not alive(backend)
+        await gone(backend)
         assert server.url == url
         assert server.pid != first
         assert await ask(url, "SELECT count(*) FROM committed") == 1

@@ -667,8 +667,8 @@ async def test_a_flood_of_hints_is_one_sweep(db, tmp_path):
         for n in range(room.MANY_HINTS * 4):
             swept.sweeper.hint(os.fsencode(tmp_path / f"{n}.pdf"))
         put(tmp_path / "new.pdf", "new")
-        await until(lambda: swept.counts["files_hashed"] == 51)
-        assert swept.sweeper.pending() == 0 and await stored(db) == there(tmp_path)
+        await until(lambda: swept.counts["files_hashed"] == 51 and swept.sweeper.pending() == 0)
+        assert await stored(db) == there(tmp_path)
 
 
 async def test_many_known_files_are_swept_without_reading_one(db, tmp_path):
