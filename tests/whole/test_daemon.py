@@ -316,6 +316,24 @@ def test_a_missing_folder_is_waited_for():
         daemon.wait_states(stored=1)
 
 
+def test_a_folder_that_is_watched_no_more_is_said():
+    """After the configuration changed to another folder, the status names the old one, whose documents are still found."""
+    with running() as daemon:
+        daemon.drop(ARTICLES[0])
+        daemon.wait_states(stored=1)
+        assert daemon.stop() == 0
+        (daemon.base / "other").mkdir()
+        daemon.config.write_text(daemon.config.read_text().replace(str(daemon.inbox), str(daemon.base / "other")))
+        daemon.start()
+        roots = wait_for(lambda: (found := daemon.status()["roots"]) and len(found) == 2 and found)
+        assert [(Path(root["path"]).name, root["state"], root["files"]) for root in roots] == [
+            ("other", "ok", 0),
+            ("inbox", "not_watched", 1),
+        ]
+        shown = daemon.cli("status")
+        assert "not watched any more" in " ".join(shown.stdout.split())
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [

@@ -55,7 +55,9 @@ async def examine(settings: Settings, source: Path | None) -> AsyncIterator[Chec
     yield Check("configuration", "ok", where)
     running, daemon = await asyncio.to_thread(_daemon, settings)
     # What `foliod run --watch` was given stands in no file.
-    roots = [Watch(path=Path(root["path"])) for root in (running or {}).get("roots", [])]
+    roots = [
+        Watch(path=Path(root["path"])) for root in (running or {}).get("roots", []) if root["state"] != "not_watched"
+    ]
     watched = settings.watch or tuple(roots)
     for check in await asyncio.to_thread(lambda: [*_folders(watched), *_inotify(watched), _state(settings)]):
         yield check

@@ -58,6 +58,7 @@ class Pipeline:
         self._sweepers = sweepers
         self._readers = readers
         self._grace_seconds = grace_seconds
+        self._unwatched: list[dict[str, Any]] | None = None
 
     async def run(self) -> None:
         """Run until cancelled; raises what broke one of the tasks, after ending the others."""
@@ -91,14 +92,30 @@ class Pipeline:
 
     async def _forget(self) -> bool:
         """Forget what has been gone for longer than the grace period."""
+        if self._unwatched is None:
+            self._unwatched = await self._left_behind()
         await self._files.forget_gone(self._grace_seconds)
         return False
+
+    async def _left_behind(self) -> list[dict[str, Any]]:
+        """Return the folders whose files are in the store though the configuration names them no more."""
+        watched = {sweeper.report()["path"] for sweeper in self._sweepers}
+        left = []
+        for root, states in (await self._files.states()).items():
+            if root not in watched:
+                reason = "not watched any more; what was read of it is still found, and changes go unnoticed"
+                log.warning("root_not_watched", root=root, files=sum(states.values()), reason=reason)
+                left.append({
+                    "path": root, "state": "not_watched", "reason": reason, "files": sum(states.values()),
+                    "settling": 0, "unreadable": 0, "swept_at": None, "sweep_ms": None,
+                })  # fmt: skip
+        return left
 
     # --- what the doors ask -------------------------------------------------------------
 
     def roots(self) -> list[dict[str, Any]]:
-        """Return the watched folders with their state."""
-        return [sweeper.report() for sweeper in self._sweepers]
+        """Return the watched folders with their state, then those that are watched no more."""
+        return [*(sweeper.report() for sweeper in self._sweepers), *(self._unwatched or ())]
 
     def ready_reasons(self) -> list[str]:
         """Return why not every folder has been compared with the store yet."""
