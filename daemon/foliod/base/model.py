@@ -35,9 +35,6 @@ class DocumentState(StrEnum):
     """Quarantined: too many attempts ended badly."""
 
 
-SEARCHABLE = (DocumentState.STORED, DocumentState.READY)
-
-
 class Verdict(StrEnum):
     """What became of a page."""
 
@@ -48,9 +45,6 @@ class Verdict(StrEnum):
     FAILED = "failed"
     GARBAGE = "garbage"
     """Mostly control, private-use or replacement characters: stored, never embedded."""
-
-
-UNREAD_VERDICTS = (Verdict.NEEDS_OCR, Verdict.FAILED, Verdict.GARBAGE)
 
 
 @dataclass(frozen=True, slots=True)

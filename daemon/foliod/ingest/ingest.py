@@ -110,12 +110,10 @@ class Ingest:
         except WorkerDiedError as death:
             state = await self._backlog.failed(claim, death.message)
             log.warning("attempt_failed", reason=death.message, state=state, deaths=claim.deaths + 1)
-        except ChangedWhileReadError as change:
-            # Only now, because the transaction that was to store the text held the document's row.
-            await self._store.drop_pages(claim.document, self._backlog.owner)
-            await self._backlog.release([claim.document], delay=CHANGED_SECONDS)
-            log.info("document_postponed", reason=change.message, seconds=CHANGED_SECONDS)
         except (FileChangedError, FileUnreadableError) as change:
+            if isinstance(change, ChangedWhileReadError):
+                # Only now, because the transaction that was to store the text held the document's row.
+                await self._store.drop_pages(claim.document, self._backlog.owner)
             await self._backlog.release([claim.document], delay=CHANGED_SECONDS)
             log.info("document_postponed", reason=change.message, seconds=CHANGED_SECONDS)
         except LeaseLostError as lost:

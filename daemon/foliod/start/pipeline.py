@@ -29,6 +29,8 @@ T = TypeVar("T")
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
 """Seconds between two tries while the database or Ollama can't be reached; doubled each time."""
+FORGET_SECONDS = 5.0
+"""How often is looked for files whose grace period is over."""
 LOOK_SECONDS = 0.1
 """How often a question that waits looks whether its documents are searchable."""
 
@@ -95,7 +97,9 @@ class Pipeline:
         if self._unwatched is None:
             self._unwatched = await self._left_behind()
         await self._files.forget_gone(self._grace_seconds)
-        return False
+        # By the clock: what wakes the readers is nothing to forget, and would ask the database after every document.
+        await asyncio.sleep(FORGET_SECONDS)
+        return True
 
     async def _left_behind(self) -> list[dict[str, Any]]:
         """Return the folders whose files are in the store though the configuration names them no more."""
