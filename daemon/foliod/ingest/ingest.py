@@ -207,9 +207,14 @@ class Ingest:
                 continue
             known = FileStat(place["size"], place["mtime_ns"], place["ctime_ns"], place["inode"], place["device"])
             found = FileStat.of(os.fstat(fd))
-            if found == known or (found.size == known.size and await self._holds(fd, claim)):
+            holds = False
+            try:
+                holds = found == known or (found.size == known.size and await self._holds(fd, claim))
+            finally:
+                if not holds:
+                    os.close(fd)
+            if holds:
                 return fd, place["path"], place["display"]
-            os.close(fd)
             reason = f"{place['display']} changed since it was seen; it is looked at again"
             self._changed(place["path"])
         raise FileChangedError(reason)
