@@ -14,7 +14,7 @@ WHERE d.id = (
       AND EXISTS (SELECT 1 FROM foliod.files f WHERE f.document_id = w.id AND f.host = $1 AND f.gone_at IS NULL)
     ORDER BY w.next_attempt_at, w.id
     LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING d.id, d.sha256, d.attempts, d.deaths, d.page_count;
+RETURNING d.id, d.sha256, d.attempts, d.deaths, d.set_aside, d.reason;
 
 -- name: claim_for_embedding
 -- Claims up to $3 documents whose text is stored and whose vectors are missing, oldest first.
@@ -62,15 +62,36 @@ SET lease_owner = NULL, lease_until = NULL,
     state = CASE WHEN state <> 'reading' THEN state WHEN attempts >= $2 THEN 'failed' ELSE 'queued' END
 WHERE starts_with(lease_owner, $1 || ':');
 
+-- name: claimed_attempt
+-- Locks a document whose attempt ended badly; no row when the lease was lost. Tells how often it happened before,
+-- how often pages were given up, how many there are, and how many are in the ledger.
+-- $1 document, $2 lease owner
+SELECT d.deaths, d.set_aside, d.page_count,
+       (SELECT count(*) FROM foliod.pages p WHERE p.document_id = d.id) AS known_pages
+FROM foliod.documents d WHERE d.id = $1 AND d.lease_owner = $2 FOR NO KEY UPDATE;
+
 -- name: attempt_failed
 -- An attempt ended badly: the document waits for the next one, or is quarantined.
--- $1 document, $2 lease owner, $3 reason, $4 abnormal ends allowed, $5 seconds until the next attempt
+-- $1 document, $2 reason, $3 state, $4 seconds until the next attempt
 UPDATE foliod.documents
-SET deaths = deaths + 1, reason = $3, lease_owner = NULL, lease_until = NULL,
-    state = CASE WHEN deaths + 1 >= $4 THEN 'failed' ELSE 'queued' END,
-    next_attempt_at = now() + make_interval(secs => $5)
-WHERE id = $1 AND lease_owner = $2
-RETURNING state;
+SET deaths = deaths + 1, reason = $2, lease_owner = NULL, lease_until = NULL,
+    state = $3, next_attempt_at = now() + make_interval(secs => $4)
+WHERE id = $1;
+
+-- name: give_up_pages
+-- Pages that can't be read without the reader's abnormal end are failed, so that the others can be read.
+-- $1 document, $2 first page, $3 last page
+INSERT INTO foliod.pages (document_id, number, verdict, width, height, rotation, text)
+SELECT $1, n, 'failed', 0, 0, 0, '' FROM generate_series($2::integer, $3::integer) n
+ON CONFLICT (document_id, number) DO NOTHING;
+
+-- name: go_on_without_pages
+-- A document of which pages were given up is read on at once; what was read by this extractor stays.
+-- $1 document, $2 reason, $3 extractor
+UPDATE foliod.documents
+SET deaths = 0, attempts = 0, set_aside = set_aside + 1, reason = $2, lease_owner = NULL, lease_until = NULL,
+    state = 'queued', next_attempt_at = now(), extractor = $3
+WHERE id = $1;
 
 -- name: document_refused
 -- The document can't be read as it is: it takes an end state with its reason.

@@ -17,9 +17,9 @@ SET page_count = $2, title = $3, author = $4, created_at = $5, modified_at = $6,
 WHERE id = $1;
 
 -- name: progress_made
--- Pages were stored: earlier attempts no longer count against the document.
+-- Pages were stored: earlier attempts, and ends at earlier pages, no longer count against the document.
 -- $1 document, $2 lease in seconds
-UPDATE foliod.documents SET attempts = 1, lease_until = now() + make_interval(secs => $2) WHERE id = $1;
+UPDATE foliod.documents SET attempts = 1, deaths = 0, lease_until = now() + make_interval(secs => $2) WHERE id = $1;
 
 -- name: stored_pages
 -- The pages read so far by this extractor, in order.

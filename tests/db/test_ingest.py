@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
 
+import pymupdf
 import pytest
 from test_store import one
 
@@ -17,7 +18,7 @@ from foliod.base.config import Ollama
 from foliod.base.errors import BadVectorError, WorkerDiedError
 from foliod.base.model import FileStat, Page, ReadSummary
 from foliod.base.telemetry import Counters
-from foliod.ingest.backlog import Backlog
+from foliod.ingest.backlog import MOST_SET_ASIDE, Backlog
 from foliod.ingest.embed import Embedder
 from foliod.ingest.ingest import Ingest
 from foliod.ingest.vectors import Vectors
@@ -35,15 +36,24 @@ class Cut(Workers):
 
     after = 0
     read_pages = 0
+    poison: frozenset[int] = frozenset()
+    """Pages at which it dies; page 0 is the opening."""
+    jobs = 0
 
     async def read(self, job):
+        self.jobs += 1
+        if 0 in self.poison:
+            self._die()
         async for event in super().read(job):
             if isinstance(event, Page):
-                if self.after and self.read_pages >= self.after:
-                    msg = "the reader was killed"
-                    raise WorkerDiedError(msg)
+                if (self.after and self.read_pages >= self.after) or event.number in self.poison:
+                    self._die()
                 self.read_pages += 1
             yield event
+
+    def _die(self):
+        msg = "the reader was killed"
+        raise WorkerDiedError(msg)
 
 
 class Bench:
@@ -127,18 +137,60 @@ async def test_pages_read_before_a_death_are_not_read_again(db):
         assert await one(db, "SELECT count(*) FROM foliod.pages") == 117
 
 
-async def test_a_document_that_kills_its_reader_twice_is_set_aside(db):
-    """After two deaths the document is quarantined with the reason; a third attempt is not made."""
-    async with FakeOllama() as ollama, bench(db, ollama) as parts:
-        await parts.place(SAMPLES / "multicolumn.pdf")
-        parts.workers.after, parts.workers.read_pages = 1, 1
-        for _ in range(2):
-            await parts.due()
-            assert await parts.ingest.read_next()
-        assert await parts.state() == "failed"
-        assert "killed" in await parts.reason()
+async def read_to_the_end(parts: Bench) -> None:
+    """Make all attempts that are made."""
+    await parts.due()
+    while await parts.ingest.read_next():
         await parts.due()
-        assert not await parts.ingest.read_next()
+
+
+@pytest.mark.parametrize("poison", [{0}, {1}, {0, 1, 2}])
+async def test_a_document_that_kills_its_readers_is_set_aside(db, tmp_path, poison):
+    """A document that can't be opened or read without its reader's death is quarantined with the reason."""
+    path = tmp_path / "poison.pdf"
+    with pymupdf.open() as pdf:
+        pdf.new_page().insert_text((72, 72), "one page")
+        pdf.save(path)
+    async with FakeOllama() as ollama, bench(db, ollama) as parts:
+        await parts.place(path)
+        parts.workers.poison = frozenset(poison)
+        await read_to_the_end(parts)
+        assert await parts.state() == "failed"
+        assert "the reader was killed" in await parts.reason()
+        assert parts.workers.jobs <= 4
+        assert await one(db, "SELECT count(*) FROM foliod.documents WHERE lease_owner IS NOT NULL") == 0
+
+
+@pytest.mark.parametrize("poison", [{1}, {50}, {117}, {3, 70}])
+async def test_a_page_that_kills_its_readers_costs_only_itself(db, poison):
+    """Two deaths at one page give up that page; the others can be found, and the document says what it lacks."""
+    async with FakeOllama() as ollama, bench(db, ollama) as parts:
+        await parts.place(SAMPLES / "GeoTopo-komprimiert.pdf")
+        parts.workers.poison = frozenset(poison)
+        await read_to_the_end(parts)
+        assert await parts.state() == "stored"
+        assert f"{len(poison)} of 117 pages could not be read" in await parts.reason()
+        assert await one(db, "SELECT partial FROM foliod.documents")
+        failed = "SELECT array_agg(number ORDER BY number) FROM foliod.pages WHERE verdict = 'failed'"
+        assert set(await one(db, failed)) == poison
+        assert await one(db, "SELECT count(*) FROM foliod.pages") == 117
+        # Two attempts for each page that kills, one for the rest; and no page is read twice.
+        assert parts.workers.jobs == 2 * len(poison) + 1
+        assert parts.workers.read_pages == 117 - len(poison)
+        told = await one(db, "SELECT array_agg(reason ORDER BY id) FROM foliod.history WHERE reason IS NOT NULL")
+        assert any("the reader was killed; page" in reason for reason in told)
+
+
+async def test_a_document_full_of_poison_is_not_read_for_ever(db):
+    """When page after page kills its reader, the rest is given up; what was read before stays."""
+    async with FakeOllama() as ollama, bench(db, ollama) as parts:
+        await parts.place(SAMPLES / "GeoTopo-komprimiert.pdf")
+        parts.workers.poison = frozenset(range(20, 118))
+        await read_to_the_end(parts)
+        assert await parts.state() == "stored"
+        assert "98 of 117 pages could not be read" in await parts.reason()
+        assert parts.workers.jobs == 2 * MOST_SET_ASIDE + 1
+        assert await one(db, "SELECT max(last_page) FROM foliod.chunks") == 19
 
 
 async def test_a_file_that_changed_since_it_was_seen_is_not_read(db, tmp_path):

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from foliod.base.errors import DatabaseUnavailableError
+from foliod.base.model import DocumentState
+from foliod.base.version import EXTRACTOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from foliod.base.model import DocumentState
     from foliod.store.database import Database
 
 LEASE_SECONDS = 60.0
@@ -29,18 +30,25 @@ MOST_ATTEMPTS = 10
 """A document at which the daemon itself ended so often, without one more page stored, is quarantined."""
 RETRY_SECONDS = 30.0
 """Wait after the first abnormal end; four times as long after each further one."""
+MOST_SET_ASIDE = 3
+"""A document of which pages were given up so often is not read any further; what was read of it stays."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A document claimed for reading; `attempts` counts this one, `deaths` the abnormal ends before it."""
+    """A document claimed for reading; `attempts` counts this one, `deaths` the abnormal ends before it.
+
+    `set_aside` is how often pages of it were given up, `reason` what is said of it so far.
+    """
 
     document: int
     sha256: str
     attempts: int
     deaths: int
+    set_aside: int = 0
+    reason: str | None = None
 
 
 class Backlog:
@@ -82,7 +90,7 @@ class Backlog:
         if row is None:
             return None
         self.held.add(row["id"])
-        return Claim(row["id"], row["sha256"].hex(), row["attempts"], row["deaths"])
+        return Claim(row["id"], row["sha256"].hex(), row["attempts"], row["deaths"], row["set_aside"], row["reason"])
 
     async def claim_for_embedding(self, count: int) -> list[int]:
         """Claim up to `count` documents that want vectors."""
@@ -111,13 +119,31 @@ class Backlog:
             ids, self._owed = self._owed, set()
             await self.release(ids)
 
-    async def failed(self, claim: Claim, reason: str) -> str | None:
-        """Record an abnormal end; return the state the document takes, None when the lease was lost."""
-        delay = RETRY_SECONDS * 4**claim.deaths
+    async def failed(self, claim: Claim, reason: str, *, page: int | None = None, most_pages: int = 0) -> str | None:
+        """Record an abnormal end; return the state the document takes, None when the lease was lost.
+
+        After `max_deaths` of them it is quarantined; but when they happened at one `page`, that page is
+        given up, and the others are read on. The last time, all pages from there to `most_pages` are.
+        """
         self.held.discard(claim.document)
-        state: str | None = await self._db.fetchval(
-            "attempt_failed", claim.document, self.owner, reason, self._max_deaths, delay
-        )
+        async with self._db.transaction() as tx:
+            row = await tx.fetchrow("claimed_attempt", claim.document, self.owner)
+            if row is None:
+                return None
+            deaths = row["deaths"] + 1
+            last = min(row["page_count"] or most_pages, most_pages)
+            state = DocumentState.QUEUED
+            if deaths < self._max_deaths:
+                delay = RETRY_SECONDS * 4 ** row["deaths"]
+            elif page is not None and row["known_pages"] + 1 == page <= last and row["set_aside"] < MOST_SET_ASIDE:
+                until = last if row["set_aside"] + 1 == MOST_SET_ASIDE else page
+                which = f"page {page} is" if until == page else f"the pages from {page} on are"
+                await tx.execute("give_up_pages", claim.document, page, until)
+                await tx.execute("go_on_without_pages", claim.document, f"{reason}; {which} left out", EXTRACTOR)
+                return state
+            else:
+                state, delay = DocumentState.FAILED, 0.0
+            await tx.execute("attempt_failed", claim.document, reason, state, delay)
         return state
 
     async def refused(self, document: int, state: DocumentState | str, reason: str) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -26,13 +27,15 @@ from foliod.base.errors import (
     OllamaError,
     WorkerDiedError,
 )
-from foliod.base.model import Chunk, DocumentFacts, DocumentState, FileStat, Page, ReadSummary, Verdict
+from foliod.base.model import Chunk, DocumentFacts, DocumentState, FileStat, Page, ReadSummary
 from foliod.base.version import EXTRACTOR
 from foliod.ingest.backlog import LEASE_SECONDS
+from foliod.ingest.outcome import after_deaths, nothing_to_search, what_is_missing
+from foliod.ingest.progress import Progress
 from foliod.ingest.workers import ReadJob, ReadLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from foliod.base.config import Ingest as IngestSettings
     from foliod.base.telemetry import Counters
@@ -42,13 +45,13 @@ if TYPE_CHECKING:
     from foliod.store.database import Database
     from foliod.store.store import Store, TextWriter
 
-PAGES_A_WRITE = 64
-"""Pages stored in one transaction; with SECONDS_A_WRITE this bounds what a kill costs."""
-SECONDS_A_WRITE = 2.0
 CHANGED_SECONDS = 5.0
 """A document whose file changed meanwhile is looked at again after so long."""
 TROUBLE_SECONDS = 30.0
 """Wait when no reading process can be started."""
+FIRST_LOOK_SECONDS = 5.0
+"""No page finished for so long ends the first attempt already: among thousands of files a few hang, and the
+others must not wait for them. Usual pages take some milliseconds."""
 FACTS_SECONDS = 1.0
 UNKNOWN_CONTEXT_TOKENS = 256
 """The smallest context of the embedding models in use; assumed while the model can't be asked."""
@@ -102,14 +105,20 @@ class Ingest:
         return True
 
     async def _read_to_its_end(self, claim: Claim) -> None:
+        progress = Progress(partial(self._put_pages, claim.document))
         try:
-            await self._read(claim)
+            await self._read(claim, progress)
         except DocumentRefusedError as refusal:
-            await self._backlog.refused(claim.document, refusal.state, refusal.message)
-            log.warning("document_refused", state=refusal.state, reason=refusal.message)
+            end, reason = after_deaths(claim, refusal)
+            await self._backlog.refused(claim.document, end, reason)
+            log.warning("document_refused", state=end, reason=reason)
         except WorkerDiedError as death:
-            state = await self._backlog.failed(claim, death.message)
-            log.warning("attempt_failed", reason=death.message, state=state, deaths=claim.deaths + 1)
+            state = await self._backlog.failed(
+                claim, death.message, page=progress.page, most_pages=self._settings.max_pages
+            )
+            log.warning(
+                "attempt_failed", reason=death.message, state=state, page=progress.page, deaths=claim.deaths + 1
+            )
         except (FileChangedError, FileUnreadableError) as change:
             if isinstance(change, ChangedWhileReadError):
                 # Only now, because the transaction that was to store the text held the document's row.
@@ -130,43 +139,42 @@ class Ingest:
             log.exception("attempt_crashed")
             await self._backlog.failed(claim, "foliod failed on this document; its log tells more")
 
-    async def _read(self, claim: Claim) -> None:
+    async def _read(self, claim: Claim, progress: Progress) -> None:
         started = time.monotonic()
         document, owner = claim.document, self._backlog.owner
         stored = await self._store.stored_pages(document, EXTRACTOR)
         if not stored:
             await self._store.drop_pages(document, owner)
+        progress.begun(len(stored), opened=False)
         fd, path, display = await self._open(claim)
         count = 0
         try:
             before = FileStat.of(os.fstat(fd))
-            job = ReadJob(fd=fd, name=display, limits=await self._limits(), stored=stored)
+            job = ReadJob(fd=fd, name=display, limits=await self._limits(claim), stored=stored)
             async with AsyncExitStack() as stack:
                 writer: TextWriter | None = None
-                pages: list[Page] = []
-                written = time.monotonic()
                 events = await stack.enter_async_context(contextlib.aclosing(self._workers.read(job)))
                 async for event in events:
                     match event:
                         case DocumentFacts():
+                            progress.begun(len(stored), opened=True)
                             await self._store.put_facts(document, owner, event, EXTRACTOR)
                         case Page():
-                            pages.append(event)
-                            if len(pages) >= PAGES_A_WRITE or time.monotonic() - written > SECONDS_A_WRITE:
-                                await self._put_pages(document, pages)
-                                pages, written = [], time.monotonic()
+                            await progress.brought(event)
                         case (Chunk() as chunk, terms):
                             if writer is None:
-                                await self._put_pages(document, pages)
-                                pages = []
+                                await progress.ended()
                                 await self._verify(fd, before, claim, path, display)
                                 writer = await stack.enter_async_context(self._store.writing_text(document, owner))
                             await writer.add(chunk, terms)
                         case ReadSummary() as summary:
                             count = summary.pages
-                            await self._put_pages(document, pages)
+                            await progress.ended()
                             await self._verify(fd, before, claim, path, display)
                             await self._finish(document, summary, writer)
+        except WorkerDiedError:
+            await progress.store()
+            raise
         finally:
             os.close(fd)
         self._backlog.done([document])
@@ -181,17 +189,16 @@ class Ingest:
             ms=round((time.monotonic() - started) * 1000),
         )
 
-    async def _put_pages(self, document: int, pages: list[Page]) -> None:
-        if pages:
-            await self._store.put_pages(document, self._backlog.owner, pages, LEASE_SECONDS)
-            self._counts.add("pages_read", len(pages))
+    async def _put_pages(self, document: int, pages: Sequence[Page]) -> None:
+        await self._store.put_pages(document, self._backlog.owner, pages, LEASE_SECONDS)
+        self._counts.add("pages_read", len(pages))
 
     async def _finish(self, document: int, summary: ReadSummary, writer: TextWriter | None) -> None:
         if writer is None:
             verdicts = await self._store.verdicts(document)
-            raise DocumentRefusedError(*_nothing_to_search(verdicts, summary))
+            raise DocumentRefusedError(*nothing_to_search(verdicts, summary))
         verdicts = await writer.verdicts()
-        reason = _what_is_missing(verdicts, summary)
+        reason = what_is_missing(verdicts, summary)
         await writer.finish(state=DocumentState.STORED, partial=reason is not None, reason=reason)
 
     async def _open(self, claim: Claim) -> tuple[int, bytes, str]:
@@ -230,15 +237,17 @@ class Ingest:
         """Whether a file still holds the claimed content: a move or chmod changes its times, not its bytes."""
         return await asyncio.to_thread(_sha256, fd) == claim.sha256
 
-    async def _limits(self) -> ReadLimits:
+    async def _limits(self, claim: Claim) -> ReadLimits:
         s = self._settings
+        # Who hangs is looked at again behind all others, and with all patience then.
+        page_seconds = s.page_seconds if claim.deaths else min(s.page_seconds, FIRST_LOOK_SECONDS)
         budget = max(32, min(s.chunk_tokens, await self._context() - PROMPT_TOKENS))
         return ReadLimits(
             chunk_tokens=budget,
             overlap_tokens=min(s.overlap_tokens, budget // 2),
             max_pages=s.max_pages,
             max_page_chars=s.max_page_chars,
-            page_seconds=s.page_seconds,
+            page_seconds=page_seconds,
             document_seconds=s.document_seconds,
             memory_mb=s.worker_memory_mb,
         )
@@ -264,33 +273,3 @@ def _sha256(fd: int) -> str:
 
 def _open_regular(path: bytes) -> int:
     return os.open(os.path.realpath(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
-
-
-def _nothing_to_search(verdicts: dict[Verdict, int], summary: ReadSummary) -> tuple[str, str]:
-    """Return the state of a document that gave no text, and why."""
-    pages = sum(verdicts.values())
-    if summary.partial is not None and not verdicts.get(Verdict.NEEDS_OCR):
-        return DocumentState.DAMAGED, f"no text could be read: {summary.partial}"
-    if verdicts.get(Verdict.FAILED) == pages and pages:
-        return DocumentState.DAMAGED, "not one page could be read; the file may be damaged"
-    if scans := verdicts.get(Verdict.NEEDS_OCR):
-        return DocumentState.NEEDS_OCR, f"{scans} of {pages} pages are pictures without text; they need OCR"
-    if garbage := verdicts.get(Verdict.GARBAGE):
-        return DocumentState.NEEDS_OCR, (
-            f"the text of {garbage} of {pages} pages can't be decoded (their fonts name no letters); they need OCR"
-        )
-    return DocumentState.EMPTY, "the PDF has no text and no pictures" if pages else "the PDF has no pages"
-
-
-def _what_is_missing(verdicts: dict[Verdict, int], summary: ReadSummary) -> str | None:
-    """Return what a searchable document lacks, or None when every page gave its text."""
-    pages = sum(verdicts.values())
-    named = {
-        Verdict.NEEDS_OCR: "are pictures without text and need OCR",
-        Verdict.FAILED: "could not be read",
-        Verdict.GARBAGE: "have text that can't be decoded",
-    }
-    parts = [f"{verdicts[v]} of {pages} pages {why}" for v, why in named.items() if verdicts.get(v)]
-    if summary.partial is not None:
-        parts.append(summary.partial)
-    return "; ".join(parts) or None

@@ -1,0 +1,49 @@
+"""What a document comes to that was read: its state, and what people are told of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from foliod.base.model import DocumentState, Verdict
+
+if TYPE_CHECKING:
+    from foliod.base.errors import DocumentRefusedError
+    from foliod.base.model import ReadSummary
+    from foliod.ingest.backlog import Claim
+
+
+def after_deaths(claim: Claim, refusal: DocumentRefusedError) -> tuple[str, str]:
+    """Return state and reason of a refused document: what gives no text after pages were given up is quarantined."""
+    if claim.set_aside and refusal.state in (DocumentState.DAMAGED, DocumentState.EMPTY):
+        return DocumentState.FAILED, f"no page gave text: {claim.reason}"
+    return refusal.state, refusal.message
+
+
+def nothing_to_search(verdicts: dict[Verdict, int], summary: ReadSummary) -> tuple[str, str]:
+    """Return the state of a document that gave no text, and why."""
+    pages = sum(verdicts.values())
+    if summary.partial is not None and not verdicts.get(Verdict.NEEDS_OCR):
+        return DocumentState.DAMAGED, f"no text could be read: {summary.partial}"
+    if verdicts.get(Verdict.FAILED) == pages and pages:
+        return DocumentState.DAMAGED, "not one page could be read; the file may be damaged"
+    if scans := verdicts.get(Verdict.NEEDS_OCR):
+        return DocumentState.NEEDS_OCR, f"{scans} of {pages} pages are pictures without text; they need OCR"
+    if garbage := verdicts.get(Verdict.GARBAGE):
+        return DocumentState.NEEDS_OCR, (
+            f"the text of {garbage} of {pages} pages can't be decoded (their fonts name no letters); they need OCR"
+        )
+    return DocumentState.EMPTY, "the PDF has no text and no pictures" if pages else "the PDF has no pages"
+
+
+def what_is_missing(verdicts: dict[Verdict, int], summary: ReadSummary) -> str | None:
+    """Return what a searchable document lacks, or None when every page gave its text."""
+    pages = sum(verdicts.values())
+    named = {
+        Verdict.NEEDS_OCR: "are pictures without text and need OCR",
+        Verdict.FAILED: "could not be read",
+        Verdict.GARBAGE: "have text that can't be decoded",
+    }
+    parts = [f"{verdicts[v]} of {pages} pages {why}" for v, why in named.items() if verdicts.get(v)]
+    if summary.partial is not None:
+        parts.append(summary.partial)
+    return "; ".join(parts) or None
