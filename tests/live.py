@@ -96,13 +96,13 @@ class Daemon:
             transport=httpx.HTTPTransport(uds=str(self.socket)), base_url="http://foliod", timeout=timeout
         )
 
-    def get(self, path: str, **params: Any) -> Any:
+    def get(self, path: str, /, **params: Any) -> Any:
         with self.client() as client:
             answer = client.get(path, params=params)
             answer.raise_for_status()
             return answer.json()
 
-    def post(self, path: str, **body: Any) -> Any:
+    def post(self, path: str, /, **body: Any) -> Any:
         with self.client() as client:
             answer = client.post(path, json=body)
             answer.raise_for_status()

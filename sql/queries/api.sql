@@ -48,3 +48,32 @@ SELECT min(number) AS first, max(number) AS last, verdict
 FROM (SELECT number, verdict, number - row_number() OVER (PARTITION BY verdict ORDER BY number) AS run
       FROM foliod.pages WHERE document_id = $1) p
 GROUP BY verdict, run ORDER BY 1;
+
+-- name: file_at
+-- What is known of one place, by its path, or by the path as people see it.
+-- $1 host, $2 path, $3 path for people
+SELECT path, display, root, size, mtime_ns, document_id, reason, seen_at, gone_at
+FROM foliod.files WHERE host = $1 AND (path = $2 OR display = $3) ORDER BY path = $2 DESC, id LIMIT 1;
+
+-- name: document_progress
+-- How far a document is: attempts, who holds it, what is stored of it, what is missing, how many are read before it.
+-- $1 document
+SELECT d.attempts, d.deaths, d.set_aside, d.next_attempt_at, d.lease_owner, d.lease_until, d.extractor,
+       (SELECT count(*) FROM foliod.pages p WHERE p.document_id = d.id) AS pages_stored,
+       (SELECT count(*) FROM foliod.chunks c WHERE c.document_id = d.id AND NOT EXISTS (
+            SELECT 1 FROM foliod.embeddings e JOIN foliod.spaces s ON s.id = e.space_id
+            WHERE s.state = 'active' AND e.text_hash = c.text_hash)) AS vectors_missing,
+       (SELECT count(*) FROM foliod.documents w
+        WHERE d.state = 'queued' AND w.state = 'queued'
+          AND (w.next_attempt_at, w.id) < (d.next_attempt_at, d.id)) AS ahead
+FROM foliod.documents d WHERE d.id = $1;
+
+-- name: document_history
+-- What became of a document, in order.
+-- $1 document
+SELECT at, state, reason, owner FROM foliod.history WHERE document_id = $1 ORDER BY id;
+
+-- name: document_state
+-- The state of a document; no row when there is none.
+-- $1 document
+SELECT state FROM foliod.documents WHERE id = $1;

@@ -106,3 +106,29 @@ WHERE id = $1 AND lease_owner = $2;
 SELECT EXISTS (SELECT 1 FROM foliod.documents d
 WHERE d.state IN ('queued', 'reading') AND ($2::bigint IS NULL OR d.id = $2)
   AND EXISTS (SELECT 1 FROM foliod.files f WHERE f.document_id = d.id AND f.host = $1 AND f.gone_at IS NULL));
+
+-- name: ended_badly
+-- Documents that can't be found as they are, and those that wait for their next attempt, below a folder or anywhere.
+-- $1 host, $2 and $3 what the paths lie between, NULL for all documents; $4 after this document, $5 how many
+SELECT d.id FROM foliod.documents d
+WHERE d.id > $4 AND (d.state IN ('needs_password', 'needs_ocr', 'not_pdf', 'unsupported', 'damaged', 'empty', 'failed')
+                     OR (d.state = 'queued' AND d.next_attempt_at > now()))
+  AND ($2::bytea IS NULL OR EXISTS (SELECT 1 FROM foliod.files f WHERE f.document_id = d.id AND f.host = $1
+                                    AND f.path > $2 AND f.path < $3))
+ORDER BY d.id LIMIT $5;
+
+-- name: lock_free
+-- Locks documents that nobody reads or writes, in the order of ids. Who embeds one finds it changed, and lets go.
+-- $1 document ids
+SELECT id, chunk_count > 0 AS searchable FROM foliod.documents
+WHERE id = ANY($1::bigint[]) AND (state <> 'reading' OR lease_until < now())
+ORDER BY id FOR UPDATE SKIP LOCKED;
+
+-- name: begin_again
+-- Documents become as if they had never been read; their pages and chunks are gone already.
+-- $1 document ids
+UPDATE foliod.documents
+SET state = 'queued', partial = false, chunk_count = 0, term_count = 0, extractor = NULL, stored_at = NULL,
+    ready_at = NULL, attempts = 0, deaths = 0, set_aside = 0, next_attempt_at = now(), lease_owner = NULL,
+    lease_until = NULL, reason = NULL
+WHERE id = ANY($1::bigint[]);

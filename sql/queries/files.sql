@@ -103,6 +103,11 @@ SELECT f.root, CASE WHEN f.gone_at IS NOT NULL THEN 'gone' WHEN d.id IS NULL THE
 FROM foliod.files f LEFT JOIN foliod.documents d ON d.id = f.document_id
 WHERE f.host = $1 GROUP BY 1, 2;
 
+-- name: forget_paths
+-- The user says that these files are not coming back: no grace for them.
+-- $1 host, $2 paths
+UPDATE foliod.files SET gone_at = '-infinity' WHERE host = $1 AND path = ANY($2::bytea[]);
+
 -- name: forget_below
 -- The user says that what a folder held is not coming back: no grace for its files.
 -- $1 host, $2 after this path, $3 before this path

@@ -33,6 +33,11 @@ WHERE p.document_id = $1 AND d.extractor = $2 ORDER BY p.number;
 -- $1 document
 DELETE FROM foliod.pages WHERE document_id = $1;
 
+-- name: drop_pages_of
+-- The same for several documents.
+-- $1 document ids
+DELETE FROM foliod.pages WHERE document_id = ANY($1::bigint[]);
+
 -- name: drop_chunks
 -- Forgets a document's chunks before they are written anew.
 -- $1 document

@@ -53,10 +53,21 @@ def _settled_or_absolute(wait: str) -> str:
     return wait
 
 
+def _absolute(path: str) -> str:
+    if not path.startswith("/"):
+        msg = "must be an absolute path"
+        raise ValueError(msg)
+    return path.replace("\0", "")
+
+
 Text = Annotated[str, AfterValidator(_utf8)]
 Words = Annotated[str, Field(max_length=MAX_QUESTION_CHARS), AfterValidator(_utf8), AfterValidator(_some_words)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 Wait = Annotated[str, Field(max_length=4096), AfterValidator(_utf8), AfterValidator(_settled_or_absolute)]
+
+
+AbsolutePath = Annotated[str, Field(max_length=65536), AfterValidator(_absolute)]
+"""A path as JSON has it; a name that is not UTF-8 is meant by its replaced form, as answers show it."""
 
 
 class Body(BaseModel):
@@ -113,6 +124,27 @@ class AskRequest(Narrowed):
     model: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_utf8)] | None = None
     think: bool | None = None
     stream: bool = True
+
+
+class RetryRequest(Body):
+    """`POST /v1/retry`: what is read again. A folder stands for what ended badly in it, `all` for all that did."""
+
+    path: AbsolutePath | None = None
+    document: int | None = Field(default=None, ge=1, le=MAX_ID)
+    all: bool = False
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.path is not None) + (self.document is not None) + self.all != 1:
+            msg = 'name one of "path", "document" and "all": true'
+            raise ValueError(msg)
+        return self
+
+
+class ForgetRequest(Body):
+    """`POST /v1/forget`: a watched folder of which files are missing that will not come back."""
+
+    root: AbsolutePath
 
 
 class DocumentsQuery(BaseModel):

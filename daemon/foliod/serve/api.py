@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiohttp import web
@@ -14,44 +13,23 @@ from foliod.answer.answer import Question
 from foliod.answer.prompt import Turn
 from foliod.base.contract import (
     AskRequest,
-    Body,
     DocumentsQuery,
-    Narrowed,
     SearchRequest,
     coverage_object,
     hit_object,
-    parse,
     parse_query,
 )
-from foliod.base.errors import BadRequestError, NotFoundError, NotReadyError, TooLargeError
-from foliod.serve.status import Status
-from foliod.serve.stream import Stopping, dumps, stream
+from foliod.base.errors import NotFoundError
+from foliod.serve.explain import verdict_counts
+from foliod.serve.request import SERVICES, STATUS, STOPPING, answer_json, body, document_row, moment, needed, waited
+from foliod.serve.stream import stream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
-    from datetime import datetime
+    from collections.abc import AsyncGenerator
 
-    import asyncpg
-
-    from foliod.serve.services import Services
-
-BODY_SECONDS = 30.0
-"""A request's body has so long to arrive."""
-
-SERVICES: web.AppKey[Callable[[], Services]] = web.AppKey("services")
-STATUS = web.AppKey("status", Status)
-STOPPING = web.AppKey("stopping", Stopping)
-
-Part = TypeVar("Part")
-Shape = TypeVar("Shape", bound=Body)
 
 log = structlog.get_logger()
 routes = web.RouteTableDef()
-
-
-def answer_json(data: object, *, status: int = 200) -> web.Response:
-    """Return an answer in JSON."""
-    return web.Response(text=dumps(data) + "\n", status=status, content_type="application/json")
 
 
 # --- health -----------------------------------------------------------------------------
@@ -87,9 +65,9 @@ async def status(request: web.Request) -> web.Response:
 async def search(request: web.Request) -> web.Response:
     """Find passages."""
     services = request.app[SERVICES]()
-    asked = await _body(request, SearchRequest)
-    retriever = _needed(services.retriever, services)
-    await _wait(request, services, asked)
+    asked = await body(request, SearchRequest)
+    retriever = needed(services.retriever, services)
+    await waited(request, services, asked)
     started = time.perf_counter()
     services.telemetry.counters.add("searches")
     limit = asked.limit or services.settings.search.limit
@@ -119,9 +97,9 @@ async def search(request: web.Request) -> web.Response:
 async def ask(request: web.Request) -> web.StreamResponse:
     """Answer a question, as it is written or all at once."""
     services = request.app[SERVICES]()
-    asked = await _body(request, AskRequest)
-    answerer = _needed(services.answerer, services)
-    await _wait(request, services, asked)
+    asked = await body(request, AskRequest)
+    answerer = needed(services.answerer, services)
+    await waited(request, services, asked)
     services.telemetry.counters.add("questions")
     events = _logged(
         asked,
@@ -175,14 +153,14 @@ async def documents(request: web.Request) -> web.Response:
     """List documents, a page at a time: `cursor` of one answer asks for the next, null is the end."""
     services = request.app[SERVICES]()
     asked = parse_query(DocumentsQuery, dict(request.query))
-    db = _needed(services.db, services)
+    db = needed(services.db, services)
     rows = await db.fetch(
         "list_documents", asked.state, asked.folder or None, asked.q or None, asked.cursor, asked.limit + 1
     )
     page = rows[: asked.limit]
     return answer_json(
         {
-            "documents": [_document(row) for row in page],
+            "documents": [document_row(row) for row in page],
             "cursor": str(page[-1]["id"]) if len(rows) > asked.limit else None,
         }
     )
@@ -192,83 +170,20 @@ async def documents(request: web.Request) -> web.Response:
 async def document(request: web.Request) -> web.Response:
     """Tell everything of one document: its files, and what became of each page."""
     services = request.app[SERVICES]()
-    db = _needed(services.db, services)
+    db = needed(services.db, services)
     number = int(request.match_info["id"])
     rows = await db.fetch("list_documents", None, None, None, number - 1, 1)
     if not rows or rows[0]["id"] != number:
         raise NotFoundError(f"there is no document {number}; GET /v1/documents lists them")
     runs = [dict(row) for row in await db.fetch("verdict_runs", number)]
-    verdicts: dict[str, int] = {}
-    for run in runs:
-        verdicts[run["verdict"]] = verdicts.get(run["verdict"], 0) + run["last"] - run["first"] + 1
     return answer_json(
         {
-            **_document(rows[0]),
+            **document_row(rows[0]),
             "files": [
-                {**dict(row), "seen_at": _moment(row["seen_at"]), "gone_at": _moment(row["gone_at"])}
+                {**dict(row), "seen_at": moment(row["seen_at"]), "gone_at": moment(row["gone_at"])}
                 for row in await db.fetch("document_files", number)
             ],
-            "verdicts": verdicts,
+            "verdicts": verdict_counts(runs),
             "page_verdicts": runs,
         }
     )
-
-
-def _document(row: asyncpg.Record) -> dict[str, Any]:
-    paths = list(row["paths"])
-    return {
-        "id": row["id"],
-        "sha256": row["sha256"],
-        "title": row["title"],
-        "author": row["author"],
-        "path": paths[0] if paths else None,
-        "paths": paths,
-        "state": row["state"],
-        "partial": row["partial"],
-        "reason": row["reason"],
-        "pages": row["page_count"],
-        "chunks": row["chunk_count"],
-        "size": row["size"],
-        **{
-            name: _moment(row[name])
-            for name in ("created_at", "modified_at", "seen_at", "stored_at", "ready_at", "next_attempt_at")
-        },
-    }
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
-
-
-# --- what requests have in common -------------------------------------------------------
-
-
-async def _body(request: web.Request, shape: type[Shape]) -> Shape:
-    """Read a JSON body in its shape. Raises BadRequestError, TooLargeError."""
-    limit = request.app[SERVICES]().settings.server.max_request_kb * 1024
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for part in request.content.iter_any():
-                body += part
-                # Counted here: `client_max_size` does not bound what is read from the stream.
-                if len(body) > limit:
-                    raise TooLargeError(f"the request is larger than {limit // 1024} kB ([server] max_request_kb)")
-    except TimeoutError:
-        raise BadRequestError(f"the body did not arrive within {BODY_SECONDS:g} s") from None
-    return parse(shape, bytes(body))
-
-
-def _needed(part: Part | None, services: Services) -> Part:
-    if part is None:
-        raise NotReadyError(services.trouble or "the daemon is starting; ask again in a moment")
-    return part
-
-
-async def _wait(request: web.Request, services: Services, asked: Narrowed) -> None:
-    """Wait until what the client names is searchable. Raises WaitTimeoutError, StoppingError."""
-    if asked.wait is None:
-        return
-    pipeline = _needed(services.pipeline, services)
-    async with request.app[STOPPING].interrupts():
-        await pipeline.wait(None if asked.wait == "settled" else asked.wait, asked.wait_seconds)

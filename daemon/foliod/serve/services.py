@@ -19,6 +19,28 @@ if TYPE_CHECKING:
 class Pipeline(Protocol):
     """What the handlers ask of the background half of the daemon."""
 
+    troubles: dict[str, str]
+    """Tasks that wait for the database or Ollama, and why."""
+
+    @property
+    def host(self) -> str:
+        """The name under which the store knows this host's files."""
+
+    async def inspect(self, path: bytes) -> dict[str, Any] | None:
+        """Return what the folder that a path lies in shows there, None when it lies in no watched folder."""
+
+    def look(self, path: bytes | None) -> bool:
+        """Have a path, or everything, looked at now; return whether it lies in a watched folder."""
+
+    def wake(self) -> None:
+        """Say that there may be something to read."""
+
+    async def forget(self, root: bytes) -> int:
+        """Forget what is missing from a watched folder, or all of one that is watched no more; return how many files.
+
+        Raises NotFoundError, FileUnreadableError.
+        """
+
     async def wait(self, path: str | None, seconds: float) -> None:
         """Return when `path`, or everything seen so far when None, is searchable or has come to its end.
 

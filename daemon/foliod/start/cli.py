@@ -10,16 +10,16 @@ output, all else to standard error. Exit codes: 0 done, 1 failed, 2 usage or con
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from foliod.base.errors import BadRequestError, ConfigError, FoliodError
+from foliod.start import upkeep
 from foliod.start.arguments import (
     WAIT_SECONDS,
     After,
@@ -36,13 +36,15 @@ from foliod.start.arguments import (
     narrowed,
     text_of,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from foliod.base.config import Settings
-    from foliod.start.client import Client
-    from foliod.start.terminal import Terminal
+from foliod.start.command import (
+    client_of,
+    complain,
+    pause,
+    print_events,
+    print_json,
+    settings_of,
+    terminal,
+)
 
 USAGE = 2
 INTERRUPTED = 130
@@ -62,7 +64,7 @@ class Commands(TyperGroup):
             finally:
                 sys.stdout.flush()
         except FoliodError as error:
-            _complain(error.message)
+            complain(error.message)
             raise typer.Exit(USAGE if isinstance(error, BadRequestError) else error.exit_code) from None
         except BrokenPipeError:
             # Whoever read us has seen enough. Without this the interpreter complains when it ends.
@@ -72,7 +74,7 @@ class Commands(TyperGroup):
             raise typer.Exit(INTERRUPTED) from None
         except OSError as error:
             # Standard output is full or gone.
-            _complain(f"the output can't be written: {error.strerror}")
+            complain(f"the output can't be written: {error.strerror}")
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             raise typer.Exit(1) from None
 
@@ -117,7 +119,7 @@ def run(
     """
     named = [*(watch or []), *(folders or [])]
     overrides = {"watch": [{"path": os.fspath(path)} for path in named]} if named else {}
-    settings = _settings(config, overrides, secrets=True)
+    settings = settings_of(config, overrides, secrets=True)
     from foliod.start import supervise
 
     raise typer.Exit(supervise.run(settings))
@@ -144,7 +146,7 @@ def ask(
     The answer appears as it is written, then its sources. QUESTION needs no quotes; - reads it
     from standard input.
     """
-    with _client(config) as client:
+    with client_of(config) as client:
         events = client.ask(
             text_of(question),
             limit=limit,
@@ -154,11 +156,11 @@ def ask(
             **narrowed(client.document_id, folder, document, after, before, wait, wait_seconds),
         )
         if as_json:
-            _print_events(events)
+            print_events(events)
             return
         from foliod.start.show import Answer
 
-        answer = Answer(_terminal())
+        answer = Answer(terminal())
         try:
             for event in events:
                 if event.get("type") == "error":
@@ -183,15 +185,15 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Find passages by words and by meaning."""
-    with _client(config) as client:
+    with client_of(config) as client:
         only = narrowed(client.document_id, folder, document, after, before, wait, wait_seconds)
         answer = client.search(text_of(query), limit=limit, mode=mode, **only)
     if as_json:
-        _print_json(answer)
+        print_json(answer)
         return
     from foliod.start.show import show_hits
 
-    show_hits(_terminal(), answer)
+    show_hits(terminal(), answer)
 
 
 @app.command()
@@ -201,19 +203,19 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Show what the daemon does, and how far it is."""
-    with _client(config) as client:
+    with client_of(config) as client:
         if as_json:
-            _print_json(client.status())
+            print_json(client.status())
             while watch:
-                _pause()
-                _print_json(client.status())
+                pause()
+                print_json(client.status())
             return
         from foliod.start.dashboard import show_status, watch_status
 
         if watch:
-            watch_status(_terminal(), client.status, until=lambda _: False)
+            watch_status(terminal(), client.status, until=lambda _: False)
         else:
-            show_status(_terminal(), client.status())
+            show_status(terminal(), client.status())
 
 
 @app.command()
@@ -226,14 +228,19 @@ def documents(
     as_json: Json = False,
 ) -> None:
     """List documents, with their states."""
-    with _client(config) as client:
+    with client_of(config) as client:
         answer = client.documents(state=state, folder=absolute(folder), q=query, limit=limit or None)
     if as_json:
-        _print_json(answer)
+        print_json(answer)
         return
     from foliod.start.show import show_documents
 
-    show_documents(_terminal(), answer)
+    show_documents(terminal(), answer)
+
+
+app.command()(upkeep.explain)
+app.command()(upkeep.retry)
+app.command()(upkeep.forget)
 
 
 @app.command()
@@ -251,17 +258,17 @@ def config(
         if as_json:
             from foliod.base.config import Settings
 
-            _print_json(Settings().printable())
+            print_json(Settings().printable())
         else:
             print(asset("config/foliod.toml").read_text("utf-8"), end="")
         return
-    settings = _settings(file)
+    settings = settings_of(file)
     if as_json:
-        _print_json(settings.printable())
+        print_json(settings.printable())
         return
     from foliod.start.show import show_settings
 
-    show_settings(_terminal(), settings.printable(), file or find())
+    show_settings(terminal(), settings.printable(), file or find())
 
 
 @app.command()
@@ -278,7 +285,7 @@ def doctor(config: Config = None, as_json: Json = False) -> None:
 
     async def checks() -> list[Check]:
         try:
-            settings = _settings(config, secrets=True)
+            settings = settings_of(config, secrets=True)
         except ConfigError as error:
             return [Check("configuration", "fail", error.message, "correct it; `foliod config --defaults` is a sample")]
         return [check async for check in examine(settings, config or find())]
@@ -287,63 +294,9 @@ def doctor(config: Config = None, as_json: Json = False) -> None:
     failed = any(check.status == "fail" for check in found)
     told = [asdict(check) for check in found]
     if as_json:
-        _print_json({"ok": not failed, "checks": told})
+        print_json({"ok": not failed, "checks": told})
     else:
         from foliod.start.show import show_checks
 
-        show_checks(_terminal(), told)
+        show_checks(terminal(), told)
     raise typer.Exit(int(failed))
-
-
-# --- what commands have in common -------------------------------------------------------
-
-
-def _settings(file: Path | None, overrides: Mapping[str, Any] | None = None, *, secrets: bool = False) -> Settings:
-    from foliod.base.sources import load
-
-    return load(file, overrides, secrets=secrets)
-
-
-def _client(file: Path | None) -> Client:
-    from foliod.start.client import Client
-
-    return Client(_settings(file).socket)
-
-
-def _print_json(data: Any) -> None:
-    print(json.dumps(data, ensure_ascii=not _unicode(), indent=2 if sys.stdout.isatty() else None), flush=True)
-
-
-def _print_events(events: Iterator[dict[str, Any]]) -> None:
-    """Print events as they come; an error event ends the command with 1."""
-    kind = None
-    for event in events:
-        kind = event.get("type")
-        print(json.dumps(event, ensure_ascii=not _unicode()), flush=True)
-    if kind == "error":
-        raise typer.Exit(1)
-
-
-def _unicode() -> bool:
-    # On a terminal everything is escaped that could steer it.
-    return not sys.stdout.isatty() and (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-
-
-def _pause() -> None:
-    import time
-
-    from foliod.start.dashboard import LOOK_SECONDS
-
-    time.sleep(LOOK_SECONDS)
-
-
-def _terminal() -> Terminal:
-    from foliod.start.terminal import Terminal
-
-    return Terminal()
-
-
-def _complain(message: str) -> None:
-    terminal = _terminal()
-    for line in message.splitlines():
-        terminal.say(f"error: {line}", "red")

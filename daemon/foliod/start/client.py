@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 from foliod.base import errors
 from foliod.base.errors import BadRequestError, ConfigError, FoliodError, NotFoundError, NotRunningError
@@ -100,6 +101,18 @@ class Client:
             )
             raise BadRequestError(msg)
         return int(exact[0]["id"])
+
+    def explain(self, path: str) -> dict[str, Any]:
+        """Return everything that is known of a path; its name need not be UTF-8."""
+        return self._object("GET", f"/v1/explain?path={quote(os.fsencode(path))}")
+
+    def retry(self, **what: Any) -> dict[str, Any]:
+        """Have documents read again: `path`, `document` or `all`; what is None is not sent."""
+        return self._post("/v1/retry", what)
+
+    def forget(self, root: str) -> dict[str, Any]:
+        """Forget what is missing from a watched folder."""
+        return self._post("/v1/forget", {"root": root})
 
     def ask(self, question: str, **more: Any) -> Iterator[Event]:
         """Yield the events of `/v1/ask` as they come; what is None is not sent. The last one is `done` or `error`."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 
 from foliod.base.errors import DatabaseUnavailableError, NotFoundError, OllamaError, WaitTimeoutError
+from foliod.base.paths import display
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -61,6 +62,8 @@ class Pipeline:
         self._readers = readers
         self._grace_seconds = grace_seconds
         self._unwatched: list[dict[str, Any]] | None = None
+        self.troubles: dict[str, str] = {}
+        """Tasks that wait for the database or Ollama, and why."""
 
     async def run(self) -> None:
         """Run until cancelled; raises what broke one of the tasks, after ending the others."""
@@ -86,11 +89,15 @@ class Pipeline:
         wait = FIRST_WAIT
         while True:
             try:
-                return await step()
+                result = await step()
             except (DatabaseUnavailableError, OllamaError) as outage:
+                self.troubles[name] = outage.message
                 log.warning("waiting", task=name, reason=outage.message, seconds=wait)
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
+            else:
+                self.troubles.pop(name, None)
+                return result
 
     async def _forget(self) -> bool:
         """Forget what has been gone for longer than the grace period."""
@@ -117,6 +124,53 @@ class Pipeline:
 
     # --- what the doors ask -------------------------------------------------------------
 
+    @property
+    def host(self) -> str:
+        """The name under which the store knows this host's files."""
+        return self._backlog.host
+
+    async def inspect(self, path: bytes) -> dict[str, Any] | None:
+        """Return what the folder that a path lies in shows there, None when it lies in no watched folder."""
+        sweeper = self._sweeper(path)
+        return None if sweeper is None else await sweeper.explain(path)
+
+    def look(self, path: bytes | None) -> bool:
+        """Have a path, or everything, looked at now; return whether it lies in a watched folder."""
+        sweepers = self._sweepers if path is None else filter(None, [self._sweeper(path)])
+        looked = False
+        for sweeper in sweepers:
+            sweeper.hint(path)
+            looked = True
+        return looked
+
+    def wake(self) -> None:
+        """Say that there may be something to read."""
+        self._backlog.wake()
+
+    async def forget(self, root: bytes) -> int:
+        """Forget what is missing from a watched folder, or all of one that is watched no more; return how many files.
+
+        Raises NotFoundError when `root` is neither, FileUnreadableError when it can't be listed.
+        """
+        sweeper = next((sweeper for sweeper in self._sweepers if sweeper.path == root), None)
+        left = next((left for left in self._unwatched or () if left["path"] == display(root)), None)
+        if sweeper is not None:
+            count = await sweeper.forget()
+            self._files.release(root)
+        elif left is not None:
+            count = int(left["files"])
+            await self._files.forget_below(root)
+        else:
+            known = ", ".join(root["path"] for root in self.roots())
+            msg = f"{display(root)} is no watched folder, and was none; these are: {known}"
+            raise NotFoundError(msg)
+        await self._files.forget_gone(self._grace_seconds)
+        self._unwatched = None
+        return count
+
+    def _sweeper(self, path: bytes) -> Sweeper | None:
+        return next((sweeper for sweeper in self._sweepers if sweeper.covers(path)), None)
+
     def roots(self) -> list[dict[str, Any]]:
         """Return the watched folders with their state, then those that are watched no more."""
         return [*(sweeper.report() for sweeper in self._sweepers), *(self._unwatched or ())]
@@ -141,7 +195,7 @@ class Pipeline:
                     await self._until_read(None)
                     return
                 name = os.fsencode(path)
-                sweeper = next((sweeper for sweeper in self._sweepers if sweeper.covers(name)), None)
+                sweeper = self._sweeper(name)
                 if sweeper is None:
                     msg = f"{path} does not lie in a watched folder"
                     raise NotFoundError(msg)

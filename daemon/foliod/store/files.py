@@ -158,6 +158,12 @@ class Files:
         """Let what is gone from a root be forgotten again."""
         self._held.discard(bounds(root))
 
+    async def forget_paths(self, paths: Sequence[bytes]) -> None:
+        """Forget some files, without grace, with the next `forget_gone`: the user says so."""
+        ordered = sorted(paths)
+        for start in range(0, len(ordered), BATCH):
+            await self._db.execute("forget_paths", self._host, ordered[start : start + BATCH])
+
     async def forget_below(self, folder: bytes) -> None:
         """Forget all files below a folder, without grace, with the next `forget_gone`: the user says so."""
         await self._db.execute("forget_below", self._host, *bounds(folder))

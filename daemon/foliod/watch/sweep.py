@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from foliod.base.config import Ingest, Watch
-from foliod.base.errors import DatabaseUnavailableError, NotFoundError
+from foliod.base.errors import DatabaseUnavailableError, FileUnreadableError, NotFoundError
 from foliod.base.paths import Wanted, below, display, size_of
 from foliod.base.telemetry import Counters
 from foliod.store.files import Files
@@ -68,6 +68,8 @@ class Sweeper:
         self._wanted = Wanted(self.path, root.include, root.exclude, recursive=root.recursive)
         self._settling = Settling(root.settle_seconds)
         self._waiters = Waiters()
+        self._confirmed: list[asyncio.Future[int]] = []
+        """Those who say that what is missing is not coming back."""
         self._hints: set[bytes] = set()
         self._again: dict[bytes, float] = {}
         """New folders, and when they are looked at once more."""
@@ -118,6 +120,25 @@ class Sweeper:
         self.hint(path)
         await self._waiters.wait(None if path == self.path else path)
         return None if path is None else await self._files.document_at(path)
+
+    async def explain(self, path: bytes) -> dict[str, Any] | None:
+        """Return what the folder shows at a path, None when it lies outside."""
+        if not self.covers(path):
+            return None
+        settling = path in self._settling
+        known = path in await self._files.known_at([path])
+        verdict = "settling" if settling else "known" if known else "not_there"
+        return {"root": display(self.path), "verdict": verdict, "reason": None, "next": None, "at": None, "stat": None}
+
+    async def forget(self) -> int:
+        """Forget what is missing from the root, without grace, and return how many files that were.
+
+        Raises FileUnreadableError when the folder is there but can't be listed.
+        """
+        confirmed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._confirmed.append(confirmed)
+        self.hint()
+        return await confirmed
 
     def report(self) -> dict[str, Any]:
         """Return what the status says about this root."""
@@ -218,13 +239,20 @@ class Sweeper:
         self._sweep_hinted = False
         self._hints.clear()
         found, had = walk.Findings(), 0
+        known: dict[bytes, bytes] = {}
+        confirmed = [future for future in self._confirmed if not future.done()]
         trouble = await self._in_thread(walk.trouble, self.path)
-        if trouble is None:
+        if trouble is None or confirmed:
             known = await self._files.known_below(self.path)
             had = len(known)
+        if trouble is None:
             found = await self._in_thread(walk.compare, self._wanted, [self.path], known, self._stop)
             if had and not found.files and not found.others:
                 trouble = "empty", f"it held {_files(had)} and has none now; nothing is removed while it is empty"
+        if confirmed:
+            missed = [path for path, old in known.items() if trouble is not None or old[-1:] == walk.GONE]
+            trouble = await self._forget(confirmed, trouble, [*found.gone, *found.unmounted, *missed])
+            found.gone, found.unmounted = [], []
         if trouble is None:
             await self._write(found, gone=found.gone)
             self._files.release(self.path)
@@ -247,6 +275,24 @@ class Sweeper:
         await self._count()
         self._waiters.looked(waiters, self._settling)
         self.first_sweep_done.set()
+
+    async def _forget(
+        self, confirmed: list[asyncio.Future[int]], trouble: tuple[str, str] | None, missing: list[bytes]
+    ) -> tuple[str, str] | None:
+        """Forget what is missing, as those who confirmed it want; return what trouble is left."""
+        refused = None
+        if trouble is not None and trouble[0] == "unreadable":
+            refused = FileUnreadableError(f"{display(self.path)}: {trouble[1]}; nothing is forgotten")
+        else:
+            await self._files.forget_paths(missing)
+            log.info("root_forgotten", root=display(self.path), files=len(missing))
+            if trouble is not None and trouble[0] == "empty":
+                trouble = None
+        for future in confirmed:
+            self._confirmed.remove(future)
+            if not future.done():
+                future.set_exception(refused) if refused else future.set_result(len(missing))
+        return trouble
 
     async def _examine(self) -> None:
         """Look at hinted paths: files and folders, there or gone."""

@@ -1,0 +1,93 @@
+"""The routes for what people ask of one path: explain it, read it again, forget what is missing from it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+import structlog
+from aiohttp import web
+
+from foliod.base.contract import ForgetRequest, RetryRequest
+from foliod.base.errors import BadRequestError, NotFoundError
+from foliod.base.paths import display
+from foliod.serve.explain import explain
+from foliod.serve.request import SERVICES, answer_json, body, needed
+from foliod.store.again import begin_again, ended_badly
+
+if TYPE_CHECKING:
+    from foliod.serve.services import Pipeline
+    from foliod.store.database import Database
+
+log = structlog.get_logger()
+routes = web.RouteTableDef()
+
+
+@routes.get("/v1/explain")
+async def explained(request: web.Request) -> web.Response:
+    """Tell everything that is known of a path."""
+    services = request.app[SERVICES]()
+    path = _asked_path(request.rel_url.raw_query_string)
+    db, pipeline = needed(services.db, services), needed(services.pipeline, services)
+    return answer_json(await explain(db, pipeline, path))
+
+
+@routes.post("/v1/retry")
+async def retry(request: web.Request) -> web.Response:
+    """Read documents again that ended badly, or one that is named."""
+    services = request.app[SERVICES]()
+    asked = await body(request, RetryRequest)
+    db, pipeline = needed(services.db, services), needed(services.pipeline, services)
+    path = None if asked.path is None else _normal(asked.path)
+    # A file that could not be opened has no document; the folder has to be looked at.
+    looked = asked.document is None and pipeline.look(path)
+    if path is not None:
+        wanted = await _documents_at(db, pipeline, path)
+        if not wanted and not looked:
+            raise NotFoundError(f"{display(path)} lies in no watched folder, and nothing is known of it")
+    elif asked.document is not None:
+        wanted = [asked.document]
+    else:
+        wanted = await ended_badly(db, pipeline.host)
+    begun = await begin_again(db, wanted)
+    if asked.document is not None and not begun and await db.fetchval("document_state", asked.document) is None:
+        raise NotFoundError(f"there is no document {asked.document}; GET /v1/documents lists them")
+    pipeline.wake()
+    log.info("retry_asked", documents=len(begun), path=None if path is None else display(path))
+    return answer_json({"documents": begun, "looked_at": None if path is None else display(path)}, status=202)
+
+
+@routes.post("/v1/forget")
+async def forget(request: web.Request) -> web.Response:
+    """Forget what is missing from a watched folder, because the user says that it is not coming back."""
+    services = request.app[SERVICES]()
+    asked = await body(request, ForgetRequest)
+    pipeline = needed(services.pipeline, services)
+    root = _normal(asked.root)
+    return answer_json({"root": display(root), "files": await pipeline.forget(root)})
+
+
+async def _documents_at(db: Database, pipeline: Pipeline, path: bytes) -> list[int]:
+    """Return the document that a file holds, or those that ended badly in a folder."""
+    file = await db.fetchrow("file_at", pipeline.host, path, display(path))
+    if file is None:
+        return await ended_badly(db, pipeline.host, path)
+    return [] if file["document_id"] is None else [file["document_id"]]
+
+
+def _asked_path(query: str) -> bytes:
+    """Return the path of a query string. Its name need not be UTF-8, which neither aiohttp nor pydantic can hold."""
+    pairs = parse_qsl(query, keep_blank_values=True, errors="surrogateescape")
+    if [name for name, _ in pairs] != ["path"]:
+        msg = "name one path: /v1/explain?path=/folder/file.pdf"
+        raise BadRequestError(msg)
+    path = pairs[0][1]
+    if not path.startswith("/") or "\0" in path:
+        msg = "path: must be an absolute path"
+        raise BadRequestError(msg)
+    return _normal(path)
+
+
+def _normal(path: str) -> bytes:
+    return os.path.normpath(os.fsencode(path))

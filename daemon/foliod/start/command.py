@@ -1,0 +1,77 @@
+"""What commands have in common: settings, the daemon's client, and how they print."""
+
+# ruff: noqa: PLC0415 - imports inside functions are what keeps the other commands quick to start
+# ruff: noqa: T201 - printing is what a command line does
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from foliod.base.config import Settings
+    from foliod.start.client import Client
+    from foliod.start.terminal import Terminal
+
+
+def settings_of(file: Path | None, overrides: Mapping[str, Any] | None = None, *, secrets: bool = False) -> Settings:
+    """Return the settings in force. Raises ConfigError."""
+    from foliod.base.sources import load
+
+    return load(file, overrides, secrets=secrets)
+
+
+def client_of(file: Path | None) -> Client:
+    """Return a connection to the daemon that the settings name."""
+    from foliod.start.client import Client
+
+    return Client(settings_of(file).socket)
+
+
+def print_json(data: Any) -> None:
+    """Print an answer: indented on a terminal, else on one line."""
+    print(json.dumps(data, ensure_ascii=not _unicode(), indent=2 if sys.stdout.isatty() else None), flush=True)
+
+
+def print_events(events: Iterator[dict[str, Any]]) -> None:
+    """Print events as they come; an error event ends the command with 1."""
+    kind = None
+    for event in events:
+        kind = event.get("type")
+        print(json.dumps(event, ensure_ascii=not _unicode()), flush=True)
+    if kind == "error":
+        raise typer.Exit(1)
+
+
+def _unicode() -> bool:
+    # On a terminal everything is escaped that could steer it.
+    return not sys.stdout.isatty() and (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def pause() -> None:
+    """Wait before looking again."""
+    import time
+
+    from foliod.start.dashboard import LOOK_SECONDS
+
+    time.sleep(LOOK_SECONDS)
+
+
+def terminal() -> Terminal:
+    """Return what there is to write to."""
+    from foliod.start.terminal import Terminal
+
+    return Terminal()
+
+
+def complain(message: str) -> None:
+    """Say what went wrong."""
+    to = terminal()
+    for line in message.splitlines():
+        to.say(f"error: {line}", "red")
