@@ -52,13 +52,14 @@ WHERE id = ANY($1::bigint[]) AND lease_owner = $2;
 
 -- name: release_dead_leases
 -- At start: what an earlier daemon of this host had claimed is free again. The state folder's lock
--- makes sure that it is dead. Reading attempts stay counted: a document at which the daemon itself ended again
--- and again, without one more page stored, is set aside.
+-- makes sure that it is dead. Reading attempts stay counted, and the document goes behind all others: one at which
+-- the daemon itself ended again and again, without one more page stored, is set aside.
 -- $1 host, $2 attempts without progress that are allowed
 UPDATE foliod.documents
 SET lease_owner = NULL, lease_until = NULL,
     reason = CASE WHEN state = 'reading' AND attempts >= $2
                   THEN 'foliod itself was ended ' || attempts || ' times while it read this document' ELSE reason END,
+    next_attempt_at = CASE WHEN state = 'reading' THEN now() ELSE next_attempt_at END,
     state = CASE WHEN state <> 'reading' THEN state WHEN attempts >= $2 THEN 'failed' ELSE 'queued' END
 WHERE starts_with(lease_owner, $1 || ':');
 

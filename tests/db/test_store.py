@@ -162,6 +162,16 @@ async def test_a_dead_daemons_work_is_taken_over(db):
     assert claim.attempts == 2
 
 
+async def test_a_document_that_was_read_at_a_kill_goes_behind_the_others(db):
+    """After a kill the others go first, in case that the document had a part in it."""
+    first, second = await place(db, "a.pdf"), await place(db, "b.pdf")
+    work = backlog(db, "here:1")
+    assert (await work.claim_for_reading()).document == first
+    work = backlog(db, "here:2")
+    await work.recover()
+    assert [(await work.claim_for_reading()).document for _ in range(2)] == [second, first]
+
+
 async def test_an_expired_lease_is_free(db):
     """A host that died for good does not keep its documents."""
     await place(db, "a.pdf")
@@ -315,7 +325,7 @@ async def test_pages_that_another_daemon_stored_meanwhile_are_a_lost_lease(db):
 
 
 async def test_a_document_that_ends_the_daemon_again_and_again_is_set_aside(db):
-    """A document at which foliod itself died ten times without getting further is quarantined."""
+    """A document at which foliod itself died again and again without getting further is quarantined."""
     await place(db, "a.pdf")
     for number in range(MOST_ATTEMPTS):
         work = backlog(db, f"here:{number}")
@@ -325,4 +335,4 @@ async def test_a_document_that_ends_the_daemon_again_and_again_is_set_aside(db):
     await work.recover()
     assert await work.claim_for_reading() is None
     assert await one(db, "SELECT state FROM foliod.documents") == "failed"
-    assert "10 times" in await one(db, "SELECT reason FROM foliod.documents")
+    assert f"{MOST_ATTEMPTS} times" in await one(db, "SELECT reason FROM foliod.documents")

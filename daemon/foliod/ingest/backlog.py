@@ -26,8 +26,11 @@ LEASE_SECONDS = 60.0
 """How long a claim holds without a sign of life; extended every third of it."""
 IDLE_SECONDS = 5.0
 """Another daemon's or a due document is noticed so late at most; our own files wake us at once."""
-MOST_ATTEMPTS = 10
-"""A document at which the daemon itself ended so often, without one more page stored, is quarantined."""
+MOST_ATTEMPTS = 50
+"""A document at which the daemon itself ended so often, without one more page stored, is quarantined.
+
+Many, since a machine that keeps losing power is no document's fault, and each one goes behind all others.
+"""
 RETRY_SECONDS = 30.0
 """Wait after the first abnormal end; four times as long after each further one."""
 MOST_SET_ASIDE = 3

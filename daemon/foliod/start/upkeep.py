@@ -33,7 +33,7 @@ def explain(path: Place, config: Config = None, as_json: Json = False) -> None:
 
 
 def retry(
-    path: Annotated[Path | None, typer.Argument(metavar="[PATH]", show_default=False)] = None,
+    path: Annotated[Path | None, typer.Argument(metavar="PATH", show_default=False)] = None,
     everything: Annotated[bool, typer.Option("--all", help="All documents that ended badly.")] = False,
     document: Annotated[int | None, typer.Option(min=1, metavar="ID", help="This document.")] = None,
     config: Config = None,
