@@ -55,6 +55,14 @@ GROUP BY verdict, run ORDER BY 1;
 SELECT path, display, root, size, mtime_ns, document_id, reason, seen_at, gone_at
 FROM foliod.files WHERE host = $1 AND (path = $2 OR display = $3) ORDER BY path = $2 DESC, id LIMIT 1;
 
+-- name: states_below
+-- How many files below a folder are in which state, as in file_states.
+-- $1 host, $2 and $3 what the paths lie between
+SELECT CASE WHEN f.gone_at IS NOT NULL THEN 'gone' WHEN d.id IS NULL THEN 'unread' ELSE d.state END AS state,
+       count(*) AS files
+FROM foliod.files f LEFT JOIN foliod.documents d ON d.id = f.document_id
+WHERE f.host = $1 AND f.path > $2 AND f.path < $3 GROUP BY 1 ORDER BY 1;
+
 -- name: document_progress
 -- How far a document is: attempts, who holds it, what is stored of it, what is missing, how many are read before it.
 -- $1 document

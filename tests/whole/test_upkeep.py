@@ -35,6 +35,8 @@ def test_a_file_is_explained():
         assert "needs password" in shown.stdout
         assert "passwords_file" in shown.stdout
         assert json.loads(daemon.cli("explain", "--json", str(locked)).stdout) == told
+        told = daemon.get("/v1/explain", path=str(daemon.inbox))
+        assert (told["state"], told["holds"]) == ("folder", {"needs_password": 1, "stored": 1})
 
 
 def test_a_path_that_is_not_foliods_business_is_said_to_be_none():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from foliod.base.errors import NotFoundError
 from foliod.base.model import DocumentState
-from foliod.base.paths import display
+from foliod.base.paths import bounds, display
 from foliod.serve.request import document_row, moment
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ END_STATES = {
 async def explain(db: Database, pipeline: Pipeline, path: bytes) -> dict[str, Any]:
     """Return what folder and store know of a path on this host.
 
-    `{path, found, next, next_at, folder, file, document, verdicts, page_verdicts, progress, history}`; what there
-    is nothing of is null or empty. Raises NotFoundError for a path that lies in no watched folder and is not known.
+    `{path, state, reason, next, next_at, folder, holds, file, document, verdicts, page_verdicts, progress, history}`;
+    what there is nothing of is null or empty. `holds` counts the files below a folder by state. Raises NotFoundError for a path that lies in no watched folder and is not known.
     """
     seen = await pipeline.inspect(path)
     file = await db.fetchrow("file_at", pipeline.host, path, display(path))
@@ -48,6 +48,7 @@ async def explain(db: Database, pipeline: Pipeline, path: bytes) -> dict[str, An
         "next": None,
         "next_at": None,
         "folder": seen,
+        "holds": {},
         "file": None if file is None else _file(file),
         "document": None,
         "verdicts": {},
@@ -57,6 +58,9 @@ async def explain(db: Database, pipeline: Pipeline, path: bytes) -> dict[str, An
     }
     if file is not None and file["document_id"] is not None:
         answer |= await _document(db, pipeline, file["document_id"])
+    elif file is None:
+        rows = await db.fetch("states_below", pipeline.host, *bounds(path))
+        answer["holds"] = {row["state"]: row["files"] for row in rows}
     answer |= _summary(answer)
     return answer
 
@@ -123,6 +127,8 @@ def _summary(answer: dict[str, Any]) -> dict[str, Any]:
             if folder is not None
             else "it is kept: its folder is not watched any more; foliod forget removes it",
         }
+    if answer["holds"]:
+        return {"state": "folder", "next": "foliod documents --folder lists what it holds"}
     if document is None or (folder is not None and folder["verdict"] != "known"):
         if folder is None:
             return {"state": "unread", "reason": file and file["reason"], "next": NOTHING + AGAIN}

@@ -44,6 +44,7 @@ def _lines(answer: Object) -> Iterator[tuple[str, str | None]]:
     yield "because", answer["reason"]
     at = f" (at {_when(answer['next_at'])})" if answer["next_at"] else ""
     yield "next", answer["next"] and f"{answer['next']}{at}"
+    yield "holds", ", ".join(f"{number:,} {state.replace('_', ' ')}" for state, number in answer["holds"].items())
     file, document, progress = answer["file"], answer["document"], answer["progress"]
     if file is not None:
         gone = f", missing since {_when(file['gone_at'])}" if file["gone_at"] else ""
