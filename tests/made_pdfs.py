@@ -106,6 +106,44 @@ def memory_bomb() -> bytes:
     return one_page(b"BT /F1 1 Tf 10 700 Td (compression bomb text) Tj ET\n" * 500_000)
 
 
+def scanned(pdf: bytes, dpi: int = 150, turned: int = 0) -> bytes:
+    """Return a PDF whose pages are pictures of another's; `turned` degrees, as scanners leave them, shown upright."""
+    out = pymupdf.open()
+    with pymupdf.open(stream=pdf, filetype="pdf") as source:
+        for page in source:
+            page.set_rotation(-turned % 360)
+            picture = page.get_pixmap(dpi=dpi)
+            sheet = out.new_page(width=picture.width * 72 / dpi, height=picture.height * 72 / dpi)
+            sheet.insert_image(sheet.rect, stream=picture.tobytes("jpg"))
+            sheet.set_rotation(turned)
+    return out.tobytes(deflate=True)
+
+
+def letters(*pages: str) -> bytes:
+    """Return a PDF with a text on each page, a line a line, in letters that Tesseract reads without fail."""
+    out = pymupdf.open()
+    for text in pages:
+        page = out.new_page(width=500, height=300)
+        for i, line in enumerate(text.splitlines()):
+            page.insert_text((40, 60 + 26 * i), line, fontsize=17, fontname="tiro")
+    return out.tobytes()
+
+
+def joined(*pdfs: bytes) -> bytes:
+    """Return one PDF with the pages of all."""
+    out = pymupdf.open()
+    for pdf in pdfs:
+        with pymupdf.open(stream=pdf, filetype="pdf") as source:
+            out.insert_pdf(source)
+    return out.tobytes()
+
+
+def locked(pdf: bytes, password: str, encryption: int = pymupdf.PDF_ENCRYPT_AES_256) -> bytes:
+    """Return a PDF that opens with a password only."""
+    with pymupdf.open(stream=pdf, filetype="pdf") as source:
+        return source.tobytes(encryption=encryption, user_pw=password, owner_pw=password + "?", permissions=0)
+
+
 class Sheet:
     """A page to write on, in the order in which it is to be drawn."""
 

@@ -60,7 +60,8 @@ def test_the_sample_knows_every_key_and_its_optional_lines_are_valid(write):
     settings = load(write(re.sub(r"(?m)^url_file .*$", "", whole)), environ={})
     assert settings.watch[0].path == Path.home() / "Documents/inbox"
     assert settings.server.http == "127.0.0.1:8420"
-    assert settings.watch[0] == type(settings.watch[0])(path=settings.watch[0].path)
+    watch = settings.watch[0]
+    assert watch == type(watch)(path=watch.path, passwords_file=watch.passwords_file)
 
 
 # --- sources ----------------------------------------------------------------------------

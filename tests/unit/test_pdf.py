@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import unicodedata
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -448,6 +449,34 @@ def test_passwords():
     assert refusal.value.state == "needs_password"
     with open_document(path, "", ["wrong", "openpassword"]) as document:
         assert document.read_page(1, 10**6).text.startswith("Lorem ipsum dolor sit amet")
+
+
+@pytest.mark.parametrize(
+    ("encryption", "password"),
+    [
+        # Before AES-256, PDF knows Latin letters only.
+        *itertools.product(["RC4_40", "RC4_128", "AES_128", "AES_256"], ["plain", "pässwört-€", " with blanks "]),
+        ("AES_256", "日本語"),
+    ],
+)
+def test_passwords_of_every_kind(tmp_path, encryption, password):
+    """Whatever a PDF is encrypted with, its password opens it, also in letters beyond ASCII."""
+    path = tmp_path / "locked.pdf"
+    kind = getattr(pymupdf, f"PDF_ENCRYPT_{encryption}")
+    path.write_bytes(made_pdfs.locked(made_pdfs.letters("A secret page"), password, kind))
+    with open_document(path, "", ["wrong", password]) as document:
+        assert document.read_page(1, 1000).text == "A secret page"
+    with pytest.raises(DocumentRefusedError) as refusal:
+        open_document(path, "", ["wrong", password + "x", "x" + password])
+    assert refusal.value.state == "needs_password"
+
+
+def test_accents_may_be_composed_or_not(tmp_path):
+    """A password typed on a system that keeps accents apart opens a PDF locked on another one."""
+    path = tmp_path / "locked.pdf"
+    path.write_bytes(made_pdfs.locked(made_pdfs.letters("A secret page"), unicodedata.normalize("NFC", "Café-Élan")))
+    with open_document(path, "", [unicodedata.normalize("NFD", "Café-Élan")]) as document:
+        assert document.pages == 1
 
 
 def test_encryption(made, tmp_path):

@@ -69,6 +69,8 @@ class Watch(Section):
     poll: bool = False
     """Ask the file system again and again instead of waiting for events (network mounts)."""
     settle_seconds: float = Field(default=2.0, ge=0, le=3600)
+    passwords_file: AbsolutePath | None = None
+    """Passwords for the PDFs of this folder, one a line; tried before those of `[ingest] passwords_file`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -178,6 +180,24 @@ class Ingest(Section):
     worker_memory_mb: int = Field(default=1024, ge=256)
     max_attempts: int = Field(default=2, ge=1)
     """After so many abnormal ends a document is quarantined."""
+    passwords_file: AbsolutePath | None = None
+    """Passwords for PDFs that need one, one a line."""
+    ocr: bool = True
+    """Recognise the text of scanned pages, where Tesseract's language files are there."""
+    ocr_languages: Texts = Field(default=("eng",), min_length=1, max_length=20)
+    """Tesseract's codes, such as "deu"; the main one first."""
+    tessdata: AbsolutePath | None = None
+    """The folder of Tesseract's language files; found by itself in the usual places."""
+    ocr_page_seconds: float = Field(default=120.0, gt=0)
+    """Processor time for OCR of a page; one that takes longer is given up."""
+
+    @field_validator("ocr_languages")
+    @classmethod
+    def _codes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.fullmatch(r"(?:script/)?\w{2,40}", code, re.ASCII) for code in value):
+            msg = 'each must be one of Tesseract\'s codes, such as "eng" or "chi_sim"'
+            raise ValueError(msg)
+        return tuple(dict.fromkeys(value))
 
     @model_validator(mode="after")
     def _overlap_fits(self) -> Ingest:

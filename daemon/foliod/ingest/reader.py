@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import sysconfig
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
@@ -21,7 +23,7 @@ from foliod.base.model import Chunk, DocumentFacts, Page, ReadSummary, Terms
 from foliod.reading import wire
 from foliod.reading.decoder import Decoder
 from foliod.reading.strict import MalformedError, demand
-from foliod.reading.transcript import Transcript
+from foliod.reading.transcript import OnePage, Transcript
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -35,6 +37,8 @@ START_SECONDS = 60.0
 END_SECONDS = 10.0
 RECEIVE_BYTES = 256 * 1024
 LAST_WORDS_BYTES = 4096
+PASSWORD_SECONDS = 0.05
+"""What trying one password may take: AES-256 hashes each a hundred times, 10 ms on a slow machine."""
 COMMAND = (sys.executable, "-P", "-m", "foliod.reading.worker_main")
 
 log = structlog.get_logger()
@@ -48,6 +52,12 @@ class ReadJob:
     name: str
     limits: ReadLimits
     stored: tuple[Page, ...] = ()
+    passwords: tuple[str, ...] = field(default=(), repr=False)
+    """Tried in turn when the file needs one."""
+    ocr: wire.Ocr | None = None
+    """Recognise this page, and read nothing else: the page comes, and a summary."""
+    cpu_seconds: float | None = None
+    """Processor time for this job; the clock on the wall says little of work that gives way to all other."""
 
 
 ReadEvent = DocumentFacts | Page | tuple[Chunk, Terms] | ReadSummary
@@ -56,8 +66,9 @@ ReadEvent = DocumentFacts | Page | tuple[Chunk, Terms] | ReadSummary
 class Reader:
     """One process and the socket to it."""
 
-    def __init__(self, size: int, limits: ReadLimits) -> None:
+    def __init__(self, size: int, limits: ReadLimits, tessdata: str | None = None) -> None:
         self._room = max(size, wire.MAPPED_BYTES)
+        self._tessdata = tessdata
         self._memory_mb = limits.memory_mb
         self._files = 0
         self._buffer = bytearray()
@@ -90,12 +101,13 @@ class Reader:
             finally:
                 os.close(says)
 
-    def suits(self, size: int, limits: ReadLimits) -> bool:
-        """Whether it is alive and its memory is right for a file of so many bytes."""
+    def suits(self, size: int, limits: ReadLimits, tessdata: str | None = None) -> bool:
+        """Whether it is alive, its memory is right for a file of so many bytes, and it may open `tessdata`."""
         return (
             self.fit
             and self._process.poll() is None
             and self._memory_mb == limits.memory_mb
+            and self._tessdata == tessdata
             and max(size, wire.MAPPED_BYTES) == self._room
             and self._files < FILES_A_WORKER
             and _resident(self._process.pid) < GROWN_BYTES
@@ -121,15 +133,18 @@ class Reader:
         self.fit = False
         self._files += 1
         limits = job.limits
-        transcript = Transcript(limits, job.stored)
+        transcript = Transcript(limits, job.stored) if job.ocr is None else OnePage(limits, job.ocr.page)
         self._decoder = Decoder(max(limits.max_page_chars, 64 * limits.chunk_tokens))
-        clock = _Clock(limits)
+        clock = _Clock(limits, PASSWORD_SECONDS * len(job.passwords))
         try:
+            if job.cpu_seconds is not None:
+                _limit_cpu(self._process.pid, job.cpu_seconds)
             async with clock.running():
                 await self._send(job)
             while True:
                 async with clock.running():
                     event = transcript.admit(await self._receive())
+                clock.opened()
                 # A reader that is always ahead must not keep the loop to itself.
                 await asyncio.sleep(0)
                 if isinstance(event, wire.Refused):
@@ -164,9 +179,10 @@ class Reader:
         loop = asyncio.get_running_loop()
         # Names may hold lone surrogates, as file names that are not UTF-8 do.
         name = job.name.encode("utf-8", "replace").decode()
-        (frame,) = wire.frames(wire.Job(name, len(job.stored), job.limits))
-        socket.send_fds(self._socket, [frame[:1]], [job.fd])
-        await loop.sock_sendall(self._socket, frame[1:])
+        # The descriptor travels with the first byte.
+        frames = b"".join(wire.frames(wire.Job(name, len(job.stored), job.limits, job.passwords, job.ocr)))
+        socket.send_fds(self._socket, [frames[:1]], [job.fd])
+        await loop.sock_sendall(self._socket, frames[1:])
         for page in job.stored:
             for frame in wire.frames(page):
                 await loop.sock_sendall(self._socket, frame)
@@ -238,6 +254,10 @@ class Reader:
             return FileChangedError(
                 f"{job.name} became shorter or unreadable while it was read; it is read again when it is still"
             )
+        if code == -signal.SIGXCPU and job.cpu_seconds is not None:
+            return WorkerTimeoutError(
+                f"{job.name}: it took longer than {job.cpu_seconds:g} s of processor time; the process was ended"
+            )
         if code == wire.OUT_OF_MEMORY:
             return WorkerDiedError(
                 f"{job.name}: reading it needs more than {self._memory_mb} MB of memory; "
@@ -260,9 +280,15 @@ class Reader:
 class _Clock:
     """Measures the time that a reader is waited for: per event, and in total."""
 
-    def __init__(self, limits: ReadLimits) -> None:
+    def __init__(self, limits: ReadLimits, opening: float) -> None:
+        """`opening` seconds come on top until the file is open."""
         self._limits = limits
-        self._left = limits.document_seconds
+        self._opening = opening
+        self._left = limits.document_seconds + opening
+
+    def opened(self) -> None:
+        """Say that the first event is there."""
+        self._opening = 0.0
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[None, None]:
@@ -270,7 +296,7 @@ class _Clock:
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
-            async with asyncio.timeout(max(0.0, min(self._limits.page_seconds, self._left))):
+            async with asyncio.timeout(max(0.0, min(self._limits.page_seconds + self._opening, self._left))):
                 yield
         finally:
             self._left -= loop.time() - started
@@ -281,6 +307,17 @@ class _Clock:
         if self._left <= 0:
             return f"reading it took longer than {self._limits.document_seconds:g} s"
         return f"no page of it was finished in {self._limits.page_seconds:g} s"
+
+
+def _limit_cpu(pid: int, seconds: float) -> None:
+    """Let a process have so much more processor time; it gets SIGXCPU then."""
+    with contextlib.suppress(OSError, ValueError):
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            # Fields 14 and 15 (proc(5)); the name in field 2 may hold spaces.
+            user, system = file.read().rpartition(")")[2].split()[11:13]
+        used = (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        hard = resource.prlimit(pid, resource.RLIMIT_CPU)[1]
+        resource.prlimit(pid, resource.RLIMIT_CPU, (math.ceil(used + seconds), hard))
 
 
 def _environment() -> dict[str, str]:

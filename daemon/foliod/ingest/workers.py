@@ -83,12 +83,13 @@ class Workers:
         if not stat.S_ISREG(status.st_mode):
             raise DocumentRefusedError(DocumentState.NOT_PDF, f"{job.name} is no regular file")
         size = status.st_size
+        tessdata = None if job.ocr is None else job.ocr.tessdata
         while self._idle:
             worker = self._idle.pop()
-            if worker.suits(size, job.limits):
+            if worker.suits(size, job.limits, tessdata):
                 return worker
             await worker.end()
-        worker = Reader(size, job.limits)
+        worker = Reader(size, job.limits, tessdata)
         try:
             await worker.begin()
         except BaseException:

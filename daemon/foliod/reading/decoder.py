@@ -30,6 +30,7 @@ class Decoder:
         self._headings: list[Heading] = []
         self._ids: list[int] = []
         self._weights: list[float] = []
+        self._passwords: list[str] = []
 
     def decode(self, body: bytes) -> wire.Event | None:
         """Return the event that this body completes, or None when more pieces follow.
@@ -58,6 +59,9 @@ class Decoder:
             case "terms" if fields["ids"]:
                 self._take_terms(fields)
                 return None
+            case "passwords" if fields["passwords"]:
+                self._take_passwords(fields)
+                return None
             case "page":
                 return self._page(fields)
             case "chunk":
@@ -85,7 +89,8 @@ class Decoder:
             case "ready":
                 return wire.Ready()
             case "job":
-                return _job(fields)
+                passwords, self._passwords = tuple(self._passwords), []
+                return _job(fields, passwords)
         msg = "a message of unknown kind does not fit"
         raise MalformedError(msg)
 
@@ -117,6 +122,12 @@ class Decoder:
                 )
             )
         demand(len(self._headings) <= wire.MAX_HEADINGS, "the number of headings")
+
+    def _take_passwords(self, fields: Mapping[str, Any]) -> None:
+        demand(isinstance(fields["passwords"], list), "passwords")
+        for password in fields["passwords"]:
+            self._passwords.append(strict.text({"password": password}, "password", wire.LONGEST_PASSWORD))
+        demand(len(self._passwords) <= wire.MAX_PASSWORDS, "the number of passwords")
 
     def _whole_text(self, fields: Mapping[str, Any]) -> str:
         self._take_text(fields)
@@ -165,8 +176,16 @@ class Decoder:
         return chunk, terms
 
 
-def _job(fields: Mapping[str, Any]) -> wire.Job:
+def _job(fields: Mapping[str, Any], passwords: tuple[str, ...]) -> wire.Job:
     limits = fields["limits"]
+    ocr = None
+    if fields["ocr"] is not None:
+        page, languages, tessdata = fields["ocr"]
+        ocr = wire.Ocr(
+            strict.whole({"page": page}, "page", 1, wire.MAX_PAGES),
+            strict.text({"languages": languages}, "languages", 1000),
+            strict.text({"tessdata": tessdata}, "tessdata", 5000),
+        )
     return wire.Job(
         name=strict.text(fields, "name", 100_000),
         stored=strict.whole(fields, "stored", 0, wire.MAX_PAGES),
@@ -179,6 +198,8 @@ def _job(fields: Mapping[str, Any]) -> wire.Job:
             page_seconds=strict.number(limits, "page_seconds", 0, 1e9),
             document_seconds=strict.number(limits, "document_seconds", 0, 1e9),
         ),
+        passwords=passwords,
+        ocr=ocr,
     )
 
 

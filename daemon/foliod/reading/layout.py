@@ -81,6 +81,13 @@ def ordered(lines: list[Line], width: float, height: float) -> list[Unit]:
     return units
 
 
+def by_white_space(lines: list[Line]) -> list[Line]:
+    """Return lines whose order says nothing, as those of a recognised picture, column after column."""
+    if len(lines) > _MOST_UNITS:
+        return lines
+    return [line for unit in _cut([Unit([line]) for line in lines], 0) for line in unit.lines]
+
+
 # --- lines and blocks -------------------------------------------------------------------
 
 

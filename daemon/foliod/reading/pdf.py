@@ -9,21 +9,23 @@ import os
 import re
 import sys
 import time
+import unicodedata
 from typing import TYPE_CHECKING, Any, Self
 
 from foliod.base.errors import DocumentRefusedError
-from foliod.base.model import DocumentFacts, Page, Verdict
+from foliod.base.model import DocumentFacts, Heading, Page, Verdict
 from foliod.base.version import EXTRACTOR
 from foliod.reading.flow import flow
 from foliod.reading.metadata import parse_date, sane, sensible_title, title_of
+from foliod.reading.ocr import looks_like_text, seen_lines, zoom
 from foliod.reading.pagetree import mend_page_count
-from foliod.reading.refusal import cannot_open, needs_password, no_pages, not_pdf, refuse_other_files
+from foliod.reading.refusal import cannot_open, needs_password, no_pages, no_tesseract, not_pdf, refuse_other_files
 from foliod.reading.spans import upright_lines
 from foliod.reading.verdict import judge
 from foliod.text.normalize import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 # PyMuPDF 2 loads an ONNX runtime and 90 MB for its layout analysis, and then reads text differently.
 sys.modules.setdefault("pymupdf.layout", None)  # type: ignore[arg-type]
@@ -122,11 +124,56 @@ class OpenDocument:
         if verdict is Verdict.GARBAGE:
             # Kept out of chunks, answers and vectors alike; the page is in the ledger.
             return Page(number, verdict, "", width, height, rotation)
-        if len(text) > max_chars:
-            self._cut.append(number)
-            text = text[:max_chars].rstrip()
-            headings = tuple(h for h in headings if h.offset + len(h.text) <= len(text))
+        text, headings = self._cut_at(max_chars, number, text, headings)
         return Page(number, verdict, text, width, height, rotation, headings)
+
+    def recognise_page(self, number: int, languages: str, tessdata: str, max_chars: int) -> Page:
+        """Return page `number` with the text that Tesseract finds in its picture: `ocr`, or `empty` without any.
+
+        Args:
+            number: from 1.
+            languages: Tesseract's codes, joined by "+".
+            tessdata: the folder of Tesseract's language files.
+            max_chars: the text is cut there.
+
+        Raises:
+            DocumentRefusedError: `needs_ocr`, when Tesseract can't be started.
+        """
+        try:
+            page = self._pdf.load_page(number - 1)
+            width, height = _length(page.rect.width), _length(page.rect.height)
+            rotation = page.rotation % 360
+            scale = zoom(width, height)
+            # In colour: with grey pictures Tesseract finds nothing.
+            picture = page.get_pixmap(matrix=_mupdf.Matrix(scale, scale), colorspace=_mupdf.csRGB, alpha=False)
+            picture.set_dpi(*[max(1, round(scale * 72))] * 2)
+            recognised = picture.pdfocr_tobytes(compress=True, language=languages, tessdata=tessdata)
+            del picture
+            with _mupdf.Document(stream=recognised, filetype="pdf") as seen:
+                unzoom = width / max(1.0, seen[0].rect.width)
+                text_page = seen[0].get_textpage(flags=FLAGS, matrix=_mupdf.Matrix(unzoom, unzoom))
+                lines = seen_lines(text_page.extractDICT()["blocks"], width, height)
+                del text_page
+            text, headings = flow(lines, width, height, self._outline.get(number, ()))
+        except Exception as error:  # noqa: BLE001  # see read_page
+            if "initialisation failed" in str(error):
+                raise no_tesseract(languages, tessdata) from None
+            return Page(number, Verdict.FAILED, "", 0.0, 0.0, 0)
+        finally:
+            self._note_warning()
+        if not looks_like_text(text):
+            return Page(number, Verdict.EMPTY, "", width, height, rotation)
+        text, headings = self._cut_at(max_chars, number, text, headings)
+        return Page(number, Verdict.OCR, text, width, height, rotation, headings)
+
+    def _cut_at(
+        self, max_chars: int, number: int, text: str, headings: tuple[Heading, ...]
+    ) -> tuple[str, tuple[Heading, ...]]:
+        if len(text) <= max_chars:
+            return text, headings
+        self._cut.append(number)
+        text = text[:max_chars].rstrip()
+        return text, tuple(h for h in headings if h.offset + len(h.text) <= len(text))
 
     def count_pages(self) -> int:
         """Return how many pages the file says it has by now: a page that is not there can lower the number."""
@@ -234,7 +281,7 @@ def _admitted_pages(handle: Any, passwords: Iterable[str]) -> int:
     """Return how many pages the PDF says it has, after the checks that it can be read at all."""
     if not handle.is_pdf:
         raise not_pdf()
-    if handle.needs_pass and not any(handle.authenticate(password) for password in passwords):
+    if handle.needs_pass and not any(map(handle.authenticate, _spellings(passwords))):
         raise needs_password()
     pages = _count_pages(handle)
     if pages < 1 and mend_page_count(handle):
@@ -245,6 +292,14 @@ def _admitted_pages(handle: Any, passwords: Iterable[str]) -> int:
     if pages < 1:
         raise no_pages(repaired=bool(handle.is_repaired))
     return pages
+
+
+def _spellings(passwords: Iterable[str]) -> Iterator[str]:
+    """Yield each password as it is, and as PDF 2.0 wants it (SASLprep, which composes letters and accents)."""
+    for password in passwords:
+        yield password
+        if (composed := unicodedata.normalize("NFKC", password)) != password:
+            yield composed
 
 
 def _count_pages(handle: Any) -> int:

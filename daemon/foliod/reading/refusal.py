@@ -80,6 +80,15 @@ def needs_password() -> DocumentRefusedError:
     )
 
 
+def no_tesseract(languages: str, tessdata: str) -> DocumentRefusedError:
+    """Return the refusal of a page whose picture can't be read because Tesseract does not start."""
+    return DocumentRefusedError(
+        DocumentState.NEEDS_OCR,
+        f"Tesseract can't be started with the files of {languages} in {tessdata}: they are damaged, or made for "
+        "another version; install them again",
+    )
+
+
 def no_pages(*, repaired: bool) -> DocumentRefusedError:
     """Return the refusal of a PDF without pages."""
     if repaired:

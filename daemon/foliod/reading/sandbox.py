@@ -9,6 +9,10 @@ import resource
 import signal
 import struct
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -56,11 +60,11 @@ def limit_memory(memory_mb: int, mapped: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
 
-def forbid_files() -> bool:
+def forbid_files(readable: Iterable[str] = ()) -> bool:
     """Open no file and no connection from now on, where the kernel has Landlock; return whether it has.
 
-    Python's own libraries stay readable, since they are loaded when first needed. What is open stays
-    open: the socket to the daemon, and the files whose descriptors come through it.
+    Python's own libraries and the folders `readable` stay so, since they are loaded when first needed. What is
+    open stays open: the socket to the daemon, and the files whose descriptors come through it.
     """
     version = _libc.syscall(_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), _LANDLOCK_VERSION)
     if version < 1:
@@ -74,7 +78,7 @@ def forbid_files() -> bool:
     if ruleset < 0:
         return False
     try:
-        for path in filter(None, sys.path):
+        for path in filter(None, (*sys.path, *readable)):
             _allow_reading(ruleset, path)
         return bool(_libc.syscall(_LANDLOCK_RESTRICT_SELF, ruleset, 0) == 0)
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from foliod.base.model import PAGE_JOIN, Chunk, DocumentFacts, DocumentState, Page, ReadSummary, Terms
+from foliod.base.model import PAGE_JOIN, Chunk, DocumentFacts, DocumentState, Page, ReadSummary, Terms, Verdict
 from foliod.base.version import EXTRACTOR
 from foliod.reading.strict import MalformedError, demand
 from foliod.reading.wire import DOCUMENT_CHARS, Event, ReadLimits, Refused
@@ -23,6 +23,36 @@ REFUSALS = frozenset(
     }
 )
 """States that a reader may give a document; the others are the daemon's to give."""
+
+
+class OnePage:
+    """What comes of recognising one page: the page, and the summary."""
+
+    def __init__(self, limits: ReadLimits, number: int) -> None:
+        self._limits = limits
+        self._number = number
+        self._come = False
+
+    def admit(self, event: Event) -> Page | ReadSummary | Refused:
+        """Return the event when it may come now.
+
+        Raises:
+            MalformedError: it may not.
+        """
+        match event:
+            case Refused():
+                demand(event.state in REFUSALS, "state")
+            case Page():
+                demand(event.number == self._number and not self._come, "the number of the page")
+                demand(event.verdict in {Verdict.OCR, Verdict.EMPTY, Verdict.FAILED}, "verdict")
+                demand(len(event.text) <= self._limits.max_page_chars, "the size of the page")
+                self._come = True
+            case ReadSummary():
+                demand(self._come and event.pages == 1, "pages")
+            case _:
+                msg = "a message of this kind does not fit"
+                raise MalformedError(msg)
+        return event
 
 
 class Transcript:

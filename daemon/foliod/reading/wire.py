@@ -6,7 +6,7 @@ Events become messages that are small enough for the event loop; `decoder` makes
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from foliod.base.model import Chunk, DocumentFacts, DocumentState, Page, ReadSummary, Terms
@@ -25,6 +25,13 @@ PIECE_HEADINGS = 20
 MAX_HEADINGS = 1000
 """Of one page."""
 MAX_PAGES = 10_000_000
+MAX_PASSWORDS = 1000
+"""Tried on one file."""
+PASSWORD_CHARS = 64 * 1024
+"""Of all of them together."""
+PIECE_PASSWORDS = 20
+LONGEST_PASSWORD = 500
+"""PDF itself cuts at 127 bytes."""
 OUT_OF_MEMORY = 77
 """Exit code of a reader that the memory allowed was not enough for."""
 MAPPED_BYTES = 256 * 1024 * 1024
@@ -47,12 +54,28 @@ class ReadLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Ocr:
+    """One page to recognise the text of, in these `languages` (Tesseract's codes joined by "+")."""
+
+    page: int
+    languages: str
+    tessdata: str
+    """The folder of Tesseract's language files."""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
-    """What a reader is told with the file's descriptor: `stored` pages follow."""
+    """What a reader is told with the file's descriptor: `stored` pages follow.
+
+    With `ocr` it recognises that page, and reads nothing else.
+    """
 
     name: str
     stored: int
     limits: ReadLimits
+    passwords: tuple[str, ...] = field(default=(), repr=False)
+    """Tried in turn when the file needs one."""
+    ocr: Ocr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +146,11 @@ def frames(event: Event) -> Iterator[bytes]:
         case Ready():
             yield _frame("ready")
         case Job():
+            for i in range(0, len(event.passwords), PIECE_PASSWORDS):
+                yield _frame("passwords", passwords=event.passwords[i : i + PIECE_PASSWORDS])
             limits = {name: getattr(event.limits, name) for name in ReadLimits.__slots__}
-            yield _frame("job", name=event.name, stored=event.stored, limits=limits)
+            ocr = event.ocr and [event.ocr.page, event.ocr.languages, event.ocr.tessdata]
+            yield _frame("job", name=event.name, stored=event.stored, limits=limits, ocr=ocr)
 
 
 def _frame(kind: str, **fields: object) -> bytes:

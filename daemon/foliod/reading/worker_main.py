@@ -6,6 +6,7 @@ summary go out as they are ready. It ends when the other end is closed.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import socket
@@ -16,6 +17,7 @@ from foliod.base.errors import DocumentRefusedError
 from foliod.base.model import DocumentState, Page, ReadSummary, Verdict
 from foliod.reading import sandbox, wire
 from foliod.reading.decoder import Decoder
+from foliod.reading.ocr import language_folders
 from foliod.reading.pdf import EXTRACTOR, OpenDocument, open_document
 from foliod.text.chunk import chunk_pages
 from foliod.text.lexical import weigh
@@ -47,9 +49,11 @@ def _serve(connection: socket.socket) -> None:
         try:
             if not confined:
                 sandbox.limit_memory(job.limits.memory_mb, max(wire.MAPPED_BYTES, os.fstat(fd).st_size))
-                sandbox.forbid_files()
+                if job.ocr is not None:
+                    _give_way()
+                sandbox.forbid_files(() if job.ocr is None else language_folders(job.ocr))
                 confined = True
-            for event in read(fd, job, stored):
+            for event in read(fd, job, stored) if job.ocr is None else recognise(fd, job, job.ocr):
                 _send(connection, event)
         except DocumentRefusedError as refusal:
             _send(connection, wire.Refused(DocumentState(refusal.state), refusal.message))
@@ -64,7 +68,7 @@ def read(fd: int, job: wire.Job, stored: list[Page]) -> Iterator[wire.Event]:
         DocumentRefusedError: with the state that the document takes.
     """
     limits = job.limits
-    with open_document(fd, job.name) as document:
+    with open_document(fd, job.name, job.passwords) as document:
         have = {page.number: page for page in stored}
         pages: list[Page] = []
         first = have.get(1) or document.read_page(1, limits.max_page_chars)
@@ -96,6 +100,23 @@ def read(fd: int, job: wire.Job, stored: list[Page]) -> Iterator[wire.Event]:
     yield ReadSummary(len(pages), "; ".join(filter(None, [trouble, left_out])) or None, EXTRACTOR)
 
 
+def recognise(fd: int, job: wire.Job, ocr: wire.Ocr) -> Iterator[wire.Event]:
+    """Yield one page with the text that Tesseract finds in its picture, and a summary.
+
+    Raises:
+        DocumentRefusedError: the document can't be opened, or Tesseract can't be started (`needs_ocr`).
+    """
+    with open_document(fd, job.name, job.passwords) as document:
+        yield document.recognise_page(ocr.page, ocr.languages, ocr.tessdata, job.limits.max_page_chars)
+        yield ReadSummary(1, document.trouble(), EXTRACTOR)
+
+
+def _give_way() -> None:
+    """Have the lowest priority: nobody waits for OCR."""
+    with contextlib.suppress(OSError):
+        os.nice(20)
+
+
 def _refuse_if_nothing_is_left(document: OpenDocument, pages: list[Page]) -> None:
     """A damaged file without text is no scan: its text may be what was damaged."""
     if document.repaired and not any(page.text or page.verdict is Verdict.GARBAGE for page in pages):
@@ -125,6 +146,8 @@ def _receive_job(connection: socket.socket) -> tuple[wire.Job, int, list[Page]] 
         return None
     decoder = Decoder(wire.DOCUMENT_CHARS)
     job = decoder.decode(_receive_body(connection, head))
+    while job is None:
+        job = decoder.decode(_receive_body(connection, b""))
     assert isinstance(job, wire.Job)
     pages: list[Page] = []
     while len(pages) < job.stored:
