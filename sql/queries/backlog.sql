@@ -95,10 +95,12 @@ SET deaths = 0, attempts = 0, set_aside = set_aside + 1, reason = $2, lease_owne
 WHERE id = $1;
 
 -- name: document_refused
--- The document can't be read as it is: it takes an end state with its reason.
+-- The document can't be read as it is: it takes an end state with its reason. OCR is due when pages need it.
 -- $1 document, $2 lease owner, $3 state, $4 reason
 UPDATE foliod.documents
-SET state = $3, reason = $4, lease_owner = NULL, lease_until = NULL, attempts = 0
+SET state = $3, reason = $4, lease_owner = NULL, lease_until = NULL, attempts = 0,
+    ocr_at = CASE WHEN EXISTS (SELECT 1 FROM foliod.pages p WHERE p.document_id = $1
+                               AND p.verdict IN ('needs_ocr', 'garbage')) THEN now() END
 WHERE id = $1 AND lease_owner = $2;
 
 -- name: waiting_documents

@@ -37,6 +37,9 @@ class Swept:
     def roots(self) -> list[dict]:
         return [{"path": "/in", "files": 2, "state": "watching"}]
 
+    def needs(self) -> dict:
+        return {"passwords": [], "ocr": {"available": True, "problem": None}}
+
     def ready_reasons(self) -> list[str]:
         return self.reasons
 

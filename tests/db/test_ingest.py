@@ -13,14 +13,17 @@ import pytest
 from test_store import one
 
 from fake_ollama import FakeOllama
-from foliod.base.config import Ingest as IngestSettings
-from foliod.base.config import Ollama
+from foliod.base.config import Ollama, Settings
 from foliod.base.errors import BadVectorError, WorkerDiedError
 from foliod.base.model import FileStat, Page, ReadSummary
 from foliod.base.telemetry import Counters
 from foliod.ingest.backlog import MOST_SET_ASIDE, Backlog
 from foliod.ingest.embed import Embedder
 from foliod.ingest.ingest import Ingest
+from foliod.ingest.ocr import Recogniser
+from foliod.ingest.original import Originals
+from foliod.ingest.passwords import Passwords
+from foliod.ingest.tessdata import Tesseract
 from foliod.ingest.vectors import Vectors
 from foliod.ingest.workers import Workers
 from foliod.ollama.inference import Inference
@@ -59,14 +62,26 @@ class Cut(Workers):
 class Bench:
     """The parts of a daemon around one Ingest."""
 
-    def __init__(self, db, workers: Cut, embedder: Embedder) -> None:
+    def __init__(
+        self, db, workers: Cut, embedder: Embedder, settings: Settings | None = None, recognisers: Workers | None = None
+    ) -> None:
         self.db, self.workers = db, workers
         self.counters = Counters()
+        settings = settings or Settings()
         self.changed: list[bytes] = []
         self.backlog = Backlog(db, host=HOST, owner=f"{HOST}:1", max_deaths=2)
-        settings = IngestSettings()
         store = Store(db)
-        self.ingest = Ingest(db, store, self.backlog, workers, embedder, settings, self.counters, self.changed.append)
+        originals = Originals(db, HOST, self.changed.append)
+        self.passwords = Passwords(db, self.backlog, settings)
+        self.tesseract = Tesseract(settings.ingest)
+        self.ingest = Ingest(
+            store, self.backlog, workers, embedder, originals, self.passwords, self.tesseract, settings.ingest,
+            self.counters,
+        )  # fmt: skip
+        self.recogniser = Recogniser(
+            db, store, self.backlog, self.ingest, originals, self.passwords, self.tesseract, workers,
+            recognisers or workers, settings.ingest, self.counters,
+        )  # fmt: skip
         self.vectors = Vectors(store, self.backlog, embedder, self.counters)
 
     async def place(self, path: Path) -> int:
@@ -98,10 +113,17 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(db, ollama: FakeOllama, readers: int = 1, **settings) -> AsyncIterator[Bench]:
-    config = Ollama(url=ollama.url, **settings)
-    async with Inference(config) as inference, Embedder(inference, config) as embedder, Cut(readers) as workers:
-        yield Bench(db, workers, embedder)
+async def bench(
+    db,
+    ollama: FakeOllama,
+    readers: int = 1,
+    config: Settings | None = None,
+    recognisers: Workers | None = None,
+    **settings,
+) -> AsyncIterator[Bench]:
+    model = Ollama(url=ollama.url, **settings)
+    async with Inference(model) as inference, Embedder(inference, model) as embedder, Cut(readers) as workers:
+        yield Bench(db, workers, embedder, config, recognisers)
 
 
 async def test_a_document_goes_the_whole_way(db):

@@ -103,6 +103,15 @@ class Backlog:
         self.held.update(claimed)
         return claimed
 
+    async def claim_for_ocr(self) -> Claim | None:
+        """Claim the next document whose pages wait for OCR; None when there is none, or others wait to be read."""
+        await self._pay()
+        row = await self._db.fetchrow("claim_for_ocr", self.host, self.owner, LEASE_SECONDS, list(self.held))
+        if row is None:
+            return None
+        self.held.add(row["id"])
+        return Claim(row["id"], row["sha256"].hex(), row["attempts"], row["deaths"])
+
     async def release(self, documents: Iterable[int], *, delay: float = 0.0) -> None:
         """Give documents back as if they had not been claimed, due again after `delay` seconds.
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import os
 import time
 from contextlib import AsyncExitStack
 from functools import partial
@@ -27,7 +25,7 @@ from foliod.base.errors import (
     OllamaError,
     WorkerDiedError,
 )
-from foliod.base.model import Chunk, DocumentFacts, DocumentState, FileStat, Page, ReadSummary
+from foliod.base.model import Chunk, DocumentFacts, DocumentState, Page, ReadSummary
 from foliod.base.version import EXTRACTOR
 from foliod.ingest.backlog import LEASE_SECONDS
 from foliod.ingest.outcome import after_deaths, nothing_to_search, what_is_missing
@@ -35,14 +33,16 @@ from foliod.ingest.progress import Progress
 from foliod.ingest.workers import ReadJob, ReadLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from foliod.base.config import Ingest as IngestSettings
     from foliod.base.telemetry import Counters
     from foliod.ingest.backlog import Backlog, Claim
     from foliod.ingest.embed import Embedder
+    from foliod.ingest.original import Originals
+    from foliod.ingest.passwords import Passwords
+    from foliod.ingest.tessdata import Tesseract
     from foliod.ingest.workers import Workers
-    from foliod.store.database import Database
     from foliod.store.store import Store, TextWriter
 
 CHANGED_SECONDS = 5.0
@@ -66,24 +66,25 @@ class Ingest:
 
     def __init__(
         self,
-        db: Database,
         store: Store,
         backlog: Backlog,
         workers: Workers,
         embedder: Embedder,
+        originals: Originals,
+        passwords: Passwords,
+        tesseract: Tesseract,
         settings: IngestSettings,
         counts: Counters,
-        changed: Callable[[bytes], None],
     ) -> None:
-        """`changed` is told the path of a file that is not any more what the store says."""
-        self._db = db
         self._store = store
         self._backlog = backlog
         self._workers = workers
         self._embedder = embedder
+        self._originals = originals
+        self._passwords = passwords
+        self._tesseract = tesseract
         self._settings = settings
         self._counts = counts
-        self._changed = changed
         self._context_tokens = UNKNOWN_CONTEXT_TOKENS
         self._ask_again = 0.0
 
@@ -146,14 +147,15 @@ class Ingest:
         if not stored:
             await self._store.drop_pages(document, owner)
         progress.begun(len(stored), opened=False)
-        fd, path, display = await self._open(claim)
         count = 0
+        writer: TextWriter | None = None
         try:
-            before = FileStat.of(os.fstat(fd))
-            job = ReadJob(fd=fd, name=display, limits=await self._limits(claim), stored=stored)
             async with AsyncExitStack() as stack:
-                writer: TextWriter | None = None
-                events = await stack.enter_async_context(contextlib.aclosing(self._workers.read(job)))
+                original = await stack.enter_async_context(self._originals.open(claim))
+                limits = await self.limits(patient=claim.deaths > 0)
+                job = ReadJob(fd=original.fd, name=original.display, limits=limits, stored=stored)
+                reading = self._passwords.reading(self._workers, job, document, original.paths)
+                events = await stack.enter_async_context(contextlib.aclosing(reading))
                 async for event in events:
                     match event:
                         case DocumentFacts():
@@ -164,25 +166,23 @@ class Ingest:
                         case (Chunk() as chunk, terms):
                             if writer is None:
                                 await progress.ended()
-                                await self._verify(fd, before, claim, path, display)
+                                await self._originals.verify(original)
                                 writer = await stack.enter_async_context(self._store.writing_text(document, owner))
                             await writer.add(chunk, terms)
                         case ReadSummary() as summary:
                             count = summary.pages
                             await progress.ended()
-                            await self._verify(fd, before, claim, path, display)
+                            await self._originals.verify(original)
                             await self._finish(document, summary, writer)
         except WorkerDiedError:
             await progress.store()
             raise
-        finally:
-            os.close(fd)
         self._backlog.done([document])
         self._backlog.wake()
         self._counts.add("documents_read")
         log.info(
             "document_read",
-            file=display,
+            file=original.display,
             pages=count,
             resumed_after=len(stored),
             chunks=0 if writer is None else writer.chunks,
@@ -196,51 +196,18 @@ class Ingest:
     async def _finish(self, document: int, summary: ReadSummary, writer: TextWriter | None) -> None:
         if writer is None:
             verdicts = await self._store.verdicts(document)
-            raise DocumentRefusedError(*nothing_to_search(verdicts, summary))
+            note = await self._tesseract.note_for(verdicts)
+            raise DocumentRefusedError(*nothing_to_search(verdicts, summary, note))
         verdicts = await writer.verdicts()
-        reason = what_is_missing(verdicts, summary)
-        await writer.finish(state=DocumentState.STORED, partial=reason is not None, reason=reason)
+        reason = what_is_missing(verdicts, summary.partial, await self._tesseract.note_for(verdicts))
+        await writer.finish(
+            state=DocumentState.STORED, partial=reason is not None, reason=reason, trouble=summary.partial
+        )
 
-    async def _open(self, claim: Claim) -> tuple[int, bytes, str]:
-        """Open the first place that still holds what was hashed; return descriptor, path and name."""
-        places = await self._db.fetch("document_places", claim.document, self._backlog.host)
-        reason = "no file of this document is left on this host"
-        for place in places:
-            try:
-                fd = await asyncio.to_thread(_open_regular, place["path"])
-            except OSError as error:
-                reason = f"{place['display']} can't be opened: {error.strerror}"
-                self._changed(place["path"])
-                continue
-            known = FileStat(place["size"], place["mtime_ns"], place["ctime_ns"], place["inode"], place["device"])
-            found = FileStat.of(os.fstat(fd))
-            holds = False
-            try:
-                holds = found == known or (found.size == known.size and await self._holds(fd, claim))
-            finally:
-                if not holds:
-                    os.close(fd)
-            if holds:
-                return fd, place["path"], place["display"]
-            reason = f"{place['display']} changed since it was seen; it is looked at again"
-            self._changed(place["path"])
-        raise FileChangedError(reason)
-
-    async def _verify(self, fd: int, before: FileStat, claim: Claim, path: bytes, display: str) -> None:
-        """Refuse what was read when the file changed under the reader."""
-        if FileStat.of(os.fstat(fd)) != before and not await self._holds(fd, claim):
-            self._changed(path)
-            msg = f"{display} changed while it was read; it is read again when it is still"
-            raise ChangedWhileReadError(msg)
-
-    async def _holds(self, fd: int, claim: Claim) -> bool:
-        """Whether a file still holds the claimed content: a move or chmod changes its times, not its bytes."""
-        return await asyncio.to_thread(_sha256, fd) == claim.sha256
-
-    async def _limits(self, claim: Claim) -> ReadLimits:
+    async def limits(self, *, patient: bool) -> ReadLimits:
+        """Return what a document may cost. Who hangs is looked at again behind all others, and patiently then."""
         s = self._settings
-        # Who hangs is looked at again behind all others, and with all patience then.
-        page_seconds = s.page_seconds if claim.deaths else min(s.page_seconds, FIRST_LOOK_SECONDS)
+        page_seconds = s.page_seconds if patient else min(s.page_seconds, FIRST_LOOK_SECONDS)
         budget = max(32, min(s.chunk_tokens, await self._context() - PROMPT_TOKENS))
         return ReadLimits(
             chunk_tokens=budget,
@@ -261,15 +228,3 @@ class Ingest:
             except (OllamaError, TimeoutError):
                 self._ask_again = time.monotonic() + TROUBLE_SECONDS
         return self._context_tokens
-
-
-def _sha256(fd: int) -> str:
-    digest, offset = hashlib.sha256(), 0
-    while piece := os.pread(fd, 1 << 20, offset):
-        digest.update(piece)
-        offset += len(piece)
-    return digest.hexdigest()
-
-
-def _open_regular(path: bytes) -> int:
-    return os.open(os.path.realpath(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)

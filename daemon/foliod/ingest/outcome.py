@@ -19,24 +19,42 @@ def after_deaths(claim: Claim, refusal: DocumentRefusedError) -> tuple[str, str]
     return refusal.state, refusal.message
 
 
-def nothing_to_search(verdicts: dict[Verdict, int], summary: ReadSummary) -> tuple[str, str]:
-    """Return the state of a document that gave no text, and why."""
+NOTE = " — "
+"""What pages wait for stands behind it, at the end of a reason, and is replaced when that changes (`note_ocr`)."""
+
+
+def nothing_to_search(verdicts: dict[Verdict, int], summary: ReadSummary, note: str | None) -> tuple[str, str]:
+    """Return the state of a document that gave no text, and why; `note` is what pages wait for that need OCR."""
     pages = sum(verdicts.values())
     if summary.partial is not None and not verdicts.get(Verdict.NEEDS_OCR):
         return DocumentState.DAMAGED, f"no text could be read: {summary.partial}"
     if verdicts.get(Verdict.FAILED) == pages and pages:
         return DocumentState.DAMAGED, "not one page could be read; the file may be damaged"
     if scans := verdicts.get(Verdict.NEEDS_OCR):
-        return DocumentState.NEEDS_OCR, f"{scans} of {pages} pages are pictures without text; they need OCR"
+        return DocumentState.NEEDS_OCR, _noted(
+            f"{scans} of {pages} pages are pictures without text; they need OCR", note
+        )
     if garbage := verdicts.get(Verdict.GARBAGE):
-        return DocumentState.NEEDS_OCR, (
-            f"the text of {garbage} of {pages} pages can't be decoded (their fonts name no letters); they need OCR"
+        return DocumentState.NEEDS_OCR, _noted(
+            f"the text of {garbage} of {pages} pages can't be decoded (their fonts name no letters); they need OCR",
+            note,
         )
     return DocumentState.EMPTY, "the PDF has no text and no pictures" if pages else "the PDF has no pages"
 
 
-def what_is_missing(verdicts: dict[Verdict, int], summary: ReadSummary) -> str | None:
-    """Return what a searchable document lacks, or None when every page gave its text."""
+def nothing_recognised(verdicts: dict[Verdict, int]) -> tuple[str, str]:
+    """Return the state of a document that gave no text by OCR either, and why."""
+    pages = sum(verdicts.values())
+    if failed := verdicts.get(Verdict.FAILED):
+        return DocumentState.FAILED, f"OCR failed on {failed} of {pages} pages, and there is no text on the others"
+    return DocumentState.EMPTY, f"OCR found no text in the pictures of its {pages} pages"
+
+
+def what_is_missing(verdicts: dict[Verdict, int], trouble: str | None, note: str | None) -> str | None:
+    """Return what a searchable document lacks, or None when every page gave its text.
+
+    `trouble` is what the reader says against it, `note` what pages wait for that need OCR.
+    """
     pages = sum(verdicts.values())
     named = {
         Verdict.NEEDS_OCR: "are pictures without text and need OCR",
@@ -44,6 +62,10 @@ def what_is_missing(verdicts: dict[Verdict, int], summary: ReadSummary) -> str |
         Verdict.GARBAGE: "have text that can't be decoded",
     }
     parts = [f"{verdicts[v]} of {pages} pages {why}" for v, why in named.items() if verdicts.get(v)]
-    if summary.partial is not None:
-        parts.append(summary.partial)
-    return "; ".join(parts) or None
+    if trouble is not None:
+        parts.append(trouble)
+    return _noted("; ".join(parts), note) if parts else None
+
+
+def _noted(reason: str, note: str | None) -> str:
+    return reason if note is None else reason + NOTE + note

@@ -47,6 +47,9 @@ class Pipeline(Protocol):
         Raises WaitTimeoutError after `seconds`.
         """
 
+    def needs(self) -> dict[str, Any]:
+        """Return what locked and scanned documents need, and what is wrong with it: `{passwords, ocr}`."""
+
     def roots(self) -> list[dict[str, Any]]:
         """Return the watched folders with their state: `{path, files, state, …}`."""
 

@@ -98,6 +98,7 @@ class Status:
         documents = numbers.get("documents")
         ollama = await self._ollama.get()
         telemetry = services.telemetry.snapshot()
+        needs = services.pipeline.needs() if services.pipeline else {"passwords": [], "ocr": None}
         return {
             "version": __version__,
             "uptime_s": telemetry["uptime_s"],
@@ -111,6 +112,8 @@ class Status:
             "vectors": numbers.get("vectors"),
             "backlog": self._backlog(services, documents, numbers.get("vectors")),
             "roots": services.pipeline.roots() if services.pipeline else [],
+            "passwords": needs["passwords"],
+            "ocr": needs["ocr"] and {**needs["ocr"], "pages_waiting": numbers.get("pages_for_ocr")},
             "loop_lag_ms": telemetry["loop_lag"]["p99"],
             "loop_lag": telemetry["loop_lag"],
             "counters": telemetry["counters"],
@@ -127,6 +130,7 @@ class Status:
             "pages": sum(row["pages"] for row in rows),
             "chunks": chunks,
             "vectors": {"have": chunks - await _missing(db), "want": chunks},
+            "pages_for_ocr": await db.fetchval("pages_for_ocr"),
         }
 
     async def _ask_ollama(self) -> dict[str, Any]:

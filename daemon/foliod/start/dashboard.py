@@ -85,6 +85,7 @@ def rows(status: Object) -> list[Row]:
     if status["documents"] is not None:
         found += _progress(status)
     found += [_root(root) for root in status["roots"]]
+    found += _needs(status)
     if not status["roots"] and status["documents"] is not None:
         found.append(Row("Watching", "no folder; name one with --watch or [[watch]]", "yellow"))
     return found
@@ -155,6 +156,21 @@ def _root(root: Object) -> Row:
     if root["state"] == "ok":
         return Row("Watching", text)
     return Row("Watching", f"{text}; {safe(root.get('reason') or root['state'])}", "yellow")
+
+
+def _needs(status: Object) -> list[Row]:
+    """Return what locked and scanned documents wait for."""
+    found = [
+        Row("Passwords", safe(file["problem"]), "yellow") for file in status.get("passwords", ()) if file["problem"]
+    ]
+    ocr = status.get("ocr")
+    if ocr and ocr.get("pages_waiting"):
+        pages = count(ocr["pages_waiting"], "page")
+        if ocr["problem"]:
+            found.append(Row("OCR", f"{pages} to recognise; {safe(ocr['problem'])}", "yellow"))
+        else:
+            found.append(Row("OCR", f"{pages} to recognise, when no other document waits"))
+    return found
 
 
 def _table(status: Object, width: int) -> RenderableType:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from foliod.ingest.backlog import Backlog
     from foliod.ingest.ingest import Ingest
+    from foliod.ingest.ocr import Recogniser
+    from foliod.ingest.passwords import Passwords
     from foliod.ingest.vectors import Vectors
     from foliod.store.database import Database
     from foliod.store.files import Files
@@ -49,6 +51,8 @@ class Pipeline:
         ingest: Ingest,
         vectors: Vectors,
         sweepers: Sequence[Sweeper],
+        passwords: Passwords,
+        recogniser: Recogniser,
         *,
         readers: int,
         grace_seconds: float,
@@ -59,6 +63,8 @@ class Pipeline:
         self._ingest = ingest
         self._vectors = vectors
         self._sweepers = sweepers
+        self._passwords = passwords
+        self._recogniser = recogniser
         self._readers = readers
         self._grace_seconds = grace_seconds
         self._unwatched: list[dict[str, Any]] | None = None
@@ -77,6 +83,8 @@ class Pipeline:
                 name = f"reader {number}"
                 group.create_task(self._forever(name, self._ingest.read_next), name=name)
             group.create_task(self._forever("embedder", self._vectors.embed_next), name="embedder")
+            group.create_task(self._forever("passwords", self._passwords.look), name="passwords")
+            group.create_task(self._forever("ocr", self._recogniser.recognise_next), name="ocr")
 
     async def _forever(self, name: str, step: Callable[[], Awaitable[bool]]) -> None:
         """Take step after step; wait for work when there is none."""
@@ -123,6 +131,10 @@ class Pipeline:
         return left
 
     # --- what the doors ask -------------------------------------------------------------
+
+    def needs(self) -> dict[str, Any]:
+        """Return what locked and scanned documents need, and what is wrong with it: `{passwords, ocr}`."""
+        return {"passwords": self._passwords.report(), "ocr": self._recogniser.report()}
 
     @property
     def host(self) -> str:

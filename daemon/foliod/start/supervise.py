@@ -23,6 +23,10 @@ from foliod.base.version import __version__
 from foliod.ingest.backlog import Backlog
 from foliod.ingest.embed import Embedder
 from foliod.ingest.ingest import Ingest
+from foliod.ingest.ocr import Recogniser
+from foliod.ingest.original import Originals
+from foliod.ingest.passwords import Passwords
+from foliod.ingest.tessdata import Tesseract
 from foliod.ingest.vectors import Vectors
 from foliod.ingest.workers import Workers
 from foliod.ollama.inference import Inference
@@ -119,7 +123,8 @@ class _Daemon:
         async with AsyncExitStack() as stack:
             db = await self._open(stack, dsn)
             workers = await stack.enter_async_context(Workers(self._readers))
-            pipeline = self._wire(db, state, workers)
+            recognisers = await stack.enter_async_context(Workers(1))
+            pipeline = self._wire(db, state, workers, recognisers)
             retriever = Retriever(db, self._embedder, s.search)
             answerer = Answerer(retriever, self._inference, self._embedder, s)
             self._services = dataclasses.replace(
@@ -129,7 +134,7 @@ class _Daemon:
             notify("READY=1", "STATUS=watching")
             await pipeline.run()
 
-    def _wire(self, db: Database, state: State, workers: Workers) -> Pipeline:
+    def _wire(self, db: Database, state: State, workers: Workers, recognisers: Workers) -> Pipeline:
         s = self._settings
         counters = self._telemetry.counters
         owner = f"{state.host}:{os.getpid()}-{time.time_ns()}"
@@ -142,10 +147,25 @@ class _Daemon:
                 sweeper.hint(path)
 
         store = Store(db)
-        ingest = Ingest(db, store, backlog, workers, self._embedder, s.ingest, counters, changed)
+        originals = Originals(db, state.host, changed)
+        passwords = Passwords(db, backlog, s)
+        tesseract = Tesseract(s.ingest)
+        ingest = Ingest(store, backlog, workers, self._embedder, originals, passwords, tesseract, s.ingest, counters)
         vectors = Vectors(store, backlog, self._embedder, counters)
+        recogniser = Recogniser(
+            db, store, backlog, ingest, originals, passwords, tesseract, workers, recognisers, s.ingest, counters
+        )
         return Pipeline(
-            db, files, backlog, ingest, vectors, sweepers, readers=self._readers, grace_seconds=s.ingest.grace_seconds
+            db,
+            files,
+            backlog,
+            ingest,
+            vectors,
+            sweepers,
+            passwords,
+            recogniser,
+            readers=self._readers,
+            grace_seconds=s.ingest.grace_seconds,
         )
 
     async def _open(self, stack: AsyncExitStack, dsn: str) -> Database:

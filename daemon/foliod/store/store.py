@@ -45,6 +45,13 @@ def _counted(rows: Sequence[asyncpg.Record]) -> dict[Verdict, int]:
     return {Verdict(row["verdict"]): row["pages"] for row in rows}
 
 
+def _page(row: asyncpg.Record) -> Page:
+    headings = tuple(Heading(*heading) for heading in row["headings"])
+    return Page(
+        row["number"], Verdict(row["verdict"]), row["text"], row["width"], row["height"], row["rotation"], headings
+    )
+
+
 class TextWriter:
     """Writes the chunks of one document inside one transaction."""
 
@@ -68,11 +75,16 @@ class TextWriter:
         """Count the pages of the document by verdict, on the connection that this transaction holds already."""
         return _counted(await self._tx.fetch("page_verdicts", self._document))
 
-    async def finish(self, *, state: str, partial: bool, reason: str | None) -> None:
-        """Count the terms and give the document its state; visible when the transaction commits."""
+    async def finish(self, *, state: str, partial: bool, reason: str | None, trouble: str | None = None) -> None:
+        """Count the terms and give the document its state; visible when the transaction commits.
+
+        `trouble` is why text may be missing, as the reader said.
+        """
         await self._flush()
         await self._tx.execute("lexicon_add", self._document)
-        await self._tx.execute("text_finished", self._document, state, partial, reason, self.chunks, self.terms)
+        await self._tx.execute(
+            "text_finished", self._document, state, partial, reason, self.chunks, self.terms, trouble
+        )
 
     async def _flush(self) -> None:
         if not self._buffer:
@@ -117,14 +129,18 @@ class Store:
         for row in await self._db.fetch("stored_pages", document, extractor):
             if row["number"] != len(pages) + 1:
                 break
-            headings = tuple(Heading(*heading) for heading in row["headings"])
-            pages.append(
-                Page(
-                    row["number"], Verdict(row["verdict"]), row["text"],
-                    row["width"], row["height"], row["rotation"], headings,
-                )
-            )  # fmt: skip
+            pages.append(_page(row))
         return tuple(pages)
+
+    async def pages_so_far(self, document: int) -> tuple[Page, ...]:
+        """Return all stored pages in order, whichever extractor read them, whether or not some are missing between."""
+        return tuple([_page(row) for row in await self._db.fetch("pages_so_far", document)])
+
+    async def put_recognised(self, document: int, owner: str, page: Page) -> None:
+        """Replace a stored page by what OCR made of it."""
+        async with self._claimed(document, owner) as tx:
+            headings = [[h.offset, h.level, h.text] for h in page.headings]
+            await tx.execute("put_ocr_page", document, page.number, str(page.verdict), page.text, headings)
 
     async def drop_pages(self, document: int, owner: str) -> None:
         """Forget the pages read so far."""

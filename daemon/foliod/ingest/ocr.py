@@ -1,0 +1,267 @@
+"""OCR of scanned pages, when nothing else waits: page by page, each stored at once, then the document's text anew.
+
+A document is searchable by what it has meanwhile. A kill costs the page in hand; a page on which
+Tesseract fails or hangs is given up, and the others go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from foliod.base.errors import (
+    DatabaseUnavailableError,
+    DocumentRefusedError,
+    FileChangedError,
+    FoliodError,
+    LeaseLostError,
+    WorkerDiedError,
+)
+from foliod.base.model import Chunk, DocumentFacts, DocumentState, Page, ReadSummary, Verdict
+from foliod.ingest.backlog import LEASE_SECONDS, MOST_ATTEMPTS
+from foliod.ingest.outcome import nothing_recognised, what_is_missing
+from foliod.ingest.workers import ReadJob
+from foliod.reading.wire import Ocr
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import asyncpg
+
+    from foliod.base.config import Ingest as IngestSettings
+    from foliod.base.telemetry import Counters
+    from foliod.ingest.backlog import Backlog, Claim
+    from foliod.ingest.ingest import Ingest
+    from foliod.ingest.original import Original, Originals
+    from foliod.ingest.passwords import Passwords
+    from foliod.ingest.tessdata import Tessdata, Tesseract
+    from foliod.ingest.workers import Workers
+    from foliod.store.database import Database
+    from foliod.store.store import Store, TextWriter
+
+ROUND_SECONDS = 60.0
+"""After so long a document is given back, so that its new text can get its vectors."""
+EARLY_PAGES = 16
+"""Recognised pages after which a long document's text is written before the rest is done; then at each doubling."""
+EMBED_SECONDS = 2.0
+"""Head start of the embedder after that."""
+OCR_PATIENCE = 10
+"""A page may take so many times longer than its processor time."""
+CHANGED_SECONDS = 5.0
+TROUBLE_SECONDS = 600.0
+"""A document that can't be opened any more, or that brings out a fault of ours, is tried again after so long."""
+
+log = structlog.get_logger()
+
+
+class Recogniser:
+    """Recognises the pages of documents that were read before, one document and one page at a time."""
+
+    def __init__(
+        self,
+        db: Database,
+        store: Store,
+        backlog: Backlog,
+        ingest: Ingest,
+        originals: Originals,
+        passwords: Passwords,
+        tesseract: Tesseract,
+        readers: Workers,
+        recognisers: Workers,
+        settings: IngestSettings,
+        counts: Counters,
+    ) -> None:
+        """`readers` divide text into chunks; `recognisers` run Tesseract, and may read its files."""
+        self._db = db
+        self._store = store
+        self._backlog = backlog
+        self._ingest = ingest
+        self._originals = originals
+        self._passwords = passwords
+        self._tesseract = tesseract
+        self._readers = readers
+        self._recognisers = recognisers
+        self._settings = settings
+        self._counts = counts
+        self._noted: str | None = None
+        self._unwritten: dict[int, int] = {}
+        """Pages recognised since a document's text was written, by document."""
+
+    async def recognise_next(self) -> bool:
+        """Recognise pages of one document for about a minute; False when no page waits or none may be taken now.
+
+        Raises DatabaseUnavailableError; every other trouble is the page's or the document's.
+        """
+        found = await self._tesseract.look()
+        await self._note()
+        if found.missing is not None:
+            return False
+        claim = await self._backlog.claim_for_ocr()
+        if claim is None:
+            return False
+        with structlog.contextvars.bound_contextvars(document=claim.document, sha256=claim.sha256[:12]):
+            try:
+                await self._recognise(claim, found)
+            finally:
+                if claim.document in self._backlog.held:
+                    await asyncio.shield(self._backlog.release([claim.document]))
+        return True
+
+    def report(self) -> dict[str, Any]:
+        """Return whether OCR can be done, and what with: `{available, problem, languages, tessdata}`."""
+        return self._tesseract.report()
+
+    async def _note(self) -> None:
+        """Say on the documents what they wait for, when that has changed."""
+        if self._tesseract.note != self._noted:
+            await self._db.execute("note_ocr", self._backlog.host, self._tesseract.note)
+            await self._db.execute("ocr_due", self._backlog.host)
+            self._noted = self._tesseract.note
+
+    async def _recognise(self, claim: Claim, found: Tessdata) -> None:
+        try:
+            async with self._originals.open(claim) as original:
+                if await self._pages(claim, original, found):
+                    await self._write(claim, original)
+        except DocumentRefusedError as refusal:
+            if refusal.state == DocumentState.NEEDS_OCR:
+                self._tesseract.broken(refusal.message)
+                log.error("ocr_broken", reason=refusal.message)  # noqa: TRY400
+            else:
+                await self._postpone(claim, TROUBLE_SECONDS, refusal)
+        except FileChangedError as change:
+            await self._postpone(claim, CHANGED_SECONDS, change)
+        except LeaseLostError as lost:
+            self._backlog.done([claim.document])
+            log.warning("lease_lost", reason=lost.message)
+        except DatabaseUnavailableError:
+            raise
+        except FoliodError as trouble:
+            await self._postpone(claim, TROUBLE_SECONDS, trouble)
+        except Exception:
+            log.exception("ocr_crashed")
+            await self._postpone(claim, TROUBLE_SECONDS, FoliodError("foliod failed on this document"))
+
+    async def _postpone(self, claim: Claim, seconds: float, why: FoliodError) -> None:
+        log.warning("ocr_postponed", reason=why.message, seconds=seconds)
+        await self._db.execute("postpone_ocr", claim.document, self._backlog.owner, seconds)
+        self._backlog.done([claim.document])
+
+    # --- pages --------------------------------------------------------------------------
+
+    async def _pages(self, claim: Claim, original: Original, found: Tessdata) -> bool:
+        """Recognise pages until none waits or others go first; return whether the text is to be written now."""
+        document, until = claim.document, time.monotonic() + ROUND_SECONDS
+        while True:
+            row = await self._db.fetchrow("begin_ocr_page", document, self._backlog.owner)
+            if row is None:
+                return True
+            try:
+                async with _uncounted(self._db, document, row["number"]):
+                    page = await self._page(claim, original, found, row)
+            except WorkerDiedError as death:
+                await self._failed(document, row, death.message)
+            else:
+                if page.verdict is Verdict.FAILED:
+                    await self._failed(document, row, "Tesseract or MuPDF gave up on its picture")
+                else:
+                    await self._store.put_recognised(document, self._backlog.owner, page)
+                    self._counts.add("pages_recognised")
+                    self._unwritten[document] = self._unwritten.get(document, 0) + 1
+            if time.monotonic() > until or await self._db.fetchval("reading_waits", self._backlog.host):
+                break
+        recognised = (await self._store.verdicts(document)).get(Verdict.OCR, 0)
+        fresh = self._unwritten.get(document, 0)
+        return fresh >= EARLY_PAGES and 2 * fresh >= recognised
+
+    async def _page(self, claim: Claim, original: Original, found: Tessdata, row: asyncpg.Record) -> Page:
+        """Return what becomes of a page; FAILED when nothing came of it."""
+        number = row["number"]
+        if row["ocr_attempts"] > MOST_ATTEMPTS:
+            raise WorkerDiedError(f"foliod itself was ended {MOST_ATTEMPTS} times at this page")
+        assert found.folder is not None
+        seconds = self._settings.ocr_page_seconds
+        # With the lowest priority a page may wait long for its turn.
+        wall = OCR_PATIENCE * seconds
+        limits = replace(await self._ingest.limits(patient=True), page_seconds=wall, document_seconds=wall)
+        ocr = Ocr(number, "+".join(found.languages), found.folder)
+        job = ReadJob(original.fd, original.display, limits, ocr=ocr, cpu_seconds=seconds)
+        started = time.monotonic()
+        page: Page | None = None
+        reading = self._passwords.reading(self._recognisers, job, claim.document, original.paths)
+        async with contextlib.aclosing(reading) as events:
+            async for event in events:
+                if isinstance(event, Page):
+                    page = event
+        await self._originals.verify(original)
+        assert page is not None
+        if page.verdict is Verdict.EMPTY and row["verdict"] == Verdict.GARBAGE:
+            # There was text, though nobody can read it.
+            page = replace(page, verdict=Verdict.FAILED)
+        ms = round((time.monotonic() - started) * 1000)
+        log.info("page_recognised", page=number, verdict=page.verdict, characters=len(page.text), ms=ms)
+        return page
+
+    async def _failed(self, document: int, row: asyncpg.Record, reason: str) -> None:
+        allowed = 0 if row["ocr_attempts"] > MOST_ATTEMPTS else self._settings.max_attempts
+        verdict = await self._db.fetchval("ocr_page_failed", document, row["number"], allowed)
+        log.warning("ocr_failed", page=row["number"], reason=reason, given_up=verdict == Verdict.FAILED)
+
+    # --- text ---------------------------------------------------------------------------
+
+    async def _write(self, claim: Claim, original: Original) -> None:
+        """Chunk a document anew, and replace its text in one transaction; what was found before is found until then."""
+        document, owner = claim.document, self._backlog.owner
+        stored = await self._store.pages_so_far(document)
+        job = ReadJob(original.fd, original.display, await self._ingest.limits(patient=True), stored=stored)
+        async with AsyncExitStack() as stack:
+            reading = self._passwords.reading(self._readers, job, document, original.paths)
+            events = await stack.enter_async_context(contextlib.aclosing(reading))
+            writer: TextWriter | None = None
+            async for event in events:
+                match event:
+                    case DocumentFacts() if event.title is not None:
+                        await self._db.execute("set_title", document, event.title)
+                    case Page():
+                        await self._store.put_pages(document, owner, [event], LEASE_SECONDS)
+                    case (Chunk() as chunk, terms):
+                        if writer is None:
+                            await self._originals.verify(original)
+                            writer = await stack.enter_async_context(self._store.writing_text(document, owner))
+                        await writer.add(chunk, terms)
+                    case ReadSummary() as summary:
+                        await self._finish(document, summary, writer)
+        waiting = self._unwritten.pop(document, 0)
+        self._backlog.done([document])
+        self._backlog.wake()
+        log.info("document_recognised", file=original.display, pages=waiting, chunks=writer.chunks if writer else 0)
+        await asyncio.sleep(EMBED_SECONDS)
+
+    async def _finish(self, document: int, summary: ReadSummary, writer: TextWriter | None) -> None:
+        trouble = await self._db.fetchval("document_trouble", document) or summary.partial
+        if writer is None:
+            verdicts = await self._store.verdicts(document)
+            await self._backlog.refused(document, *nothing_recognised(verdicts))
+            return
+        verdicts = await writer.verdicts()
+        reason = what_is_missing(verdicts, trouble, await self._tesseract.note_for(verdicts))
+        await writer.finish(state=DocumentState.STORED, partial=reason is not None, reason=reason, trouble=trouble)
+
+
+@contextlib.asynccontextmanager
+async def _uncounted(db: Database, document: int, page: int) -> AsyncIterator[None]:
+    """Take an attempt at a page back that neither it nor its reader ended."""
+    try:
+        yield
+    except WorkerDiedError:
+        raise
+    except BaseException:
+        with contextlib.suppress(DatabaseUnavailableError):
+            await asyncio.shield(db.execute("give_up_ocr_page", document, page))
+        raise

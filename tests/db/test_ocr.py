@@ -1,0 +1,324 @@
+"""Scans from needs_ocr to found, with a real database and real readers; what Tesseract would see comes from a script."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from test_ingest import SAMPLES, bench
+from test_store import one
+
+import made_pdfs
+from fake_ollama import FakeOllama
+from foliod.base.config import Ingest, Settings
+from foliod.base.errors import DocumentRefusedError, WorkerDiedError
+from foliod.base.model import DocumentState, Page, ReadSummary, Verdict
+from foliod.base.version import EXTRACTOR
+from foliod.ingest import ocr, tessdata
+from foliod.ingest.backlog import MOST_ATTEMPTS
+from foliod.ingest.workers import Workers
+
+TEXTS = [f"Page {n} of the scan tells of the harbour number {n} and its ships." for n in range(1, 7)]
+
+
+class Seen(Workers):
+    """Stands where Tesseract would be: gives each page its text, or does what it is told to do."""
+
+    def __init__(self, *texts: str) -> None:
+        super().__init__(1)
+        self.texts = texts or TEXTS
+        self.asked: list[int] = []
+        self.does = {}
+        """By page: something that is called before the page comes."""
+
+    async def read(self, job):
+        number = job.ocr.page
+        self.asked.append(number)
+        if number in self.does:
+            await self.does[number]()
+        text = self.texts[number - 1]
+        yield Page(number, Verdict.OCR if text else Verdict.EMPTY, text, 500, 300, 0)
+        yield ReadSummary(1, None, EXTRACTOR)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    """Nobody waits for the next look at Tesseract's files, nor for the embedder."""
+    monkeypatch.setattr(tessdata, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(ocr, "EMBED_SECONDS", 0.0)
+
+
+@pytest.fixture
+def languages(tmp_path) -> Path:
+    """A folder like Tesseract's, in which English is."""
+    folder = tmp_path / "tessdata"
+    folder.mkdir()
+    (folder / "eng.traineddata").touch()
+    return folder
+
+
+@pytest.fixture
+def scan(tmp_path) -> Path:
+    path = tmp_path / "scan.pdf"
+    path.write_bytes(made_pdfs.scanned(made_pdfs.letters(*TEXTS), dpi=40))
+    return path
+
+
+@asynccontextmanager
+async def machine(db, languages: Path, seen: Seen | None = None, **ingest):
+    config = Settings(ingest=Ingest(tessdata=languages, **ingest))
+    async with FakeOllama() as ollama, bench(db, ollama, config=config, recognisers=seen or Seen()) as parts:
+        yield parts
+
+
+async def verdicts(db) -> str:
+    return await one(db, "SELECT string_agg(verdict, ' ' ORDER BY number) FROM foliod.pages")
+
+
+async def found(db, words: str) -> int:
+    return await one(db, "SELECT count(*) FROM foliod.chunks WHERE text LIKE '%' || $1 || '%'", words)
+
+
+async def test_a_scan_is_read_and_then_recognised(db, languages, scan):
+    """A scan first says that it needs OCR; then its pages are recognised, it can be found, and becomes ready."""
+    async with machine(db, languages) as parts:
+        await parts.place(scan)
+        assert await parts.ingest.read_next()
+        assert await parts.state() == "needs_ocr"
+        assert "6 of 6 pages are pictures without text" in await parts.reason()
+        assert "when no other document waits" in await parts.reason()
+        assert await parts.recogniser.recognise_next()
+        assert await verdicts(db) == "ocr " * 5 + "ocr"
+        assert await found(db, "harbour number 6") == 1
+        assert (await parts.state(), await parts.reason()) == ("stored", None)
+        assert not await one(db, "SELECT partial FROM foliod.documents")
+        assert await parts.vectors.embed_next()
+        assert await parts.state() == "ready"
+        assert not await parts.recogniser.recognise_next()
+        assert await one(db, "SELECT count(*) FROM foliod.documents WHERE lease_owner IS NOT NULL") == 0
+
+
+async def test_text_pages_are_found_before_and_keep_their_vectors(db, languages, tmp_path):
+    """A document with some scanned pages is searchable by the others at once; OCR embeds only what it adds."""
+    path = tmp_path / "mixed.pdf"
+    article = (SAMPLES / "PMC7068164.pdf").read_bytes()
+    path.write_bytes(made_pdfs.joined(article, made_pdfs.scanned(made_pdfs.letters("x"), dpi=40)))
+    async with machine(db, languages, Seen("", "", "", "A scanned appendix on harbours.")) as parts:
+        await parts.place(path)
+        assert await parts.ingest.read_next()
+        assert await parts.state() == "stored"
+        assert await one(db, "SELECT partial FROM foliod.documents")
+        assert "1 of 4 pages are pictures without text and need OCR" in await parts.reason()
+        assert await parts.vectors.embed_next()
+        before = parts.counters["texts_embedded"]
+        assert await parts.recogniser.recognise_next()
+        assert parts.counters["documents_read"] == 1
+        assert await parts.reason() is None
+        assert not await one(db, "SELECT partial FROM foliod.documents")
+        assert await found(db, "appendix on harbours") == 1
+        assert await parts.vectors.embed_next()
+        assert await parts.state() == "ready"
+        # The end of the article and the appendix may share a chunk.
+        assert 1 <= parts.counters["texts_embedded"] - before <= 3
+
+
+async def test_tesseract_that_comes_later_is_used(db, languages, scan):
+    """Without Tesseract the reason says what to install; when it is installed, the scan is recognised by itself."""
+    (languages / "eng.traineddata").unlink()
+    async with machine(db, languages) as parts:
+        await parts.place(scan)
+        assert await parts.ingest.read_next()
+        assert await parts.state() == "needs_ocr"
+        assert f"{languages} holds no eng.traineddata" in await parts.reason()
+        assert not await parts.recogniser.recognise_next()
+        (languages / "eng.traineddata").touch()
+        assert await parts.recogniser.recognise_next()
+        assert await parts.state() == "stored"
+
+
+async def test_the_reason_follows_what_is_there(db, languages, scan):
+    """A document that was read with Tesseract there says so when it is gone at the next start, and what is missing."""
+    async with machine(db, languages) as parts:
+        await parts.place(scan)
+        assert await parts.ingest.read_next()
+    async with machine(db, languages, ocr_languages=("eng", "deu")) as parts:
+        assert not await parts.recogniser.recognise_next()
+        assert "6 of 6 pages are pictures without text; they need OCR — " in await parts.reason()
+        assert "apt install tesseract-ocr-deu" in await parts.reason()
+    async with machine(db, languages, ocr=False) as parts:
+        assert not await parts.recogniser.recognise_next()
+        assert (await parts.reason()).endswith("— OCR is switched off ([ingest] ocr)")
+
+
+async def test_pages_recognised_before_a_kill_are_not_recognised_again(db, languages, scan):
+    """When the daemon is ended at page 4, three pages are kept, and the next one goes on with the fourth."""
+    seen = Seen()
+
+    async def ended():
+        raise asyncio.CancelledError
+
+    seen.does[4] = ended
+    async with machine(db, languages, seen) as parts:
+        await parts.place(scan)
+        assert await parts.ingest.read_next()
+        with pytest.raises(asyncio.CancelledError):
+            await parts.recogniser.recognise_next()
+        assert await verdicts(db) == "ocr ocr ocr needs_ocr needs_ocr needs_ocr"
+        assert await one(db, "SELECT sum(ocr_attempts) FROM foliod.pages") == 0
+    seen = Seen()
+    async with machine(db, languages, seen, ocr_languages=("eng",)) as parts:
+        assert await parts.recogniser.recognise_next()
+        assert seen.asked == [4, 5, 6]
+        assert await found(db, "harbour number 2") == await found(db, "harbour number 5") == 1
+
+
+async def test_text_that_was_recognised_but_not_written_is_written(db, languages, scan):
+    """A kill between the last page and the writing of the text costs no page, and leaves no document without its text."""
+    async with machine(db, languages) as parts:
+        await parts.place(scan)
+        assert await parts.ingest.read_next()
+
+        async def killed(*_):
+            raise asyncio.CancelledError
+
+        parts.recogniser._write = killed
+        with pytest.raises(asyncio.CancelledError):
+            await parts.recogniser.recognise_next()
+        assert await parts.state() == "needs_ocr"
+    seen = Seen()
+    async with machine(db, languages, seen) as parts:
+        assert await parts.recogniser.recognise_next()
+        assert seen.asked == []
+        assert await parts.state() == "stored"
+
+
+async def test_a_page_that_tesseract_fails_on_is_given_up(db, languages, scan):
+    """A page at which Tesseract dies twice has failed; the other pages are recognised, and the reason says so."""
+    seen = Seen(*TEXTS[:2], "", *TEXTS[3:])
+
+    async def dies():
+        msg = "the process was killed"
+        raise WorkerDiedError(msg)
+
+    seen.does[2] = dies
+    async with machine(db, languages, seen) as parts:
+        await parts.place(scan)
+        assert await parts.ingest.read_next()
+        assert await parts.recogniser.recognise_next()
+        assert seen.asked == [1, 2, 2, 3, 4, 5, 6]
+        assert await verdicts(db) == "ocr failed empty ocr ocr ocr"
+        assert await parts.state() == "stored"
+        assert await parts.reason() == "1 of 6 pages could not be read"
+
+
+async def test_a_page_that_ends_the_daemon_is_given_up(db, languages, scan):
+    """A page at which the daemon itself ends again and again does not hold up the others for ever."""
+    seen = Seen()
+    async with machine(db, languages, seen) as parts:
+        await parts.place(scan)
+        assert await parts.ingest.read_next()
+        async with db.transaction() as tx:
+            await tx.connection.execute("UPDATE foliod.pages SET ocr_attempts = $1 WHERE number = 1", MOST_ATTEMPTS)
+        assert await parts.recogniser.recognise_next()
+        assert seen.asked == [2, 3, 4, 5, 6]
+        assert await verdicts(db) == "failed" + " ocr" * 5
+
+
+async def test_pictures_without_words(db, languages, scan):
+    """A document whose pictures hold no text ends as empty, and says that OCR was done."""
+    async with machine(db, languages, Seen(*[""] * 6)) as parts:
+        await parts.place(scan)
+        assert await parts.ingest.read_next()
+        assert await parts.recogniser.recognise_next()
+        assert await parts.state() == "empty"
+        assert "OCR found no text" in await parts.reason()
+        assert not await parts.recogniser.recognise_next()
+
+
+async def test_reading_goes_before_ocr(db, languages, scan, tmp_path):
+    """A document that is dropped while a scan is recognised is read after the page in hand."""
+    seen = Seen()
+    async with machine(db, languages, seen) as parts:
+        await parts.place(scan)
+        assert await parts.ingest.read_next()
+
+        async def dropped():
+            await parts.place(SAMPLES / "pdflatex-4-pages.pdf")
+
+        seen.does[2] = dropped
+        assert await parts.recogniser.recognise_next()
+        assert seen.asked == [1, 2]
+        assert not await parts.recogniser.recognise_next()
+        assert await parts.ingest.read_next()
+        assert await parts.recogniser.recognise_next()
+        assert seen.asked == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_long_scan_is_found_before_it_is_done(db, languages, tmp_path, monkeypatch):
+    """The first pages of a long scan can be found while the others still wait; the reason says how many do."""
+    monkeypatch.setattr(ocr, "ROUND_SECONDS", 0.0)
+    monkeypatch.setattr(ocr, "EARLY_PAGES", 2)
+    path = tmp_path / "long.pdf"
+    path.write_bytes(made_pdfs.scanned(made_pdfs.letters(*TEXTS), dpi=40))
+    async with machine(db, languages) as parts:
+        await parts.place(path)
+        assert await parts.ingest.read_next()
+        assert await parts.recogniser.recognise_next()
+        assert await found(db, "harbour number 1") == 0
+        assert await parts.recogniser.recognise_next()
+        assert await found(db, "harbour number 1") == 1
+        assert await parts.state() == "stored"
+        assert "4 of 6 pages are pictures without text and need OCR" in await parts.reason()
+        while await parts.recogniser.recognise_next():
+            pass
+        assert await found(db, "harbour number 6") == 1
+        assert await parts.reason() is None
+
+
+async def test_tesseract_that_can_not_be_started_is_no_page_s_fault(db, languages, scan):
+    """When Tesseract refuses its files, every page waits, the reason says why, and it is not tried without end."""
+    seen = Seen()
+
+    async def refuses():
+        raise DocumentRefusedError(DocumentState.NEEDS_OCR, "Tesseract can't be started; install its files again")
+
+    seen.does[1] = refuses
+    async with machine(db, languages, seen) as parts:
+        await parts.place(scan)
+        assert await parts.ingest.read_next()
+        assert await parts.recogniser.recognise_next()
+        for _ in range(3):
+            assert not await parts.recogniser.recognise_next()
+        assert seen.asked == [1]
+        assert (await parts.reason()).endswith("install its files again")
+        seen.does.clear()
+        (languages / "eng.traineddata").write_text("new")
+        assert await parts.recogniser.recognise_next()
+        assert await parts.state() == "stored"
+
+
+async def test_pages_that_can_not_be_decoded_are_recognised(db, languages, tmp_path):
+    """A page whose font names no letters is read from its picture; where OCR finds nothing either, it has failed."""
+    path = tmp_path / "garbage.pdf"
+    private = [f"{0xE000 + i:04X}" for i in range(40)]
+    path.write_bytes(made_pdfs.joined(*[made_pdfs.glyphs(private, range(1, 40))] * 2))
+    async with machine(db, languages, Seen("Now it can be read.", "")) as parts:
+        await parts.place(path)
+        assert await parts.ingest.read_next()
+        assert await parts.state() == "needs_ocr"
+        assert await verdicts(db) == "garbage garbage"
+        assert await parts.recogniser.recognise_next()
+        assert await verdicts(db) == "ocr failed"
+        assert await found(db, "can be read") == 1
+
+
+async def test_what_was_said_against_a_file_stays_said(db, languages, tmp_path):
+    """That a file was repaired, or that pages were left out, is still said when its scans have been recognised."""
+    path = tmp_path / "mixed.pdf"
+    path.write_bytes(made_pdfs.joined(made_pdfs.scanned(made_pdfs.letters("x"), dpi=40), made_pdfs.many_pages(3)))
+    async with machine(db, languages, max_pages=2) as parts:
+        await parts.place(path)
+        assert await parts.ingest.read_next()
+        assert "only the first 2 of 4 pages" in await parts.reason()
+        assert await parts.recogniser.recognise_next()
+        assert await parts.reason() == "only the first 2 of 4 pages were read; max_pages sets the limit"
