@@ -698,6 +698,8 @@ def checks(result: Result) -> dict[str, dict]:
 def test_doctor_finds_a_healthy_machine_healthy(foliod, tmp_path, monkeypatch, no_ollama):
     """Without Ollama and before the first start there are warnings, and no failure."""
     monkeypatch.setenv("FOLIOD_WATCH", str(tmp_path))
+    (tmp_path / "eng.traineddata").touch()
+    monkeypatch.setenv("FOLIOD_INGEST__TESSDATA", str(tmp_path))
     result = foliod("doctor", "--json")
     assert result.code == 0
     found = checks(result)
@@ -706,6 +708,7 @@ def test_doctor_finds_a_healthy_machine_healthy(foliod, tmp_path, monkeypatch, n
         "folder": "ok",
         "inotify": "ok",
         "state folder": "ok",
+        "OCR": "ok",
         "database": "ok",
         "Ollama": "warn",
         "daemon": "warn",
@@ -737,6 +740,29 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(foliod, monkeypatch, no_ol
     shown = foliod("doctor").out
     assert f"fail {name}: " in shown
     assert "→" in shown
+
+
+def test_doctor_looks_at_passwords_and_tesseract(foliod, tmp_path, monkeypatch, no_ollama):
+    """A file of passwords that can't be read, or that others may read, is told; so is what OCR lacks."""
+    file = tmp_path / "passwords"
+    monkeypatch.setenv("FOLIOD_INGEST__PASSWORDS_FILE", str(file))
+    monkeypatch.setenv("FOLIOD_INGEST__TESSDATA", str(tmp_path))
+    monkeypatch.setenv("FOLIOD_INGEST__OCR_LANGUAGES", "deu")
+    found = checks(foliod("doctor", "--json"))
+    assert (found["passwords"]["status"], found["OCR"]["status"]) == ("warn", "warn")
+    assert "No such file" in found["passwords"]["message"]
+    assert "deu.traineddata" in found["OCR"]["message"]
+    assert "tessdata" in found["OCR"]["fix"]
+    file.write_text("hunter2\nhunter3\n")
+    file.chmod(0o644)
+    (tmp_path / "deu.traineddata").touch()
+    found = checks(foliod("doctor", "--json"))
+    assert found["passwords"]["fix"] == f"chmod 600 '{file}'"
+    assert found["OCR"]["status"] == "ok"
+    file.chmod(0o600)
+    result = foliod("doctor", "--json")
+    assert checks(result)["passwords"]["message"] == f"2 in {file}"
+    assert "hunter" not in result.out
 
 
 def test_doctor_counts_folders_against_the_watch_limit(foliod, tmp_path, monkeypatch, no_ollama):

@@ -20,6 +20,8 @@ from foliod.base.errors import (
     NotRunningError,
     OllamaError,
 )
+from foliod.ingest.passwords import read_passwords
+from foliod.ingest.tessdata import find
 from foliod.ollama.inference import Inference
 from foliod.start.client import Client
 from foliod.store.connection import address_of, connect
@@ -60,6 +62,8 @@ async def examine(settings: Settings, source: Path | None) -> AsyncIterator[Chec
     ]
     watched = settings.watch or tuple(roots)
     for check in await asyncio.to_thread(lambda: [*_folders(watched), *_inotify(watched), _state(settings)]):
+        yield check
+    for check in await asyncio.to_thread(lambda: [*_passwords(settings), _ocr(settings)]):
         yield check
     yield await _database(settings, running)
     async for check in _ollama(settings):
@@ -175,6 +179,34 @@ def _unprivileged() -> User:
         return User(entry.pw_uid, entry.pw_gid, name)
     msg = "PostgreSQL refuses to run as root, and there is no other user for it: run useradd --system foliod"
     raise EmbeddedServerError(msg)
+
+
+# --- locked and scanned documents -------------------------------------------------------
+
+
+def _passwords(settings: Settings) -> Iterator[Check]:
+    name = "passwords"
+    files = {settings.ingest.passwords_file, *(watch.passwords_file for watch in settings.watch)} - {None}
+    for path in sorted(filter(None, files)):
+        found = read_passwords(path)
+        if found.problem is not None:
+            fix = f"correct it, its right to be read by {_me()}, or its name (passwords_file)"
+            yield Check(name, "warn", found.problem, fix)
+        elif path.stat().st_mode & 0o077:
+            yield Check(name, "warn", f"others than its owner may read {path}", f"chmod 600 '{path}'")
+        else:
+            yield Check(name, "ok", f"{len(found.passwords):,} in {path}")
+
+
+def _ocr(settings: Settings) -> Check:
+    name = "OCR"
+    found = find(settings.ingest)
+    if found.missing is None:
+        return Check(name, "ok", f"{', '.join(found.languages)} in {found.folder}")
+    if not settings.ingest.ocr:
+        return Check(name, "ok", found.missing)
+    what, _, fix = found.missing.partition(": ")
+    return Check(name, "warn", f"{what}; scanned pages are not read", fix)
 
 
 # --- database, models, daemon -----------------------------------------------------------
