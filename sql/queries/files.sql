@@ -137,14 +137,15 @@ WHERE f.host = $1 AND f.gone_at <= now() - make_interval(secs => $2) AND f.docum
 -- Documents of which a place has been gone for the grace period, or that have had none for so long.
 -- $1 host, $2 grace in seconds, $3 and $4 what the paths of roots that must not lose anything now lie between,
 -- $5 how many, $6 after this document
-SELECT id FROM (
+SELECT d.id, d.size FROM (
     SELECT f.document_id AS id FROM foliod.files f
     WHERE f.host = $1 AND f.gone_at <= now() - make_interval(secs => $2) AND f.document_id IS NOT NULL
       AND NOT EXISTS (SELECT 1 FROM unnest($3::bytea[], $4::bytea[]) AS held (low, high)
                       WHERE f.path > held.low AND f.path < held.high)
     UNION
     SELECT d.id FROM foliod.documents d WHERE d.unplaced_at <= now() - make_interval(secs => $2)) due
-WHERE id > $6 ORDER BY id LIMIT $5;
+JOIN foliod.documents d ON d.id = due.id
+WHERE d.id > $6 ORDER BY d.id LIMIT $5;
 
 -- name: lock_document
 -- Locks a document before its last places are forgotten; no row when somebody is writing it, or has removed it.

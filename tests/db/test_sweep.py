@@ -18,8 +18,8 @@ from foliod.base.config import Ingest, Watch
 from foliod.base.errors import DatabaseUnavailableError, NotFoundError
 from foliod.base.paths import numbers, signature
 from foliod.store.files import Files
+from foliod.watch import agenda, take
 from foliod.watch import sweep as room
-from foliod.watch import take
 from foliod.watch.sweep import Sweeper
 from privileges import drop_privileges, hand_over
 
@@ -327,10 +327,10 @@ async def test_a_file_that_changes_while_it_is_read_is_never_stored_half(db, tmp
     put(file, "old content")
     real, changes = take.digest, ["newer content", "newest content"]
 
-    def digest(*args):
+    def digest(*args, **options):
         if changes:
             file.write_text(changes.pop(0))
-        return real(*args)
+        return real(*args, **options)
 
     monkeypatch.setattr(take, "digest", digest)
     async with sweeping(db, tmp_path) as swept:
@@ -604,7 +604,7 @@ async def test_events_alone_are_enough(db, tmp_path):
     root = tmp_path / "root"
     put(root / "keep.pdf", "k")
     async with sweeping(db, root, live=True) as swept:
-        await until(lambda: swept.events("swept") and not swept.sweeper._sweep_hinted)
+        await until(lambda: swept.events("swept") and not swept.sweeper._agenda.sweep_hinted)
 
         async def alike() -> bool:
             return await stored(db) == there(root)
@@ -636,10 +636,10 @@ async def test_a_new_folder_is_looked_at_twice(db, tmp_path, monkeypatch):
         put(tmp_path / "new/a.pdf", "a")
         folder = os.fsencode(tmp_path / "new")
         swept.sweeper.hint(folder)
-        await until(lambda: folder in swept.sweeper._again)
+        await until(lambda: folder in swept.sweeper._agenda.again)
         put(tmp_path / "new/b.pdf", "b")
         await until(lambda: swept.counts["files_hashed"] == 3)
-        assert folder not in swept.sweeper._again and len(swept.events("swept")) == sweeps
+        assert folder not in swept.sweeper._agenda.again and len(swept.events("swept")) == sweeps
 
 
 async def test_a_cancelled_sweep_ends_at_once(db, tmp_path):
@@ -664,7 +664,7 @@ async def test_a_flood_of_hints_is_one_sweep(db, tmp_path):
         put(tmp_path / f"{n}.pdf", str(n))
     async with sweeping(db, tmp_path) as swept:
         await swept.settle()
-        for n in range(room.MANY_HINTS * 4):
+        for n in range(agenda.MANY_HINTS * 4):
             swept.sweeper.hint(os.fsencode(tmp_path / f"{n}.pdf"))
         put(tmp_path / "new.pdf", "new")
         await until(lambda: swept.counts["files_hashed"] == 51 and swept.sweeper.pending() == 0)

@@ -258,11 +258,15 @@ def test_hinted_paths_are_judged_alone(tmp_path):
 
 
 def test_a_populated_root_is_told_from_an_empty_one(tmp_path):
-    """Folders alone are no content; any file is."""
+    """Folders and hidden files, which synchronisers leave behind, are no content; any other file is, and every PDF."""
     (tmp_path / "a/b").mkdir(parents=True)
-    assert not walk.populated(wanted(tmp_path), STOP)
-    put(tmp_path / "a/b/.keep")
-    assert walk.populated(wanted(tmp_path), STOP)
+    put(tmp_path / "a/b/.stfolder")
+    assert not walk.populated(wanted(tmp_path), STOP) and not compare(tmp_path).others
+    for name in ("notes.txt", ".hidden.pdf"):
+        put(tmp_path / "a/b" / name)
+        assert walk.populated(wanted(tmp_path), STOP)
+        assert compare(tmp_path).others or compare(tmp_path).files
+        (tmp_path / "a/b" / name).unlink()
     assert not walk.populated(wanted(tmp_path / "no"), STOP)
 
 

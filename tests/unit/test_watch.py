@@ -10,7 +10,9 @@ import pytest
 import structlog
 
 from foliod.base.config import Watch
+from foliod.watch import mounts
 from foliod.watch import watch as room
+from foliod.watch.sight import Sight
 from privileges import hand_over, unprivileged
 
 
@@ -37,10 +39,10 @@ class Hints:
 
 
 @contextlib.asynccontextmanager
-async def watching(path, **options):
+async def watching(path, sight=None, **options):
     """Watch a folder; yield its hints once the watch is in place."""
     hints = Hints()
-    task = asyncio.create_task(room.watch(Watch(path=path, **options), hints))
+    task = asyncio.create_task(room.watch(Watch(path=path, **options), hints, sight or Sight()))
     try:
         await hints.wait_for(None)
         yield hints
@@ -49,6 +51,14 @@ async def watching(path, **options):
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+async def seeing(sight: Sight, hints: Hints) -> None:
+    """Wait until a watch is in place, and nothing of what was before it is told any more."""
+    async with asyncio.timeout(20):
+        while sight.by != "events":
+            await asyncio.sleep(0.01)
+    hints.seen.clear()
 
 
 @pytest.fixture(autouse=True)
@@ -87,13 +97,14 @@ async def test_a_moved_in_folder_is_hinted(tmp_path):
 
 async def test_a_name_that_is_not_utf8_costs_nothing(tmp_path):
     """The watch dies of such a name: the root is swept, and a fresh watch sees what comes next."""
-    async with watching(tmp_path) as hints:
+    sight = Sight()
+    async with watching(tmp_path, sight) as hints:
         with structlog.testing.capture_logs() as logs:
             hints.seen.clear()
             with open(os.fsencode(tmp_path) + b"/bad_\xff.pdf", "wb"):
                 pass
             await hints.wait_for(None)
-            await hints.next_root_hint()
+            await seeing(sight, hints)
             (tmp_path / "next.pdf").write_bytes(b"1")
             await hints.wait_for(os.fsencode(tmp_path / "next.pdf"))
         assert [log["event"] for log in logs] == ["watch_broken"]
@@ -146,8 +157,10 @@ async def test_an_unreadable_subfolder_does_not_blind_the_rest(tmp_path, monkeyp
         return real(*paths, ignore_permission_denied=True, **options)
 
     monkeypatch.setattr(room, "awatch", awatch)
-    async with watching(tmp_path) as hints:
-        await hints.next_root_hint()
+    sight = Sight()
+    async with watching(tmp_path, sight) as hints:
+        await seeing(sight, hints)
+        assert "not watched" in sight.reason
         (tmp_path / "a.pdf").write_bytes(b"1")
         await hints.wait_for(os.fsencode(tmp_path / "a.pdf"))
 
@@ -196,17 +209,24 @@ async def test_polling_hints_again_and_again(tmp_path):
 
 
 async def test_a_network_mount_is_found_out(tmp_path, monkeypatch):
-    """A file system that others change without an event is polled unasked."""
-    assert room._remote(os.fsencode(tmp_path)) is None
-    assert room._remote(b"/no/such/folder") is None
-    kind = room._remote.__globals__["REMOTE"] | {"proc"}
-    monkeypatch.setattr(room, "REMOTE", kind)
-    assert room._remote(b"/proc") == "proc"
-    monkeypatch.setattr(room, "_remote", lambda path: "nfs4")
-    with structlog.testing.capture_logs() as logs:
-        async with watching(tmp_path) as hints:
-            await hints.next_root_hint()
-    assert logs[0]["event"] == "watch_polling" and logs[0]["file_system"] == "nfs4"
+    """A file system that others change without an event is polled unasked, also when it lies inside the folder."""
+    assert mounts.place(os.fsencode(tmp_path)).remote is None
+    assert mounts.place(b"/no/such/folder") is None
+    monkeypatch.setattr(mounts, "REMOTE", mounts.REMOTE | {"proc"})
+    assert mounts.place(b"/proc").remote == mounts.place(b"/").remote == "proc"
+    state = tmp_path.stat()
+    device = f"{os.major(state.st_dev)}:{os.minor(state.st_dev)}"
+    table = tmp_path.parent / "mountinfo"
+    monkeypatch.setattr(mounts, "MOUNTS", str(table))
+    for number, point in (device, tmp_path.parent), ("0:99", tmp_path / "a disk"):
+        escaped = str(point).replace(" ", r"\040")
+        table.write_text(f"36 35 {number} / {escaped} rw,noatime master:1 - nfs4 server:/export rw\n")
+        sight = Sight()
+        with structlog.testing.capture_logs() as logs:
+            async with watching(tmp_path, sight) as hints:
+                await hints.next_root_hint()
+        assert logs[0]["event"] == "watch_polling" and logs[0]["file_system"] == "nfs4"
+        assert sight.by == "polling" and "nfs4" in sight.reason
 
 
 async def test_stopping_is_quick_and_leaves_no_busy_thread(tmp_path, monkeypatch):
@@ -228,7 +248,7 @@ async def test_stopping_is_quick_and_leaves_no_busy_thread(tmp_path, monkeypatch
 async def watching_started(path):
     """Watch a folder; yield the task once its first event came through."""
     hints = Hints()
-    task = asyncio.create_task(room.watch(Watch(path=path), hints))
+    task = asyncio.create_task(room.watch(Watch(path=path), hints, Sight()))
     async with asyncio.timeout(20):
         while not hints.seen:
             (path / "x.pdf").touch()

@@ -215,6 +215,10 @@ class ChangedWhileReadError(FileChangedError):
     """The file changed under its reader; what was read of it is dropped."""
 
 
+class FileUnfinishedError(FileChangedError):
+    """The file is still being written; it is read when that has come to an end."""
+
+
 class FileUnreadableError(FoliodError):
     """The file can't be opened."""
 

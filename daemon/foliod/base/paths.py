@@ -9,7 +9,7 @@ import fnmatch
 import os
 import re
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 IDENTITY: Final = slice(0, 32)
@@ -36,6 +36,12 @@ def bounds(folder: bytes) -> tuple[bytes, bytes]:
 def below(path: bytes, folder: bytes) -> bool:
     """Say whether a path lies below a folder."""
     return path.startswith(bounds(folder)[0])
+
+
+def parents(path: bytes) -> Iterator[bytes]:
+    """Yield the folders that a path lies in, the nearest first."""
+    while path != (path := os.path.dirname(path)):
+        yield path
 
 
 def signature(stat: os.stat_result, folder_device: int) -> bytes:
@@ -80,6 +86,10 @@ class Wanted:
             return False
         inner = _text(path[self._start :])
         return self._exclude.match(inner) is not None or self._exclude.match(inner.rpartition("/")[2]) is not None
+
+    def out_of_reach(self, folder: bytes) -> bool:
+        """Say whether a folder is a subfolder of a root that is watched without them."""
+        return not self.recursive and folder != self.root
 
     def file(self, path: bytes) -> bool:
         """Say whether a walk through the root would come to a file and want it."""

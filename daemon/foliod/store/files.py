@@ -6,7 +6,7 @@ A document that loses its last place is removed here, with all that hangs on it,
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -25,6 +25,9 @@ OTHER_PLACES: Final = 20
 """Copies of a document that are looked at when one more turns up."""
 TIDY_SECONDS: Final = 3600.0
 """How often is looked for documents without a place and vectors without a chunk that nobody announced."""
+
+FIRST_LOOK_SECONDS: Final = 600.0
+"""Nothing is forgotten until all folders were looked through; a mount that hangs is waited for so long."""
 
 log = structlog.get_logger()
 
@@ -57,6 +60,8 @@ class Files:
         self._db = db
         self._host = host
         self._held: set[tuple[bytes, bytes]] = set()
+        self._arriving: dict[bytes, Callable[[], set[int] | None]] = {}
+        self._expected_at = time.monotonic()
         self._replaced = True
         """Whether documents may have lost their last place to other content."""
         self._tidy_at = 0.0
@@ -154,6 +159,23 @@ class Files:
         """Keep everything of a root, however long it has been gone: the root is not there, or not looked at yet."""
         self._held.add(bounds(root))
 
+    def expect(self, root: bytes, sizes: Callable[[], set[int] | None]) -> None:
+        """Ask `sizes` for the sizes of files that are there but not read yet; None while that is not known.
+
+        A document of such a size may only have been moved: it is not forgotten before that is known.
+        """
+        self._arriving[root] = sizes
+
+    def _awaited(self) -> set[int] | None:
+        """Return the sizes of files that are not read yet, None while a folder was not looked through."""
+        sizes: set[int] = set()
+        for of_root in self._arriving.values():
+            if (more := of_root()) is not None:
+                sizes |= more
+            elif time.monotonic() - self._expected_at < FIRST_LOOK_SECONDS:
+                return None
+        return sizes
+
     def release(self, root: bytes) -> None:
         """Let what is gone from a root be forgotten again."""
         self._held.discard(bounds(root))
@@ -174,6 +196,8 @@ class Files:
 
         Returns how many documents were removed.
         """
+        if (awaited := self._awaited()) is None:
+            return 0
         await self._tidy()
         held = [low for low, _ in self._held], [high for _, high in self._held]
         await self._db.execute("forget_unread", self._host, grace_seconds, *held)
@@ -181,6 +205,8 @@ class Files:
         while rows := await self._db.fetch("documents_to_forget", self._host, grace_seconds, *held, BATCH, after):
             for row in rows:
                 after = row["id"]
+                if row["size"] in awaited:
+                    continue
                 forget = partial(self._forget, document=after, grace_seconds=grace_seconds, held=held)
                 places = await self._db.retrying(forget)
                 if places is not None:

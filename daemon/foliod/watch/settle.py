@@ -7,10 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice, takewhile
+from dataclasses import dataclass, replace
+from itertools import chain, islice, takewhile
 
-from foliod.base.paths import below
+from foliod.base.paths import below, size_of
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A new or changed file: its signature, since when it looks like that, when it is read, why not before."""
+
+    signature: bytes
+    since: float
+    due: float
+    reason: str | None = None
 
 
 class Settling:
@@ -20,36 +30,73 @@ class Settling:
         self._seconds = seconds
         # In the order in which they settle: a file that changes goes to the end.
         self._files: dict[bytes, tuple[bytes, float]] = {}
+        self._postponed: dict[bytes, Waiting] = {}
 
     def __len__(self) -> int:
-        return len(self._files)
+        return len(self._files) + len(self._postponed)
 
     def __contains__(self, path: bytes) -> bool:
-        return path in self._files
+        return path in self._files or path in self._postponed
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._files)
+        return chain(self._files, self._postponed)
 
     def observe(self, path: bytes, signature: bytes, now: float) -> None:
         """Say what a file looks like now; its time begins anew when that is not what it looked like."""
-        if path in self._files and self._files[path][0] == signature:
-            return
-        self._files.pop(path, None)
-        self._files[path] = (signature, now)
+        before = self.look(path)
+        if before is None or before.signature != signature:
+            self.forget(path)
+            self._files[path] = (signature, now)
+
+    def postpone(self, path: bytes, due: float, reason: str) -> None:
+        """Say that a file has to wait longer, though it is as still as before."""
+        if (waiting := self.look(path)) is not None:
+            self.forget(path)
+            self._postponed[path] = replace(waiting, due=due, reason=reason)
 
     def forget(self, path: bytes) -> None:
         """Say that a file was read, or is not there any more."""
         self._files.pop(path, None)
+        self._postponed.pop(path, None)
 
-    def due(self, now: float, count: int) -> list[tuple[bytes, bytes]]:
-        """Return up to `count` files that have been still for long enough, with what they look like."""
+    def look(self, path: bytes) -> Waiting | None:
+        """Return what is known of a file that is not read yet."""
+        if (file := self._files.get(path)) is not None:
+            signature, since = file
+            return Waiting(signature, since, since + self._seconds)
+        return self._postponed.get(path)
+
+    def due(self, now: float, count: int) -> list[tuple[bytes, Waiting]]:
+        """Return up to `count` files that have been still for long enough."""
         still = takewhile(lambda item: item[1][1] + self._seconds <= now, self._files.items())
-        return [(path, signature) for path, (signature, _) in islice(still, count)]
+        due = [
+            (path, Waiting(signature, since, since + self._seconds))
+            for path, (signature, since) in islice(still, count)
+        ]
+        late = (item for item in self._postponed.items() if item[1].due <= now)
+        return [*due, *islice(late, count - len(due))]
 
     def next_due(self) -> float | None:
         """Return when the next file will have been still for long enough, if all stay as they are."""
-        first = next(iter(self._files.values()), None)
-        return None if first is None else first[1] + self._seconds
+        times = [waiting.due for waiting in self._postponed.values()]
+        if (first := next(iter(self._files.values()), None)) is not None:
+            times.append(first[1] + self._seconds)
+        return min(times, default=None)
+
+    def postponed(self) -> int:
+        """Return how many files have to wait longer, though they are still."""
+        return len(self._postponed)
+
+    def sizes(self) -> set[int]:
+        """Return the sizes of all files that are not read yet."""
+        return {
+            size_of(signature)
+            for signature in (
+                *(signature for signature, _ in self._files.values()),
+                *(waiting.signature for waiting in self._postponed.values()),
+            )
+            if signature
+        }
 
 
 @dataclass(slots=True, eq=False)

@@ -20,12 +20,16 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from foliod.base.config import Ingest, Watch
-from foliod.base.errors import DatabaseUnavailableError, FileUnreadableError, NotFoundError
-from foliod.base.paths import Wanted, below, display, size_of
+from foliod.base.errors import DatabaseUnavailableError, NotFoundError
+from foliod.base.paths import Wanted, below, display, parents
 from foliod.base.telemetry import Counters
 from foliod.store.files import Files
-from foliod.watch import walk
+from foliod.watch import explain, walk
+from foliod.watch.agenda import Agenda
+from foliod.watch.confirm import Confirmations
+from foliod.watch.links import Links
 from foliod.watch.settle import Settling, Waiters
+from foliod.watch.sight import Sight
 from foliod.watch.take import Taker
 from foliod.watch.tell import Teller
 from foliod.watch.watch import watch
@@ -35,16 +39,13 @@ T = TypeVar("T")
 FIRST_WAIT: Final = 0.5
 LONGEST_WAIT: Final = 30.0
 """Seconds between two tries while the database can't be reached; doubled each time."""
-MANY_HINTS: Final = 256
-"""More hints than this are better answered by a sweep."""
-REST: Final = 4.0
-"""A hinted sweep that nobody waits for comes after so many times as long as the last one took."""
 LOOK_AGAIN_SECONDS: Final = 1.0
 """A new folder is looked at once more, at least so much later: what came in before it was watched told nobody."""
 COUNT_SECONDS: Final = 1.0
 """The store is asked for the number of files in the root at most so often."""
 TAKEN_AT_ONCE: Final = 32
 """Files read before hints and sweeps are looked at again; the small ones first."""
+EMPTY: Final = "nothing is removed while it is empty, unless you confirm it with: foliod forget"
 
 log = structlog.get_logger()
 
@@ -62,43 +63,44 @@ class Sweeper:
         self.state = "sweeping"
         """`sweeping` at first, then `ok`; `missing`, `unreadable`, `empty` or `changed` say that nothing is removed."""
         self.reason: str | None = "the folder is being looked through for the first time"
-        self._sweep_seconds = settings.sweep_seconds
         self._files = files
         self._wake_backlog = wake
         self._wanted = Wanted(self.path, root.include, root.exclude, recursive=root.recursive)
         self._settling = Settling(root.settle_seconds)
         self._waiters = Waiters()
-        self._confirmed: list[asyncio.Future[int]] = []
-        """Those who say that what is missing is not coming back."""
-        self._hints: set[bytes] = set()
-        self._again: dict[bytes, float] = {}
-        """New folders, and when they are looked at once more."""
+        self._confirmations = Confirmations(self.path, files)
+        self._agenda = Agenda(settings.sweep_seconds)
         self._teller = Teller(self.path)
+        self._sight = Sight()
+        self._links = Links()
+        self._shut: set[bytes] = set()
+        """Folders that could not be listed."""
         self._awake = asyncio.Event()
-        self._sweep_hinted = True
-        self._sweep_at = self._rested_at = 0.0
         self._known = self._unreadable = 0
         self._count_due, self._count_at = False, 0.0
         self._swept: tuple[datetime, float] | None = None
         self._stop = threading.Event()
         self._taker = Taker(
-            self.path, files, self._in_thread, self._stop, counters, max_bytes=settings.max_file_mb * 2**20
+            self.path,
+            files,
+            self._in_thread,
+            self._stop,
+            counters,
+            max_bytes=settings.max_file_mb * 2**20,
+            settle_seconds=root.settle_seconds,
         )
         # A thread of its own: a network mount that hangs holds up nobody else.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sweep")
         files.hold(self.path)
+        files.expect(self.path, lambda: self._settling.sizes() if self.first_sweep_done.is_set() else None)
 
     # --- what others ask ----------------------------------------------------------------
 
     def hint(self, path: bytes | None = None) -> None:
         """Say that a file or folder may have changed, or the whole root."""
-        if path is None or path == self.path:
-            self._sweep_hinted = True
-        elif self.covers(path):
-            self._hints.add(path)
-            if len(self._hints) > MANY_HINTS:
-                self._hints, self._sweep_hinted = set(), True
-        self._awake.set()
+        if path is None or self.covers(path):
+            self._agenda.hint(None if path == self.path else path)
+            self._awake.set()
 
     def covers(self, path: bytes) -> bool:
         """Say whether a path is the root or lies below it."""
@@ -106,7 +108,7 @@ class Sweeper:
 
     def pending(self) -> int:
         """Return how many files were seen but are not written down yet."""
-        return len(self._settling) + len(self._hints)
+        return len(self._settling) + len(self._agenda.hints)
 
     async def wait_settled(self, path: bytes | None = None) -> int | None:
         """Look at a path now, or at everything, and return when what is there is written down.
@@ -121,24 +123,13 @@ class Sweeper:
         await self._waiters.wait(None if path == self.path else path)
         return None if path is None else await self._files.document_at(path)
 
-    async def explain(self, path: bytes) -> dict[str, Any] | None:
-        """Return what the folder shows at a path, None when it lies outside."""
-        if not self.covers(path):
-            return None
-        settling = path in self._settling
-        known = path in await self._files.known_at([path])
-        verdict = "settling" if settling else "known" if known else "not_there"
-        return {"root": display(self.path), "verdict": verdict, "reason": None, "next": None, "at": None, "stat": None}
-
     async def forget(self) -> int:
         """Forget what is missing from the root, without grace, and return how many files that were.
 
         Raises FileUnreadableError when the folder is there but can't be listed.
         """
-        confirmed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._confirmed.append(confirmed)
         self.hint()
-        return await confirmed
+        return await self._confirmations.answer()
 
     def report(self) -> dict[str, Any]:
         """Return what the status says about this root."""
@@ -149,10 +140,33 @@ class Sweeper:
             "reason": self.reason,
             "files": self._known,
             "settling": self.pending(),
+            "unfinished": self._settling.postponed(),
             "unreadable": self._unreadable,
             "swept_at": None if at is None else at.isoformat(timespec="seconds"),
             "sweep_ms": None if seconds is None else round(seconds * 1000),
+            "noticed_by": self._sight.by,
+            "noticed_reason": self._sight.reason,
         }
+
+    async def explain(self, path: bytes) -> dict[str, Any] | None:
+        """Return what is known here of a path and what happens to it next, as `explain.explain` has it.
+
+        None when the path lies outside the root. Changes nothing. Raises DatabaseUnavailableError.
+        """
+        if not self.covers(path):
+            return None
+        known = await self._files.known_at([path])
+        found = await self._in_thread(explain.look, self._wanted, path, known.get(path), self._stop)
+        now = time.monotonic()
+        return explain.explain(
+            found,
+            root=display(self.path),
+            now=now,
+            waiting=self._settling.look(path),
+            noticed=self._agenda.covers(path, list(parents(path))),
+            written=path in self._taker.open,
+            next_sweep=max(now, self._sweep_at()),
+        )
 
     # --- the task -----------------------------------------------------------------------
 
@@ -161,7 +175,7 @@ class Sweeper:
         name = display(self.path)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(watch(self.root, self.hint), name=f"watch {name}")
+                group.create_task(watch(self.root, self.hint, self._sight), name=f"watch {name}")
                 group.create_task(self._judge(), name=f"judge {name}")
         finally:
             self._stop.set()
@@ -174,34 +188,32 @@ class Sweeper:
                 await self._step()
                 wait = FIRST_WAIT
             except DatabaseUnavailableError as outage:
-                self._sweep_hinted, self._rested_at = True, 0.0
+                self._agenda.interrupted()
                 log.warning("waiting", task=f"sweep {display(self.path)}", reason=outage.message, seconds=wait)
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
 
     async def _step(self) -> None:
         now = time.monotonic()
-        if now >= self._sweep_time():
+        if now >= self._sweep_at():
             await self._sweep()
-        elif self._hints or any(at <= now for at in self._again.values()):
+        elif self._agenda.paths_due(now):
             await self._examine()
-        due = self._settling.due(time.monotonic(), TAKEN_AT_ONCE)
-        for path, seen in sorted(due, key=lambda file: size_of(file[1])):
-            if await self._taker.take(path, seen):
+        async for path, taken in self._taker.take_due(self._settling, TAKEN_AT_ONCE):
+            if taken:
                 self._settled(path)
                 self._count_due = True
                 self._wake_backlog()
             else:
                 self._settling.observe(path, b"", time.monotonic())
                 self.hint(path)
+        await self._taker.look_at_open(self._settling)
         if self._count_due and time.monotonic() >= self._count_at:
             await self._count()
         await self._rest()
 
-    def _sweep_time(self) -> float:
-        if not self._sweep_hinted:
-            return self._sweep_at
-        return 0.0 if self._waiters.unseen((None,)) else min(self._sweep_at, self._rested_at)
+    def _sweep_at(self) -> float:
+        return self._agenda.sweep_at(urgent=bool(self._waiters.unseen((None,))))
 
     async def _count(self) -> None:
         self._known = await self._files.count_below(self.path)
@@ -210,9 +222,9 @@ class Sweeper:
     async def _rest(self) -> None:
         """Wait for the next thing to do."""
         self._awake.clear()
-        if self._hints:
+        if self._agenda.hints:
             return
-        times = [self._sweep_time(), *self._again.values()]
+        times = [self._sweep_at(), self._taker.open_at, *self._agenda.again.values()]
         if (due := self._settling.next_due()) is not None:
             times.append(due)
         if self._count_due:
@@ -236,73 +248,52 @@ class Sweeper:
         """Compare the whole root with the store."""
         started = time.monotonic()
         waiters = self._waiters.unseen(None)
-        self._sweep_hinted = False
-        self._hints.clear()
+        told = self._agenda.begin_sweep()
         found, had = walk.Findings(), 0
         known: dict[bytes, bytes] = {}
-        confirmed = [future for future in self._confirmed if not future.done()]
+        confirmed = self._confirmations.now()
         trouble = await self._in_thread(walk.trouble, self.path)
         if trouble is None or confirmed:
             known = await self._files.known_below(self.path)
-            had = len(known)
+            had = sum(old[-1:] != walk.GONE for old in known.values())
         if trouble is None:
             found = await self._in_thread(walk.compare, self._wanted, [self.path], known, self._stop)
             if had and not found.files and not found.others:
-                trouble = "empty", f"it held {_files(had)} and has none now; nothing is removed while it is empty"
+                trouble = "empty", f"it held {_files(had)} and has none now; {EMPTY}"
         if confirmed:
-            missed = [path for path, old in known.items() if trouble is not None or old[-1:] == walk.GONE]
-            trouble = await self._forget(confirmed, trouble, [*found.gone, *found.unmounted, *missed])
-            found.gone, found.unmounted = [], []
+            trouble = await self._confirmations.forget(confirmed, trouble, known, found)
         if trouble is None:
             await self._write(found, gone=found.gone)
             self._files.release(self.path)
             if found.unmounted:
                 missing = _files(len(found.unmounted))
                 trouble = "changed", f"{missing} lay on a file system that is not mounted here now; they are kept"
+            if told is not None:
+                self._sight.check(found, told.union(self._settling))
+            self._opened(self._shut - found.unreadable.keys())
         else:
             self._files.hold(self.path)
         self._unreadable = len(found.unreadable) + len(found.hidden)
         before, (self.state, self.reason) = self.state, trouble or ("ok", None)
         self._teller.state(before, self.state, self.reason)
+        self._shut = set(found.unreadable)
         self._observe(found, whole=True)
         for path in [path for path in self._settling if path not in found.candidates]:
             self._settled(path)
         seconds = time.monotonic() - started
-        self._rested_at = time.monotonic() + REST * seconds
-        self._sweep_at = time.monotonic() + self._sweep_seconds
+        self._agenda.swept(time.monotonic(), seconds)
         self._swept = datetime.now(UTC), seconds
         self._teller.swept(found, seconds)
         await self._count()
         self._waiters.looked(waiters, self._settling)
         self.first_sweep_done.set()
 
-    async def _forget(
-        self, confirmed: list[asyncio.Future[int]], trouble: tuple[str, str] | None, missing: list[bytes]
-    ) -> tuple[str, str] | None:
-        """Forget what is missing, as those who confirmed it want; return what trouble is left."""
-        refused = None
-        if trouble is not None and trouble[0] == "unreadable":
-            refused = FileUnreadableError(f"{display(self.path)}: {trouble[1]}; nothing is forgotten")
-        else:
-            await self._files.forget_paths(missing)
-            log.info("root_forgotten", root=display(self.path), files=len(missing))
-            if trouble is not None and trouble[0] == "empty":
-                trouble = None
-        for future in confirmed:
-            self._confirmed.remove(future)
-            if not future.done():
-                future.set_exception(refused) if refused else future.set_result(len(missing))
-        return trouble
-
     async def _examine(self) -> None:
         """Look at hinted paths: files and folders, there or gone."""
         now = time.monotonic()
-        again = {path for path, at in self._again.items() if at <= now}
-        scopes, fresh = self._hints | again, self._hints - again
+        scopes, fresh = self._agenda.take_paths(now)
+        scopes |= self._links.to(scopes)
         waiters = self._waiters.unseen(scopes)
-        self._hints = set()
-        for path in again:
-            del self._again[path]
         known = await self._files.known_at(list(scopes))
         for path in await self._in_thread(walk.may_be_folders, scopes - known.keys()):
             known.update(await self._files.known_below(path))
@@ -314,14 +305,16 @@ class Sweeper:
             or (gone and not await self._in_thread(walk.populated, self._wanted, self._stop))
         ):
             # Whether files are gone or only the root is, the whole root has to tell.
-            gone, self._sweep_hinted = [], True
+            gone = []
+            self._agenda.hint(None)
         await self._write(found, gone=gone)
         for path in fresh.intersection(found.folders):
-            self._again[path] = now + max(LOOK_AGAIN_SECONDS, self.root.settle_seconds)
+            self._agenda.again[path] = now + max(LOOK_AGAIN_SECONDS, self.root.settle_seconds)
         self._observe(found, whole=False)
         for path in [path for path in self._settling if path in scopes and path not in found.candidates]:
             self._settled(path)
         self._count_due = self._count_due or bool(gone or found.back)
+        self._opened(self._shut.intersection(found.folders) - found.unreadable.keys())
         self._waiters.looked(waiters, self._settling)
 
     async def _write(self, found: walk.Findings, *, gone: list[bytes]) -> None:
@@ -332,8 +325,15 @@ class Sweeper:
         if found.back:
             self._wake_backlog()
 
+    def _opened(self, folders: set[bytes]) -> None:
+        """Take note of folders that can be listed again: they are not watched yet."""
+        if folders:
+            self._shut -= folders
+            self._sight.doubt.set()
+
     def _observe(self, found: walk.Findings, *, whole: bool) -> None:
         self._teller.oddities(found, whole=whole)
+        self._links.found(found.links, whole=whole)
         now = time.monotonic()
         for path, seen in found.candidates.items():
             self._settling.observe(path, seen, now)

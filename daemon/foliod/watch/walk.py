@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from foliod.base.paths import FOLDER_DEVICE, IDENTITY, Wanted, below, signature
+from foliod.base.paths import FOLDER_DEVICE, IDENTITY, Wanted, below, parents, signature
+from foliod.watch.links import inside
 
 STILL: Final = b"\0"
 REASON: Final = b"\1"
@@ -43,7 +44,7 @@ class Findings:
     files: int = 0
     """Wanted files that are there."""
     others: bool = False
-    """Whether anything else but folders is there."""
+    """Whether anything else but folders is there; hidden files don't count, which synchronisers leave behind."""
     candidates: dict[bytes, bytes] = field(default_factory=dict)
     """New and changed files, and those with a reason against them, with their signatures."""
     back: dict[bytes, bytes] = field(default_factory=dict)
@@ -59,6 +60,8 @@ class Findings:
     """What has a wanted name but is no file to read, and why."""
     unreadable: dict[bytes, str] = field(default_factory=dict)
     """Folders that can't be listed, and why."""
+    links: dict[bytes, bytes] = field(default_factory=dict)
+    """Links and the files inside the root that they lead to."""
     folders: list[bytes] = field(default_factory=list)
     """The scopes that are folders."""
 
@@ -77,17 +80,18 @@ def trouble(root: bytes) -> tuple[str, str] | None:
 
 
 def populated(wanted: Wanted, stop: threading.Event) -> bool:
-    """Say whether anything but folders lies in a watched folder."""
+    """Say whether anything but folders and hidden files lies in a watched folder, or a file that is wanted."""
     folders = [wanted.root]
     while folders:
         _go_on(stop)
         try:
             with os.scandir(folders.pop()) as entries:
                 for entry in entries:
-                    if not entry.is_dir(follow_symlinks=False):
+                    if entry.is_dir(follow_symlinks=False):
+                        if wanted.recursive:
+                            folders.append(entry.path)
+                    elif not entry.name.startswith(b".") or wanted.file(entry.path):
                         return True
-                    if wanted.recursive:
-                        folders.append(entry.path)
         except OSError:
             continue
     return False
@@ -120,7 +124,7 @@ class _Comparison:
     def run(self, scopes: Iterable[bytes]) -> Findings:
         found, walked = self._found, set[bytes]()
         for scope in sorted(scopes):
-            if any(parent in walked for parent in _parents(scope)):
+            if any(parent in walked for parent in parents(scope)):
                 continue
             try:
                 # The root itself may be a link; nothing below it is followed into another folder.
@@ -152,7 +156,7 @@ class _Comparison:
                             if wanted.recursive and not wanted.excluded(entry.path):
                                 folders.append(entry.path)
                         elif not wanted.name(entry.name) or wanted.excluded(entry.path):
-                            found.others = True
+                            found.others = found.others or not entry.name.startswith(b".")
                         else:
                             self._judge(entry.path, entry, device)
             except OSError as error:
@@ -222,10 +226,13 @@ class _Comparison:
             if error.errno == errno.ELOOP:
                 return link, "it is a link that leads in a circle"
             if error.errno in CERTAINLY_GONE:
+                if below(target := os.path.realpath(path), self._real_root):
+                    self._found.links[path] = inside(target, self._real_root, self._wanted.root)
                 return link, "it is a link to nothing"
             raise
         if not below(real, self._real_root):
             return link, "it is a link that leads out of the watched folder"
+        self._found.links[path] = inside(real, self._real_root, self._wanted.root)
         return os.stat(real), None
 
     def _missed(self, path: bytes) -> None:
@@ -258,11 +265,6 @@ class _Comparison:
         for passed in climbed:
             self._devices[passed] = self._devices[folder]
         return self._devices[folder]
-
-
-def _parents(path: bytes) -> Iterable[bytes]:
-    while path != (path := os.path.dirname(path)):
-        yield path
 
 
 def _go_on(stop: threading.Event) -> None:

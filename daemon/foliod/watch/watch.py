@@ -1,6 +1,7 @@
 """Folder events become hints, nothing else: events get lost in many ways, the sweep is the judge.
 
-Whatever breaks ends in a hint to sweep the whole root, a log line and a fresh watch.
+Whatever breaks ends in a hint to sweep the whole root, a log line and a fresh watch. While there
+are no events the root is swept again and again.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from contextlib import aclosing
 from typing import Final
 
 import structlog
-from watchfiles import awatch
+from watchfiles import Change, awatch
 
 from foliod.base.config import Watch
 from foliod.base.paths import display
+from foliod.watch.mounts import Place, place
+from foliod.watch.sight import Sight
 
 Hint = Callable[[bytes | None], None]
 """Told the path of what may have changed (a file or a folder), None when that is the whole root."""
@@ -35,57 +38,58 @@ FIRST_WAIT: Final = 0.1
 LONGEST_WAIT: Final = 60.0
 STEADY_SECONDS: Final = 10.0
 """A watch that held for so long was a good one: the next wait is short again."""
-REMOTE: Final = frozenset(
-    "9p afs beegfs ceph cifs fuse.davfs fuse.glusterfs fuse.rclone fuse.s3fs fuse.sshfs glusterfs lustre nfs nfs4 "
-    "ncpfs ocfs2 prl_fs smb3 smbfs vboxsf virtiofs".split()
+LIMIT_ADVICE: Final = (
+    "raise it with sysctl fs.inotify.max_user_watches; until then the folder is looked through instead"
 )
-"""File systems that others change without an event here."""
-LIMIT_ADVICE: Final = "raise it with sysctl fs.inotify.max_user_watches; until then the folder is only swept"
 
 log = structlog.get_logger()
 
 
-async def watch(root: Watch, hint: Hint) -> None:
+async def watch(root: Watch, hint: Hint, sight: Sight) -> None:
     """Tell `hint` what may have changed below a root, for ever; a root that is not there is waited for."""
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
     path = os.fsencode(root.path)
     folder = display(path)
     wait, lenient, missing = FIRST_WAIT, False, False
     while True:
-        identity = await asyncio.to_thread(_identity, path)
-        if identity is None:
+        seen = await asyncio.to_thread(place, path)
+        if seen is None:
             if not missing:
                 missing = True
+                sight.now("sweeps", "the folder is not there")
                 log.warning("watch_waiting", root=folder, reason="the folder is not there; it is waited for")
                 hint(None)
             await asyncio.sleep(LOOK_MS / 1000)
             continue
         missing = False
-        remote = None if root.poll else await asyncio.to_thread(_remote, path)
-        if root.poll or remote:
-            log.info("watch_polling", root=folder, file_system=remote, seconds=POLL_SECONDS)
-            await _poll(path, identity, hint)
+        if root.poll or seen.remote:
+            reason = "poll = true" if root.poll else f"{seen.remote} sends no events for what others do"
+            sight.now("polling", reason)
+            log.info("watch_polling", root=folder, file_system=seen.remote, seconds=POLL_SECONDS)
+            await _poll(path, seen, hint)
             continue
         started = time.monotonic()
         try:
-            await _follow(root, identity, hint, lenient=lenient)
+            renewed = await _follow(root, seen, hint, sight, lenient=lenient)
         except (OSError, RuntimeError, ValueError, ExceptionGroup) as error:
-            lenient = lenient or _denied(error)
+            denied = _denied(error)
+            lenient = lenient or denied
             wait = FIRST_WAIT if time.monotonic() - started > STEADY_SECONDS else min(wait * 2, LONGEST_WAIT)
-            log.warning("watch_broken", root=folder, reason=_reason(error), seconds=wait)
-            hint(None)
-            await asyncio.sleep(wait)
+            sight.now("sweeps", _reason(error))
+            log.warning("watch_broken", root=folder, reason=sight.reason, seconds=wait)
+            await _poll(path, seen, hint, wait)
         else:
-            log.warning("watch_renewed", root=folder, reason="the folder was replaced by another one")
+            log.info("watch_renewed", root=folder, reason=renewed)
             hint(None)
 
 
-async def _follow(root: Watch, identity: tuple[int, int], hint: Hint, *, lenient: bool) -> None:
-    """Turn events into hints until the root is not the same folder any more; raises what watchfiles raises.
+async def _follow(root: Watch, seen: Place, hint: Hint, sight: Sight, *, lenient: bool) -> str:
+    """Turn events into hints until the watch has to be made anew; return why. Raises what watchfiles raises.
 
     `lenient` goes without the subfolders that can't be watched; else one such ends everything.
     """
     path = os.fsencode(root.path)
+    deleted = Change.deleted, str(root.path)
     events = awatch(
         root.path,
         watch_filter=None,
@@ -97,51 +101,47 @@ async def _follow(root: Watch, identity: tuple[int, int], hint: Hint, *, lenient
         recursive=root.recursive,
         ignore_permission_denied=lenient,
     )
+    sight.doubt.clear()
+    started = time.monotonic()
     async with aclosing(events):
-        ready = False
+        ready = flooded = False
         async for changes in events:
-            if await asyncio.to_thread(_identity, path) != identity:
-                return
+            now = await asyncio.to_thread(place, path)
+            # A folder made right after one was deleted may have its inode, which the watch is not on.
+            if now is None or deleted in changes or (now.device, now.inode) != (seen.device, seen.inode):
+                return "the folder was replaced by another one"
+            if now != seen:
+                return "something was mounted or unmounted in the folder, or its permissions changed"
             if not ready or len(changes) > MANY:
                 # What happened before the watch was in place told nobody.
+                flooded = len(changes) > MANY
+                if not ready:
+                    sight.now("events", "subfolders that can't be read are not watched" if lenient else None)
                 ready = True
                 hint(None)
-            else:
-                for _, changed in changes:
-                    hint(os.fsencode(changed))
+                continue
+            for _, changed in changes:
+                hint(os.fsencode(changed))
+            if time.monotonic() - started > STEADY_SECONDS:
+                if flooded:
+                    # New folders whose events got lost are not watched.
+                    return "so much happened that events may have got lost"
+                if sight.doubt.is_set():
+                    return "there were changes that no event told of"
+    return "it ended"
 
 
-async def _poll(path: bytes, identity: tuple[int, int], hint: Hint) -> None:
-    """Have the root swept again and again until it is not the same folder any more.
+async def _poll(path: bytes, seen: Place, hint: Hint, seconds: float = float("inf")) -> None:
+    """Have the root swept again and again, so long at most or until it is not the same folder any more.
 
     Not by watchfiles' own polling: that reads the whole tree while the event loop waits.
     """
-    while await asyncio.to_thread(_identity, path) == identity:
+    end = time.monotonic() + seconds
+    while await asyncio.to_thread(place, path) == seen:
         hint(None)
-        await asyncio.sleep(POLL_SECONDS)
-
-
-def _identity(path: bytes) -> tuple[int, int] | None:
-    try:
-        state = os.stat(path)
-    except OSError:
-        return None
-    return state.st_dev, state.st_ino
-
-
-def _remote(path: bytes) -> str | None:
-    """Return the kind of the file system that a folder lies on when it sends no events for what others do."""
-    try:
-        device = os.stat(path).st_dev
-        with open("/proc/self/mountinfo", "rb") as mounts:
-            for line in mounts:
-                before, _, after = line.partition(b" - ")
-                if before.split()[2] == b"%d:%d" % (os.major(device), os.minor(device)):
-                    kind = after.split()[0].decode()
-                    return kind if kind in REMOTE else None
-    except (OSError, IndexError):
-        pass
-    return None
+        if (left := end - time.monotonic()) <= 0:
+            return
+        await asyncio.sleep(min(POLL_SECONDS, left))
 
 
 def _denied(error: BaseException) -> bool:
