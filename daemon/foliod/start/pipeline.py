@@ -33,7 +33,7 @@ FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
 """Seconds between two tries while the database or Ollama can't be reached; doubled each time."""
 FORGET_SECONDS = 5.0
-"""How often is looked for files whose grace period is over."""
+"""How often is looked for files whose grace period is over; more often when that is shorter."""
 LOOK_SECONDS = 0.1
 """How often a question that waits looks whether its documents are searchable."""
 
@@ -113,7 +113,7 @@ class Pipeline:
             self._unwatched = await self._left_behind()
         await self._files.forget_gone(self._grace_seconds)
         # By the clock: what wakes the readers is nothing to forget, and would ask the database after every document.
-        await asyncio.sleep(FORGET_SECONDS)
+        await asyncio.sleep(min(FORGET_SECONDS, max(self._grace_seconds, 0.5)))
         return True
 
     async def _left_behind(self) -> list[dict[str, Any]]:
@@ -154,6 +154,14 @@ class Pipeline:
             sweeper.hint(path)
             looked = True
         return looked
+
+    def resumed(self) -> None:
+        """Have everything looked at: the daemon was stopped (SIGSTOP) and may have missed what happened meanwhile."""
+        log.info(
+            "resumed", reason="SIGCONT: if the daemon was stopped, events got lost; all folders are looked through"
+        )
+        for sweeper in self._sweepers:
+            sweeper.resumed()
 
     def wake(self) -> None:
         """Say that there may be something to read."""

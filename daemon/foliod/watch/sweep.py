@@ -102,6 +102,11 @@ class Sweeper:
             self._agenda.hint(None if path == self.path else path)
             self._awake.set()
 
+    def resumed(self) -> None:
+        """Say that the daemon was stopped: events may have got lost."""
+        self._sight.doubt.set()
+        self.hint()
+
     def covers(self, path: bytes) -> bool:
         """Say whether a path is the root or lies below it."""
         return path == self.path or below(path, self.path)

@@ -34,6 +34,8 @@ POLL_SECONDS: Final = 2.0
 """Without events, the root is swept so often, less often when that takes long."""
 MANY: Final = 256
 """So many changes at once are a hint to sweep the root: cheaper, and the queue may have overflowed."""
+STALL_SECONDS: Final = 1.0
+"""When nobody asked for events for so much longer than usual (the daemon was stopped), the queue may have overflowed."""
 FIRST_WAIT: Final = 0.1
 LONGEST_WAIT: Final = 60.0
 STEADY_SECONDS: Final = 10.0
@@ -102,19 +104,21 @@ async def _follow(root: Watch, seen: Place, hint: Hint, sight: Sight, *, lenient
         ignore_permission_denied=lenient,
     )
     sight.doubt.clear()
-    started = time.monotonic()
+    started = asked = time.monotonic()
     async with aclosing(events):
         ready = flooded = False
         async for changes in events:
+            stalled = time.monotonic() - asked > LOOK_MS / 1000 + STALL_SECONDS
+            asked = time.monotonic()
             now = await asyncio.to_thread(place, path)
             # A folder made right after one was deleted may have its inode, which the watch is not on.
             if now is None or deleted in changes or (now.device, now.inode) != (seen.device, seen.inode):
                 return "the folder was replaced by another one"
             if now != seen:
                 return "something was mounted or unmounted in the folder, or its permissions changed"
-            if not ready or len(changes) > MANY:
+            if not ready or stalled or len(changes) > MANY:
                 # What happened before the watch was in place told nobody.
-                flooded = len(changes) > MANY
+                flooded = flooded or stalled or len(changes) > MANY
                 if not ready:
                     sight.now("events", "subfolders that can't be read are not watched" if lenient else None)
                 ready = True
