@@ -1,12 +1,16 @@
 """A file is read once, and never half."""
 
+import errno
 import hashlib
+import mmap
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
 
-from foliod.base.errors import FileChangedError, FileUnreadableError
+from foliod.base.errors import FileChangedError, FileUnfinishedError, FileUnreadableError
 from foliod.base.paths import signature
 from foliod.watch import digest as room
 from foliod.watch.digest import digest
@@ -139,3 +143,68 @@ def test_nothing_stays_open(tmp_path):
     with pytest.raises(FileChangedError):
         take(tmp_path, path, seen)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+# --- files that are not finished --------------------------------------------------------
+
+
+def test_a_file_that_somebody_writes_is_told_from_one_that_is_closed(tmp_path):
+    """Open for writing, also only through a memory map, is seen; open for reading is nothing."""
+    path, seen = put(tmp_path / "a.pdf", b"x" * 5000)
+    assert not digest(path, os.fsencode(tmp_path), seen, STOP, closed=True).written
+    with open(path, "rb"):
+        assert not digest(path, os.fsencode(tmp_path), seen, STOP, closed=True).written
+    with open(path, "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+        file.close()
+        with pytest.raises(FileUnfinishedError, match="still writing"):
+            digest(path, os.fsencode(tmp_path), seen, STOP, closed=True)
+        assert digest(path, os.fsencode(tmp_path), seen, STOP).written, "it can be read all the same"
+        assert room.still_written([path, path + b".no"]) == {path}
+        memory.close()
+        assert room.still_written([path]) == set()
+
+
+def test_who_writes_is_neither_held_up_nor_harms_us(tmp_path):
+    """Asking whether a file is open for writing again and again: a program that opens it meanwhile gets it."""
+    path, seen = put(tmp_path / "a.pdf", b"x" * 5000)
+    code = "import os, sys\nfor _ in range(3000): os.close(os.open(sys.argv[1], os.O_WRONLY))\n"
+    writer = subprocess.Popen([sys.executable, "-c", code, path])
+    asked = 0
+    while writer.poll() is None:
+        digest(path, os.fsencode(tmp_path), seen, STOP)
+        asked += 1
+    assert writer.returncode == 0 and asked > 10
+
+
+@pytest.mark.parametrize("why", [errno.EACCES, errno.EINVAL, errno.ENOLCK])
+def test_who_can_not_ask_learns_nothing(tmp_path, monkeypatch, why):
+    """Another user's file, or a file system without leases: the file is read as one that nobody writes."""
+
+    def fcntl(*args):
+        raise OSError(why, os.strerror(why))
+
+    monkeypatch.setattr(room.fcntl, "fcntl", fcntl)
+    path, seen = put(tmp_path / "a.pdf")
+    with open(path, "r+b"):
+        assert not digest(path, os.fsencode(tmp_path), seen, STOP, closed=True).written
+
+
+@pytest.mark.parametrize(
+    ("content", "ended"),
+    [
+        (b"%PDF-1.7\n" + b"x" * 5000 + b"\n%%EOF\n", True),
+        (b"junk %PDF-1.7\nx%%EOF" + b" " * 1500, True),
+        (b"%PDF-1.7\n" + b"x" * 5000, False),
+        (b"%PDF-1.7\n%%EOF\n" + b"x" * 5000, False),
+        (bytes(5000), False),
+        (b"<html>", True),
+        (b"", True),
+    ],
+)
+def test_a_pdf_without_an_end_may_still_grow(tmp_path, content, ended):
+    """A PDF says where it ends, and one that was only made room for is no file yet; other files are as they are."""
+    path, seen = put(tmp_path / "a.pdf", content)
+    if not ended:
+        with pytest.raises(FileUnfinishedError, match="end is missing"):
+            digest(path, os.fsencode(tmp_path), seen, STOP, ended=True)
+    assert digest(path, os.fsencode(tmp_path), seen, STOP, ended=ended).sha256 == hashlib.sha256(content).digest()

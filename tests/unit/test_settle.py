@@ -41,6 +41,24 @@ def test_a_file_that_was_read_or_vanished_is_not_due():
     assert len(settling) == 0 and settling.next_due() is None and settling.due(5, 9) == []
 
 
+def test_a_file_that_is_put_off_waits_with_the_reason_and_begins_anew_when_it_changes():
+    """What is still but not finished is due later; how long it has been still is not forgotten."""
+    settling = Settling(2)
+    settling.observe(b"a", b"one", 10)
+    settling.postpone(b"a", 15, "somebody is still writing it")
+    settling.postpone(b"never seen", 15, "x")
+    assert due(settling, 14) == [] and settling.next_due() == 15 and settling.postponed() == len(settling) == 1
+    settling.observe(b"a", b"one", 14)
+    [(path, waiting)] = settling.due(15, 9)
+    assert (path, waiting.since, waiting.reason) == (b"a", 10, "somebody is still writing it")
+    settling.observe(b"a", b"two", 15)
+    assert settling.look(b"a").since == 15 and settling.look(b"a").reason is None and settling.postponed() == 0
+    settling.observe(b"b", b"\0\0\0\0\0\0\0\7rest", 15)
+    settling.postpone(b"b", 99, "x")
+    assert settling.sizes() >= {7} and b"b" in settling and list(settling) == [b"a", b"b"]
+    assert settling.due(100, 1) == settling.due(17, 9)
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([b"a", b"b", b"c"]), st.integers(0, 3), st.integers(0, 3)), max_size=40))
 def test_exactly_the_still_files_are_due(steps):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import threading
 import time
@@ -145,6 +146,80 @@ async def test_a_root_that_is_replaced_is_watched_again(tmp_path):
         await hints.next_root_hint()
         (root / "a.pdf").write_bytes(b"1")
         await hints.wait_for(os.fsencode(root / "a.pdf"))
+
+
+async def test_a_root_made_anew_at_once_is_watched_again(tmp_path):
+    """Deleted and made again between two looks, maybe with the same inode: the watch on the old one is given up."""
+    root = tmp_path / "root"
+    root.mkdir()
+    sight = Sight()
+    async with watching(root, sight) as hints:
+        for n in range(3):
+            await seeing(sight, hints)
+            root.rmdir()
+            root.mkdir()
+            await hints.wait_for(None)
+            sight.by = "sweeps"
+            await seeing(sight, hints)
+            (root / f"{n}.pdf").write_bytes(b"1")
+            await hints.wait_for(os.fsencode(root / f"{n}.pdf"))
+            (root / f"{n}.pdf").unlink()
+
+
+@pytest.mark.parametrize("why", ["flood", "doubt", "stalled"])
+async def test_a_watch_that_may_have_missed_something_is_made_anew(tmp_path, monkeypatch, why):
+    """After a flood, a stop, or a change that nobody told of, folders may not be watched: all are watched again."""
+    monkeypatch.setattr(room, "MANY", 5 if why == "flood" else 10_000)
+    monkeypatch.setattr(room, "STEADY_SECONDS", 0.2)
+    monkeypatch.setattr(room, "STALL_SECONDS", 0.5)
+    sight = Sight()
+    with structlog.testing.capture_logs() as logs:
+        async with watching(tmp_path, sight) as hints:
+            await seeing(sight, hints)
+            if why == "doubt":
+                sight.doubt.set()
+            else:
+                for n in range(50):
+                    (tmp_path / f"{n}.pdf").touch()
+                if why == "stalled":
+                    time.sleep(1)
+            async with asyncio.timeout(20):
+                while not any(log["event"] == "watch_renewed" for log in logs):
+                    await asyncio.sleep(0.01)
+            sight.by = "sweeps"
+            await seeing(sight, hints)
+            (tmp_path / "next.pdf").write_bytes(b"1")
+            await hints.wait_for(os.fsencode(tmp_path / "next.pdf"))
+
+
+async def test_a_root_that_becomes_readable_is_watched(tmp_path, monkeypatch):
+    """Where the folder itself could not be listed nothing was watched; that it can be now is noticed."""
+    shut, real = True, room.place
+
+    def place(path):
+        return dataclasses.replace(real(path), readable=not shut)
+
+    monkeypatch.setattr(room, "place", place)
+    async with watching(tmp_path) as hints:
+        hints.seen.clear()
+        shut = False
+        await hints.wait_for(None)
+
+
+async def test_while_the_watch_is_broken_the_root_is_swept_often(tmp_path, monkeypatch):
+    """However long it takes until the next try: changes are not noticed a minute late."""
+    monkeypatch.setattr(room, "FIRST_WAIT", 30)
+
+    def awatch(*paths, **options):
+        msg = "OS file watch limit reached."
+        raise OSError(msg)
+
+    monkeypatch.setattr(room, "awatch", awatch)
+    sight = Sight()
+    async with watching(tmp_path, sight) as hints:
+        for _ in range(3):
+            await hints.next_root_hint()
+        assert sight.by == "sweeps" and "max_user_watches" in sight.reason
 
 
 async def test_an_unreadable_subfolder_does_not_blind_the_rest(tmp_path, monkeypatch):
