@@ -408,6 +408,16 @@ def test_status_tells_what_is_wrong(foliod, daemon):
     assert "Watching: no folder" in out
 
 
+def test_status_tells_what_is_not_finished_and_why_there_are_no_events(foliod, daemon):
+    """Files that somebody still writes, and a folder that the kernel tells nothing of, are named."""
+    root = {"path": "/in", "state": "ok", "reason": None, "files": 13, "settling": 3, "unfinished": 2, "unreadable": 0}
+    blind = root | {"noticed_by": "sweeps", "noticed_reason": "raise fs.inotify.max_user_watches"}
+    daemon.answers["GET /v1/status"] = canned.status(roots=[blind])
+    out = " ".join(foliod("status").out.split())
+    assert "3 still changing (2 of them still being written" in out
+    assert "there are no events: raise fs.inotify.max_user_watches" in out
+
+
 def test_a_watched_status_moves_until_the_daemon_ends(environ):
     """`status --watch` draws again, and says so when the daemon is gone."""
     with answering(environ) as daemon:

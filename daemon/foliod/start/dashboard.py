@@ -151,8 +151,12 @@ def _root(root: Object) -> Row:
     text = f"{safe(root['path'])}: {count(root['files'], 'file')}"
     if root.get("settling"):
         text += f", {root['settling']} still changing"
+    if root.get("unfinished"):
+        text += f" ({root['unfinished']} of them still being written, as it seems)"
     if root.get("unreadable"):
         text += f", {root['unreadable']} unreadable"
+    if root["state"] == "ok" and root.get("noticed_by") == "sweeps":
+        return Row("Watching", f"{text}; there are no events: {safe(root.get('noticed_reason') or '')}", "yellow")
     if root["state"] == "ok":
         return Row("Watching", text)
     return Row("Watching", f"{text}; {safe(root.get('reason') or root['state'])}", "yellow")
