@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -332,6 +333,11 @@ def test_moves_cost_nothing_and_deleted_files_leave_the_answers(ollama):
         wait_for(lambda: daemon.log_events("file_gone")[-1]["file"].endswith("/copied/0/0.pdf"))
         assert found(daemon, "number0") == [str(first / "copied/0/0.pdf")], "until the grace period is over"
         wait_for(lambda: found(daemon, "number0") == [])
+        gone, forgotten = (
+            datetime.fromisoformat(daemon.log_events(event)[-1]["timestamp"])
+            for event in ("file_gone", "document_forgotten")
+        )
+        assert (forgotten - gone).total_seconds() > 3, "not before the grace period is over"
         assert stored(daemon) == there(first) | there(second)
 
 
