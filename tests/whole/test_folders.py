@@ -271,7 +271,7 @@ def test_files_as_they_really_come():
                 memory[half:] = whole["mapped"][half:]
                 reasons = told_unfinished(daemon)
                 assert "still writing" in reasons["slow.pdf"] and "still writing" in reasons["mapped.pdf"]
-                assert root_of(daemon)["unfinished"] == 4
+                wait_for(lambda: root_of(daemon)["unfinished"] == 4)
                 seen = daemon.get("/v1/explain", path=str(inbox / "slow.pdf"))
                 assert seen["state"] == "settling" and "still writing" in seen["reason"]
             slow.write(whole["slow"][half:])

@@ -155,6 +155,14 @@ class Pipeline:
             looked = True
         return looked
 
+    def resumed(self) -> None:
+        """Have everything looked at: the daemon was stopped (SIGSTOP) and may have missed what happened meanwhile."""
+        log.info(
+            "resumed", reason="SIGCONT: if the daemon was stopped, events got lost; all folders are looked through"
+        )
+        for sweeper in self._sweepers:
+            sweeper.resumed()
+
     def wake(self) -> None:
         """Say that there may be something to read."""
         self._backlog.wake()

@@ -132,6 +132,7 @@ class _Daemon:
             )
             log.info("ready", roots=[str(watch.path) for watch in s.watch], database=db.address)
             notify("READY=1", "STATUS=watching")
+            asyncio.get_running_loop().add_signal_handler(signal.SIGCONT, pipeline.resumed)
             await pipeline.run()
 
     def _wire(self, db: Database, state: State, workers: Workers, recognisers: Workers) -> Pipeline:

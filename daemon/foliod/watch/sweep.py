@@ -73,6 +73,8 @@ class Sweeper:
         self._teller = Teller(self.path)
         self._sight = Sight()
         self._links = Links()
+        self._shut: set[bytes] = set()
+        """Folders that could not be listed."""
         self._awake = asyncio.Event()
         self._known = self._unreadable = 0
         self._count_due, self._count_at = False, 0.0
@@ -99,6 +101,11 @@ class Sweeper:
         if path is None or self.covers(path):
             self._agenda.hint(None if path == self.path else path)
             self._awake.set()
+
+    def resumed(self) -> None:
+        """Say that the daemon was stopped: events may have got lost."""
+        self._sight.doubt.set()
+        self.hint()
 
     def covers(self, path: bytes) -> bool:
         """Say whether a path is the root or lies below it."""
@@ -253,7 +260,7 @@ class Sweeper:
         trouble = await self._in_thread(walk.trouble, self.path)
         if trouble is None or confirmed:
             known = await self._files.known_below(self.path)
-            had = await self._in_thread(walk.held, known)
+            had = sum(old[-1:] != walk.GONE for old in known.values())
         if trouble is None:
             found = await self._in_thread(walk.compare, self._wanted, [self.path], known, self._stop)
             if had and not found.files and not found.others:
@@ -268,11 +275,13 @@ class Sweeper:
                 trouble = "changed", f"{missing} lay on a file system that is not mounted here now; they are kept"
             if told is not None:
                 self._sight.check(found, told.union(self._settling))
+            self._opened(self._shut - found.unreadable.keys())
         else:
             self._files.hold(self.path)
         self._unreadable = len(found.unreadable) + len(found.hidden)
         before, (self.state, self.reason) = self.state, trouble or ("ok", None)
         self._teller.state(before, self.state, self.reason)
+        self._shut = set(found.unreadable)
         self._observe(found, whole=True)
         for path in [path for path in self._settling if path not in found.candidates]:
             self._settled(path)
@@ -310,6 +319,7 @@ class Sweeper:
         for path in [path for path in self._settling if path in scopes and path not in found.candidates]:
             self._settled(path)
         self._count_due = self._count_due or bool(gone or found.back)
+        self._opened(self._shut.intersection(found.folders) - found.unreadable.keys())
         self._waiters.looked(waiters, self._settling)
 
     async def _write(self, found: walk.Findings, *, gone: list[bytes]) -> None:
@@ -319,6 +329,12 @@ class Sweeper:
         self._teller.changes(found, gone)
         if found.back:
             self._wake_backlog()
+
+    def _opened(self, folders: set[bytes]) -> None:
+        """Take note of folders that can be listed again: they are not watched yet."""
+        if folders:
+            self._shut -= folders
+            self._sight.doubt.set()
 
     def _observe(self, found: walk.Findings, *, whole: bool) -> None:
         self._teller.oddities(found, whole=whole)

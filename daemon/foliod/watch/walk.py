@@ -79,11 +79,6 @@ def trouble(root: bytes) -> tuple[str, str] | None:
         return "unreadable", f"the folder can't be listed: {error.strerror}"
 
 
-def held(known: dict[bytes, bytes]) -> int:
-    """Return how many of the known files had not been missed yet."""
-    return sum(old[-1:] != GONE for old in known.values())
-
-
 def populated(wanted: Wanted, stop: threading.Event) -> bool:
     """Say whether anything but folders and hidden files lies in a watched folder, or a file that is wanted."""
     folders = [wanted.root]

@@ -7,44 +7,52 @@ are no events the root is swept again and again.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import Final
 
 import structlog
+from watchfiles import Change, awatch
 
 from foliod.base.config import Watch
 from foliod.base.paths import display
 from foliod.watch.mounts import Place, place
 from foliod.watch.sight import Sight
-from foliod.watch.tree import EventsLostError, RootGoneError, Tree
 
 Hint = Callable[[bytes | None], None]
 """Told the path of what may have changed (a file or a folder), None when that is the whole root."""
 
-STEP_SECONDS: Final = 0.05
-DEBOUNCE_SECONDS: Final = 0.4
-"""Events are gathered until none came for STEP_SECONDS, at most so long."""
-LOOK_SECONDS: Final = 1.0
-"""How often is looked whether the root is still the folder that is watched."""
+STEP_MS: Final = 50
+DEBOUNCE_MS: Final = 400
+"""Events are gathered until none came for STEP_MS, at most so long."""
+LOOK_MS: Final = 1000
+"""How often is looked whether the root is still the folder that is watched: a deleted one tells nothing any more."""
 POLL_SECONDS: Final = 2.0
 """Without events, the root is swept so often, less often when that takes long."""
 MANY: Final = 256
-"""So many changes at once are a hint to sweep the root, which is cheaper."""
+"""So many changes at once are a hint to sweep the root: cheaper, and the queue may have overflowed."""
+STALL_SECONDS: Final = 1.0
+"""When nobody asked for events for so much longer than usual (the daemon was stopped), the queue may have overflowed."""
 FIRST_WAIT: Final = 0.1
 LONGEST_WAIT: Final = 60.0
 STEADY_SECONDS: Final = 10.0
 """A watch that held for so long was a good one: the next wait is short again."""
+LIMIT_ADVICE: Final = (
+    "raise it with sysctl fs.inotify.max_user_watches; until then the folder is looked through instead"
+)
 
 log = structlog.get_logger()
 
 
 async def watch(root: Watch, hint: Hint, sight: Sight) -> None:
     """Tell `hint` what may have changed below a root, for ever; a root that is not there is waited for."""
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
     path = os.fsencode(root.path)
     folder = display(path)
-    wait, missing = FIRST_WAIT, False
+    wait, lenient, missing = FIRST_WAIT, False, False
     while True:
         seen = await asyncio.to_thread(place, path)
         if seen is None:
@@ -53,7 +61,7 @@ async def watch(root: Watch, hint: Hint, sight: Sight) -> None:
                 sight.now("sweeps", "the folder is not there")
                 log.warning("watch_waiting", root=folder, reason="the folder is not there; it is waited for")
                 hint(None)
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(LOOK_MS / 1000)
             continue
         missing = False
         if root.poll or seen.remote:
@@ -64,48 +72,67 @@ async def watch(root: Watch, hint: Hint, sight: Sight) -> None:
             continue
         started = time.monotonic()
         try:
-            renewed = await _follow(root, seen, hint, sight)
-        except OSError as error:
+            renewed = await _follow(root, seen, hint, sight, lenient=lenient)
+        except (OSError, RuntimeError, ValueError, ExceptionGroup) as error:
+            denied = _denied(error)
+            lenient = lenient or denied
             wait = FIRST_WAIT if time.monotonic() - started > STEADY_SECONDS else min(wait * 2, LONGEST_WAIT)
-            sight.now("sweeps", error.strerror or str(error))
+            sight.now("sweeps", _reason(error))
             log.warning("watch_broken", root=folder, reason=sight.reason, seconds=wait)
             await _poll(path, seen, hint, wait)
         else:
             log.info("watch_renewed", root=folder, reason=renewed)
             hint(None)
-            await asyncio.sleep(FIRST_WAIT)
 
 
-async def _follow(root: Watch, seen: Place, hint: Hint, sight: Sight) -> str:
-    """Turn events into hints until the watch has to be made anew; return why. Raises OSError when there can be none."""
+async def _follow(root: Watch, seen: Place, hint: Hint, sight: Sight, *, lenient: bool) -> str:
+    """Turn events into hints until the watch has to be made anew; return why. Raises what watchfiles raises.
+
+    `lenient` goes without the subfolders that can't be watched; else one such ends everything.
+    """
     path = os.fsencode(root.path)
-    started = time.monotonic()
-    with Tree(root) as tree:
-        await asyncio.to_thread(tree.grow, path)
-        sight.doubt.clear()
-        sight.now("events", tree.reason())
-        # What happened before the watch was in place told nobody.
-        hint(None)
-        while True:
-            try:
-                changes = await tree.changes(STEP_SECONDS, DEBOUNCE_SECONDS, LOOK_SECONDS)
-            except EventsLostError:
-                return "so much happened that events got lost"
-            except RootGoneError:
-                return "the folder was deleted, moved or unmounted"
+    deleted = Change.deleted, str(root.path)
+    events = awatch(
+        root.path,
+        watch_filter=None,
+        step=STEP_MS,
+        debounce=DEBOUNCE_MS,
+        rust_timeout=LOOK_MS,
+        yield_on_timeout=True,
+        force_polling=False,
+        recursive=root.recursive,
+        ignore_permission_denied=lenient,
+    )
+    sight.doubt.clear()
+    started = asked = time.monotonic()
+    async with aclosing(events):
+        ready = flooded = False
+        async for changes in events:
+            stalled = time.monotonic() - asked > LOOK_MS / 1000 + STALL_SECONDS
+            asked = time.monotonic()
             now = await asyncio.to_thread(place, path)
-            if now is None or (now.device, now.inode) != (seen.device, seen.inode):
+            # A folder made right after one was deleted may have its inode, which the watch is not on.
+            if now is None or deleted in changes or (now.device, now.inode) != (seen.device, seen.inode):
                 return "the folder was replaced by another one"
             if now != seen:
                 return "something was mounted or unmounted in the folder, or its permissions changed"
-            if len(changes) > MANY:
+            if not ready or stalled or len(changes) > MANY:
+                # What happened before the watch was in place told nobody.
+                flooded = flooded or stalled or len(changes) > MANY
+                if not ready:
+                    sight.now("events", "subfolders that can't be read are not watched" if lenient else None)
+                ready = True
                 hint(None)
-            else:
-                for changed in changes:
-                    hint(changed)
-            sight.reason = tree.reason()
-            if sight.doubt.is_set() and time.monotonic() - started > STEADY_SECONDS:
-                return "there were changes that no event told of"
+                continue
+            for _, changed in changes:
+                hint(os.fsencode(changed))
+            if time.monotonic() - started > STEADY_SECONDS:
+                if flooded:
+                    # New folders whose events got lost are not watched.
+                    return "so much happened that events may have got lost"
+                if sight.doubt.is_set():
+                    return "there were changes that no event told of"
+    return "it ended"
 
 
 async def _poll(path: bytes, seen: Place, hint: Hint, seconds: float = float("inf")) -> None:
@@ -119,3 +146,19 @@ async def _poll(path: bytes, seen: Place, hint: Hint, seconds: float = float("in
         if (left := end - time.monotonic()) <= 0:
             return
         await asyncio.sleep(min(POLL_SECONDS, left))
+
+
+def _denied(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return any(_denied(part) for part in error.exceptions)
+    return isinstance(error, PermissionError) or "ermission denied" in str(error)
+
+
+def _reason(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, PermissionError):
+        return f"{error}; subfolders that can't be read are swept but not watched"
+    if "limit reached" in str(error):
+        return f"{error}: {LIMIT_ADVICE}"
+    return str(error) or type(error).__name__
