@@ -2,6 +2,7 @@
 
 import re
 import time
+import tracemalloc
 import unicodedata
 from itertools import pairwise
 
@@ -558,3 +559,18 @@ def test_accents_stay_with_their_letters(text: str) -> None:
     """No chunk begins with a mark that belongs to the letter before, unless the marks alone exceed a chunk."""
     for chunk in cut(text, budget=48)[1:]:
         assert unicodedata.category(chunk.text[0])[0] != "M" or re.search(r"[^\w\s]{10}", text)
+
+
+def test_a_text_without_sentences_is_not_copied():
+    """A whole document may be one sentence: cutting it takes no memory that grows with it."""
+    text = "word 😀 sentence. " * 12_000
+    chunks = chunk_pages([text], budget=220, overlap=40)
+    next(chunks)
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in chunk_pages([text], budget=4000, overlap=40)) > 10
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 2_000_000

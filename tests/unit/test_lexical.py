@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foliod.text import lexical
 from foliod.text.lexical import (
     DIMENSIONS,
     inverse_document_frequency,
@@ -75,3 +76,11 @@ def test_any_text_gives_valid_sparse_vectors(text):
     assert all(w > 0 for w in terms.weights)
     assert terms.length == len(tokenize(text))
     assert set(query_terms(text)) == set(terms.ids)
+
+
+def test_long_words_are_not_kept_in_mind():
+    """A megabyte without a space is a term by its beginning, and costs no memory afterwards."""
+    before = lexical._terms_of_word.cache_info().currsize
+    assert lexical.tokenize("x" * 1_000_000) == ["x" * 64]
+    assert len(lexical.tokenize("漢" * 1000)) == 999
+    assert lexical._terms_of_word.cache_info().currsize == before

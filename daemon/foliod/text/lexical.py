@@ -50,7 +50,11 @@ def tokenize(text: str) -> list[str]:
     """
     out: list[str] = []
     for word in _WORD.findall(_fold(text)):
-        out.extend(_terms_of_word(word))
+        if len(word) > MAX_TERM_CHARS:
+            # Not kept in mind: a document can have a hundred megabytes of such words.
+            out.extend(_terms_of_word.__wrapped__(word))
+        else:
+            out.extend(_terms_of_word(word))
     return out
 
 

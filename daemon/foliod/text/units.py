@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _GRAINS = 32
 """A run without white space is cut into no more than about this many parts a chunk."""
+_LONG = 10_000
+"""Characters of a part that are not copied before it is known to be small."""
 _WORD_END = re.compile(r"\s++(?=\S)")
 _NOT_SPACE = re.compile(r"\S")
 _ZWJ = "\u200d"
@@ -93,9 +95,14 @@ def units(text: str, headings: Sequence[Place], budget: int, whole: int) -> Iter
 
 def _split(text: str, part: Unit, budget: int, whole: int, into: int) -> Iterator[Unit]:
     """Yield a part whose costs are not known yet as one unit if it is small, else its clauses, words, characters."""
-    body = text[part.start : part.stop].rstrip()
-    stop = part.start + len(body)
-    cost = weigh(body)
+    stop, cost = part.stop, whole + 1
+    if into < Grade.CHARACTER or not _is_long(text, part.start, part.stop, whole):
+        body = text[part.start : part.stop].rstrip()
+        stop = part.start + len(body)
+        cost = weigh(body)
+    else:
+        while text[stop - 1].isspace():
+            stop -= 1
     if cost <= whole or into < Grade.CHARACTER:
         gap = weigh(text[stop : part.stop]) if part.stop - stop > 3 else 0
         yield Unit(part.start, stop, cost, gap, part.grade, part.begins, part.heading)
@@ -110,6 +117,18 @@ def _split(text: str, part: Unit, budget: int, whole: int, into: int) -> Iterato
         yield from _split(text, part._replace(stop=cut, grade=Grade(into)), budget, whole, into - 1)
         part = part._replace(start=cut, begins=False)
     yield from _split(text, part, budget, whole, into - 1)
+
+
+def _is_long(text: str, start: int, stop: int, whole: int) -> bool:
+    """Whether a part costs more than `whole`, found out without a copy of it: it may be the whole document."""
+    if stop - start <= _LONG:
+        return False
+    cost = 0
+    for match in PIECE.finditer(text, start, stop):
+        cost += weigh(match[0])
+        if cost > whole:
+            return True
+    return False
 
 
 def _characters(text: str, start: int, stop: int, budget: int) -> Iterator[int]:
