@@ -29,6 +29,7 @@ from fake_ollama import FakeOllama
 from foliod.base.errors import BadRequestError, FoliodError, NotFoundError, NotRunningError
 from foliod.base.sources import load
 from foliod.base.version import __version__
+from foliod.reading.sandbox import Confinement
 from foliod.start.cli import app
 from foliod.start.client import Client
 from foliod.start.doctor import examine
@@ -708,6 +709,7 @@ def checks(result: Result) -> dict[str, dict]:
 def test_doctor_finds_a_healthy_machine_healthy(foliod, tmp_path, monkeypatch, no_ollama):
     """Without Ollama and before the first start there are warnings, and no failure."""
     monkeypatch.setenv("FOLIOD_WATCH", str(tmp_path))
+    monkeypatch.setattr("foliod.start.doctor.offered", lambda: Confinement(landlock=7, seccomp=True))
     (tmp_path / "eng.traineddata").touch()
     monkeypatch.setenv("FOLIOD_INGEST__TESSDATA", str(tmp_path))
     result = foliod("doctor", "--json")
@@ -718,6 +720,7 @@ def test_doctor_finds_a_healthy_machine_healthy(foliod, tmp_path, monkeypatch, n
         "folder": "ok",
         "inotify": "ok",
         "state folder": "ok",
+        "sandbox": "ok",
         "OCR": "ok",
         "database": "ok",
         "Ollama": "warn",
@@ -750,6 +753,19 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(foliod, monkeypatch, no_ol
     shown = foliod("doctor").out
     assert f"fail {name}: " in shown
     assert "→" in shown
+
+
+@pytest.mark.parametrize(
+    ("landlock", "seccomp", "told"),
+    [(0, True, "without Landlock"), (7, False, "without seccomp"), (0, False, "without Landlock and seccomp")],
+)
+def test_doctor_says_what_the_kernel_lacks(foliod, monkeypatch, no_ollama, landlock, seccomp, told):
+    """Where the kernel can't hold a taken-over parser entirely, the doctor says what that one could still do."""
+    monkeypatch.setattr("foliod.start.doctor.offered", lambda: Confinement(landlock, seccomp))
+    check = checks(foliod("doctor", "--json"))["sandbox"]
+    assert check["status"] == "warn"
+    assert check["message"].startswith(f"{told} a PDF that takes over its reader could ")
+    assert told.removeprefix("without ") in check["fix"]
 
 
 def test_doctor_looks_at_passwords_and_tesseract(foliod, tmp_path, monkeypatch, no_ollama):

@@ -8,9 +8,12 @@ import stat
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Self
 
+import structlog
+
 from foliod.base.errors import DocumentRefusedError, WorkerDiedError
 from foliod.base.model import DocumentState
 from foliod.ingest.reader import Reader, ReadJob
+from foliod.reading import sandbox
 from foliod.reading.wire import ReadLimits
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from foliod.ingest.reader import ReadEvent
 
 __all__ = ["ReadJob", "ReadLimits", "Workers"]
+
+log = structlog.get_logger()
 
 
 class Workers:
@@ -37,6 +42,11 @@ class Workers:
         """Processes that died, hung or misbehaved since start."""
 
     async def __aenter__(self) -> Self:
+        offer = sandbox.offered()
+        if offer.lacks is None:
+            log.info("sandbox", confinement=str(offer))
+        else:
+            log.warning("sandbox_incomplete", confinement=str(offer), a_hostile_pdf_could=offer.lacks)
         return self
 
     async def __aexit__(

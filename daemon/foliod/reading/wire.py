@@ -34,8 +34,12 @@ LONGEST_PASSWORD = 500
 """PDF itself cuts at 127 bytes."""
 OUT_OF_MEMORY = 77
 """Exit code of a reader that the memory allowed was not enough for."""
+NOT_CONFINED = 78
+"""Exit code of a reader that could not be confined, and so read nothing."""
 MAPPED_BYTES = 256 * 1024 * 1024
 """Address space for mapped files on top of the memory allowed; larger files get a process of their own."""
+CHUNK_CHARS_A_TOKEN = 64
+"""What a chunk holds at most for each token of its budget: tokens are estimated from above."""
 DOCUMENT_CHARS = 100_000_000
 """Text of a document; a reader stops there."""
 
@@ -80,7 +84,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The reader has started."""
+    """The reader has started; `confinement` names what of the kernel will hold it."""
+
+    confinement: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +150,7 @@ def frames(event: Event) -> Iterator[bytes]:
         case Refused():
             yield _frame("refused", state=event.state, reason=event.reason)
         case Ready():
-            yield _frame("ready")
+            yield _frame("ready", confinement=event.confinement)
         case Job():
             for i in range(0, len(event.passwords), PIECE_PASSWORDS):
                 yield _frame("passwords", passwords=event.passwords[i : i + PIECE_PASSWORDS])

@@ -23,7 +23,7 @@ from foliod.text.chunk import chunk_pages
 from foliod.text.lexical import weigh
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 def main(fd: int) -> None:
@@ -40,7 +40,8 @@ def main(fd: int) -> None:
 
 def _serve(connection: socket.socket) -> None:
     weigh("Reading words once loads the stemmer.")
-    _send(connection, wire.Ready())
+    offer = sandbox.offered()
+    _send(connection, wire.Ready(str(offer)))
     # What has been loaded lives as long as the process; collecting garbage need not look at it.
     gc.freeze()
     confined = False
@@ -51,7 +52,7 @@ def _serve(connection: socket.socket) -> None:
                 sandbox.limit_memory(job.limits.memory_mb, max(wire.MAPPED_BYTES, os.fstat(fd).st_size))
                 if job.ocr is not None:
                     _give_way()
-                sandbox.forbid_files(() if job.ocr is None else language_folders(job.ocr))
+                _confine(() if job.ocr is None else language_folders(job.ocr), offer)
                 confined = True
             for event in read(fd, job, stored) if job.ocr is None else recognise(fd, job, job.ocr):
                 _send(connection, event)
@@ -59,6 +60,15 @@ def _serve(connection: socket.socket) -> None:
             _send(connection, wire.Refused(DocumentState(refusal.state), refusal.message))
         finally:
             os.close(fd)
+
+
+def _confine(readable: Iterable[str], offer: sandbox.Confinement) -> None:
+    """Be confined before the first file, or end: that the kernel does not keep its word is no document's fault."""
+    try:
+        sandbox.confine(readable, offer)
+    except OSError as error:
+        print(f"{offer} refused to hold this process: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        os._exit(wire.NOT_CONFINED)
 
 
 def read(fd: int, job: wire.Job, stored: list[Page]) -> Iterator[wire.Event]:
@@ -74,18 +84,18 @@ def read(fd: int, job: wire.Job, stored: list[Page]) -> Iterator[wire.Event]:
         first = have.get(1) or document.read_page(1, limits.max_page_chars)
         yield document.facts(first)
         left_out = None
-        chars = 0
+        text = _Room(limits.memory_mb)
         number = 0
         while number < document.pages:
             number += 1
-            if number > limits.max_pages or chars > wire.DOCUMENT_CHARS:
+            if number > limits.max_pages or text.full:
                 left_out = _left_out(number - 1, document.pages, "pages" if number > limits.max_pages else "text")
                 break
             page = have.get(number) or (first if number == 1 else document.read_page(number, limits.max_page_chars))
             if page.verdict is Verdict.FAILED and number > document.count_pages():
                 break
             pages.append(page)
-            chars += len(page.text)
+            text.add(page.text)
             if number not in have:
                 yield page
         trouble = document.trouble()
@@ -98,6 +108,30 @@ def read(fd: int, job: wire.Job, stored: list[Page]) -> Iterator[wire.Event]:
     ):
         yield chunk, weigh(chunk.text)
     yield ReadSummary(len(pages), "; ".join(filter(None, [trouble, left_out])) or None, EXTRACTOR)
+
+
+class _Room:
+    """How much more text of a document there is room for: its pages are held until it is cut into chunks."""
+
+    def __init__(self, memory_mb: int) -> None:
+        # The other half is for the page in hand.
+        self._bytes = memory_mb << 19
+        self._held = self._chars = 0
+        self._width = 1
+
+    def add(self, text: str) -> None:
+        """Count the text of a page, which is then held twice: alone, and in the text of the document."""
+        chars = len(text)
+        self._held += sys.getsizeof(text)
+        self._chars += chars
+        # One letter beyond ASCII widens all the others (PEP 393); a long string tells by its size.
+        width = (sys.getsizeof(text) - 40) // chars if chars > 100 else 4 if text and max(text) > "\uffff" else 1
+        self._width = max(self._width, width)
+
+    @property
+    def full(self) -> bool:
+        """Whether no further page may be read."""
+        return self._chars > wire.DOCUMENT_CHARS or self._held + self._chars * self._width > self._bytes
 
 
 def recognise(fd: int, job: wire.Job, ocr: wire.Ocr) -> Iterator[wire.Event]:

@@ -23,6 +23,7 @@ from foliod.base.errors import (
 from foliod.ingest.passwords import read_passwords
 from foliod.ingest.tessdata import find
 from foliod.ollama.inference import Inference
+from foliod.reading.sandbox import offered
 from foliod.start.client import Client
 from foliod.store.connection import address_of, connect
 from foliod.store.lodging import USERS, User, first_barred, installation
@@ -63,6 +64,7 @@ async def examine(settings: Settings, source: Path | None) -> AsyncIterator[Chec
     watched = settings.watch or tuple(roots)
     for check in await asyncio.to_thread(lambda: [*_folders(watched), *_inotify(watched), _state(settings)]):
         yield check
+    yield _sandbox()
     for check in await asyncio.to_thread(lambda: [*_passwords(settings), _ocr(settings)]):
         yield check
     yield await _database(settings, running)
@@ -179,6 +181,16 @@ def _unprivileged() -> User:
         return User(entry.pw_uid, entry.pw_gid, name)
     msg = "PostgreSQL refuses to run as root, and there is no other user for it: run useradd --system foliod"
     raise EmbeddedServerError(msg)
+
+
+def _sandbox() -> Check:
+    """What the kernel has to hold the processes that read PDFs; the daemon's own system may offer it less."""
+    name, offer = "sandbox", offered()
+    if offer.lacks is None:
+        return Check(name, "ok", f"{offer} hold the processes that read PDFs")
+    missing = " and ".join(filter(None, ["" if offer.landlock else "Landlock", "" if offer.seccomp else "seccomp"]))
+    fix = f"use a kernel of 5.13 or later with {missing} switched on, and a container that does not forbid it"
+    return Check(name, "warn", f"without {missing} a PDF that takes over its reader could {offer.lacks}", fix)
 
 
 # --- locked and scanned documents -------------------------------------------------------
