@@ -54,12 +54,6 @@ SET ocr_deaths = ocr_deaths + 1, verdict = CASE WHEN ocr_deaths + 1 >= $3 THEN '
 WHERE document_id = $1 AND number = $2
 RETURNING verdict;
 
--- name: pages_so_far
--- All pages of a document, in order, whoever read them.
--- $1 document
-SELECT number, verdict, width, height, rotation, text, headings
-FROM foliod.pages WHERE document_id = $1 ORDER BY number;
-
 -- name: postpone_ocr
 -- Nothing can be done for a document's pages now.
 -- $1 document, $2 lease owner, $3 seconds until OCR is due again

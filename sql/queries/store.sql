@@ -21,12 +21,20 @@ WHERE id = $1;
 -- $1 document, $2 lease in seconds
 UPDATE foliod.documents SET attempts = 1, deaths = 0, lease_until = now() + make_interval(secs => $2) WHERE id = $1;
 
--- name: stored_pages
--- The pages read so far by this extractor, in order.
+-- name: count_stored_pages
+-- How many pages, without a gap from page 1, were read so far by this extractor.
 -- $1 document, $2 extractor
-SELECT p.number, p.verdict, p.width, p.height, p.rotation, p.text, p.headings
-FROM foliod.pages p JOIN foliod.documents d ON d.id = p.document_id
-WHERE p.document_id = $1 AND d.extractor = $2 ORDER BY p.number;
+SELECT count(*) FROM (
+    SELECT p.number, row_number() OVER (ORDER BY p.number) AS place
+    FROM foliod.pages p JOIN foliod.documents d ON d.id = p.document_id
+    WHERE p.document_id = $1 AND d.extractor = $2
+) pages WHERE number = place;
+
+-- name: stored_pages
+-- Some of the pages read so far, in order.
+-- $1 document, $2 after this page, $3 most pages
+SELECT number, verdict, width, height, rotation, text, headings
+FROM foliod.pages WHERE document_id = $1 AND number > $2 ORDER BY number LIMIT $3;
 
 -- name: drop_pages
 -- Forgets a document's pages: another extractor read them, or the file changed meanwhile.

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from foliod.base.errors import DatabaseUnavailableError, LeaseLostError
 from foliod.base.model import Chunk, DocumentFacts, Heading, Page, Verdict
 from foliod.ingest.backlog import MOST_ATTEMPTS, Backlog
+from foliod.ingest.progress import Progress
 from foliod.store.store import Store
 from foliod.text.lexical import weigh
 
@@ -107,9 +109,10 @@ async def test_pages_survive_a_kill(db):
     await store.put_facts(document, work.owner, DocumentFacts(pages=5, title="T"), "x1")
     await store.put_pages(document, work.owner, [page(1, "one"), page(2, "two")], 60)
     await store.put_pages(document, work.owner, [page(4, "four")], 60)
-    assert [p.text for p in await store.stored_pages(document, "x1")] == ["one", "two"]
-    assert (await store.stored_pages(document, "x1"))[0] == page(1, "one")
-    assert await store.stored_pages(document, "x2") == ()
+    stored = await store.stored_pages(document, "x1")
+    assert len(stored) == 2
+    assert [p async for p in stored] == [page(1, "one"), page(2, "two")]
+    assert not await store.stored_pages(document, "x2")
 
 
 async def test_who_lost_the_lease_writes_nothing(db):
@@ -336,3 +339,38 @@ async def test_a_document_that_ends_the_daemon_again_and_again_is_set_aside(db):
     assert await work.claim_for_reading() is None
     assert await one(db, "SELECT state FROM foliod.documents") == "failed"
     assert f"{MOST_ATTEMPTS} times" in await one(db, "SELECT reason FROM foliod.documents")
+
+
+async def test_a_large_ledger_is_taken_in_parts(db):
+    """The pages of an earlier attempt can be larger than the daemon may be: they are fetched some at a time."""
+    store, work = Store(db), backlog(db)
+    document = await place(db, "a.pdf")
+    await work.claim_for_reading()
+    await store.put_facts(document, work.owner, DocumentFacts(pages=40, title="T"), "x1")
+    for number in range(1, 41):
+        await store.put_pages(document, work.owner, [page(number, "x" * 1_000_000)], 60)
+    tracemalloc.start()
+    try:
+        stored = await store.stored_pages(document, "x1")
+        assert [p.number async for p in stored] == list(range(1, 41))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 32_000_000
+    await store.drop_pages(document, work.owner)
+    with pytest.raises(LeaseLostError):
+        _ = [p async for p in stored]
+
+
+async def test_pages_in_hand_are_few_when_they_are_large():
+    """Pages of a million characters are stored two at a time, small ones by the dozen."""
+    put = []
+
+    async def store(pages) -> None:
+        put.append(len(pages))
+
+    progress = Progress(store)
+    for number in range(1, 6):
+        await progress.brought(page(number, "x" * 1_000_000))
+    await progress.ended()
+    assert put == [2, 2, 1]

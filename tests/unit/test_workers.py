@@ -7,11 +7,15 @@ import contextlib
 import json
 import os
 import random
+import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
+import tracemalloc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -21,9 +25,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import made_pdfs
+from foliod.base.assets import PACKAGE
 from foliod.base.errors import DocumentRefusedError, FileChangedError, FoliodError, WorkerDiedError, WorkerTimeoutError
 from foliod.base.model import PAGE_JOIN, Chunk, DocumentFacts, DocumentState, Heading, Page, ReadSummary, Terms, Verdict
 from foliod.ingest import reader
+from foliod.ingest.reader import Reader
 from foliod.ingest.workers import ReadJob, ReadLimits, Workers
 from foliod.reading import wire
 from foliod.reading.decoder import Decoder
@@ -60,11 +66,21 @@ def long_pdf(tmp_path) -> Path:
     return path
 
 
+class Ledger(tuple[Page, ...]):
+    """Stored pages as the store gives them: one after the other."""
+
+    __slots__ = ()
+
+    async def __aiter__(self) -> AsyncIterator[Page]:
+        for page in self:
+            yield page
+
+
 @contextlib.contextmanager
 def job(path: Path, stored: tuple[Page, ...] = (), **changes: float):
     fd = os.open(path, os.O_RDONLY)
     try:
-        yield ReadJob(fd, path.name, limits(**changes), stored)
+        yield ReadJob(fd, path.name, limits(**changes), Ledger(stored))
     finally:
         os.close(fd)
 
@@ -77,9 +93,10 @@ async def read(pool: Workers, path: Path, stored: tuple[Page, ...] = (), **chang
 def children() -> list[int]:
     """Return the processes that read for this one."""
     out = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True, check=True
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True, check=True
     )
-    return [int(line.split()[0]) for line in out.stdout.splitlines() if "worker_main" in line]
+    readers = ("worker_main", "parasite")
+    return [int(line.split()[0]) for line in out.stdout.splitlines() if any(name in line for name in readers)]
 
 
 async def until(condition, seconds: float = 20.0) -> None:
@@ -209,6 +226,62 @@ async def test_a_silent_process_is_ended(workers, long_pdf):
     assert workers.deaths == 1
 
 
+async def test_a_process_that_does_not_listen_is_ended(workers):
+    """A process that stands still while it is told the stored pages is ended, too."""
+    await read(workers, SAMPLES / "habibi.pdf")
+    os.kill(children()[0], signal.SIGSTOP)
+    stored = tuple(Page(n, Verdict.TEXT, "x" * 100_000, 1, 1, 0) for n in range(1, 30))
+    with pytest.raises(WorkerTimeoutError, match=r"in 0\.5 s"):
+        await read(workers, SAMPLES / "habibi.pdf", stored, page_seconds=0.5)
+    assert children() == []
+
+
+async def test_stored_pages_are_taken_when_they_are_wanted(workers, monkeypatch):
+    """The pages of an earlier attempt are not held in the daemon all at once, and a slow store costs no one's time."""
+    held = set()
+    most = 0
+    asked = []
+
+    class Clock(reader._Clock):
+        runs = False
+
+        @contextlib.asynccontextmanager
+        async def running(self):
+            Clock.runs = True
+            try:
+                async with super().running():
+                    yield
+            finally:
+                Clock.runs = False
+
+    class Text(str):
+        __slots__ = ("__weakref__",)
+
+    class Slow(Ledger):
+        __slots__ = ()
+
+        async def __aiter__(self):
+            nonlocal most
+            for number in range(1, 5):
+                asked.append(Clock.runs)
+                text = Text("x" * 100_000)
+                held.add(number)
+                weakref.finalize(text, held.discard, number)
+                most = max(most, len(held))
+                yield Page(number, Verdict.TEXT, text, 1, 1, 0)
+
+    monkeypatch.setattr(reader, "_Clock", Clock)
+    pages = Slow([Page(1, Verdict.TEXT, "", 1, 1, 0)] * 4)
+    fd = os.open(SAMPLES / "pdflatex-4-pages.pdf", os.O_RDONLY)
+    try:
+        events = [event async for event in workers.read(ReadJob(fd, "x.pdf", LIMITS, pages))]
+    finally:
+        os.close(fd)
+    assert events[-1].pages == 4
+    assert asked == [False] * 4
+    assert most <= 2
+
+
 async def test_an_endless_page_is_ended(workers, tmp_path):
     """A page that would take years to draw ends the reading; what was read before it has arrived."""
     path = tmp_path / "endless.pdf"
@@ -306,13 +379,14 @@ async def test_nothing_is_left_behind(long_pdf):
     assert not alive(pid)
 
 
-async def test_processes_die_with_the_daemon(tmp_path):
-    """Kill -9 of the daemon takes its readers with it, even one that draws a page for ever."""
+@pytest.mark.parametrize("how", ["busy", "stopped"])
+async def test_processes_die_with_the_daemon(tmp_path, how):
+    """Kill -9 of the daemon takes its readers with it, even one that draws a page for ever or was stopped."""
     path = tmp_path / "endless.pdf"
     path.write_bytes(made_pdfs.endless_page())
     script = f"""
 import asyncio, os, sys
-sys.path[:0] = {[str(Path(__file__).parents[1]), str(Path(__file__).parent), str(Path(reader.PACKAGE).parent)]!r}
+sys.path[:0] = {[str(Path(__file__).parents[1]), str(Path(__file__).parent), str(Path(PACKAGE).parent)]!r}
 import test_workers as t
 async def main():
     async with t.Workers(1) as pool:
@@ -326,6 +400,8 @@ asyncio.run(main())
     try:
         while not (line := await parent.stdout.readline()).startswith(b"pid="):
             assert line
+        if how == "stopped":
+            os.kill(int(line[4:]), signal.SIGSTOP)
     finally:
         parent.kill()
         await parent.wait()
@@ -346,6 +422,37 @@ async def test_an_idle_process_that_died_is_no_ones_fault(workers):
     await until(lambda: not alive(pid))
     assert isinstance((await read(workers, SAMPLES / "habibi.pdf"))[-1], ReadSummary)
     assert workers.deaths == 0
+
+
+async def test_hundreds_of_files_leave_nothing_open(monkeypatch, tmp_path):
+    """Over hundreds of files, good ones, bad ones and killed ones, no descriptor, process or zombie is left over."""
+    monkeypatch.setattr(reader, "FILES_A_WORKER", 60)
+    (tmp_path / "page.pdf").write_bytes(b"<html>not found</html>")
+    pids = set()
+
+    def openings() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    async with Workers(1) as pool:
+        await read(pool, SAMPLES / "habibi.pdf")
+        before = openings()
+        for number in range(300):
+            if number % 100 == 50:
+                os.kill(children()[0], signal.SIGKILL)
+            with contextlib.suppress(DocumentRefusedError, WorkerDiedError):
+                await read(pool, SAMPLES / "habibi.pdf" if number % 3 else tmp_path / "page.pdf")
+            if number % 20 == 0:
+                pids |= set(children())
+                assert openings() == before
+        assert openings() == before
+        assert len(pids) >= 5
+        (last,) = children()
+        # It closes the file after its last word.
+        await until(lambda: len(os.listdir(f"/proc/{last}/fd")) == 4)
+    family = subprocess.run(
+        ["ps", "-o", "pid=,stat=", "--ppid", str(os.getpid())], capture_output=True, text=True, check=True
+    )
+    assert [line for line in family.stdout.splitlines() if " Z" in line] == []
 
 
 async def test_mutants_end_in_a_known_way(workers, tmp_path):
@@ -373,7 +480,7 @@ async def test_mutants_end_in_a_known_way(workers, tmp_path):
 
 # --- a process that lies ----------------------------------------------------------------
 
-READY = {"kind": "ready"}
+READY = {"kind": "ready", "confinement": "nothing"}
 FACTS = {"kind": "facts", "pages": 2, "title": None, "author": None, "created": None, "modified": None}
 PAGE = {
     "kind": "page",
@@ -411,6 +518,7 @@ LIES = {
     "the same chunk twice": [FACTS, PAGE, CHUNK, CHUNK],
     "a chunk out of order": [FACTS, PAGE, CHUNK | {"ordinal": 1}],
     "a term that is none": [FACTS, PAGE, CHUNK | {"ids": [0]}],
+    "more terms than text": [FACTS, PAGE, CHUNK | {"ids": [1, 2, 3], "weights": [1, 1, 1], "length": 3}],
     "a term twice": [FACTS, PAGE, CHUNK | {"ids": [1, 1], "weights": [1, 1], "length": 2}],
     "a weight too many": [FACTS, PAGE, CHUNK | {"weights": [1, 1]}],
     "an early summary": [FACTS, PAGE, SUMMARY],
@@ -449,7 +557,7 @@ async def test_a_process_that_lies_is_ended(workers, tmp_path, monkeypatch, lie)
     (tmp_path / "sent").write_bytes(frame(json.dumps(READY).encode()) + sent)
     impostor = f"import socket,sys;s=socket.socket(fileno=int(sys.argv[1]));s.sendall(open({str(tmp_path / 'sent')!r},'rb').read());s.recv(9);s.recv(99999);input()"
     monkeypatch.setattr(reader, "COMMAND", (sys.executable, "-S", "-c", impostor))
-    with pytest.raises(WorkerDiedError):
+    with pytest.raises(WorkerDiedError, match="misbehaved"):
         await read(workers, SAMPLES / "habibi.pdf", max_page_chars=2000, chunk_tokens=32)
     assert workers.deaths == 1
 
@@ -522,12 +630,106 @@ KINDS = [
 @settings(deadline=None)
 def test_nothing_but_malformed(messages):
     """Any JSON makes an event or the one error that is expected."""
-    decoder, transcript = Decoder(1000), Transcript(LIMITS, ())
+    decoder, transcript = Decoder(1000), Transcript(LIMITS)
     with contextlib.suppress(MalformedError):
         for message, changes in messages:
             event = decoder.decode(json.dumps(message | changes).encode())
             if event is not None:
                 transcript.admit(event)
+
+
+async def session(path: Path) -> list[bytes]:
+    """Return what a reader really says about a document, in frames."""
+    async with Workers(1) as pool:
+        return [part for event in await read(pool, path) for part in wire.frames(event)]
+
+
+async def test_mutated_sessions_are_refused_or_taken():
+    """However what a reader says is garbled, it is taken or refused as malformed, in bounded memory."""
+    rng = random.Random(11)
+    whole = await session(SAMPLES / "PMC7068164.pdf")
+    words = [
+        b"0",
+        b"-1",
+        b"1e999",
+        b"null",
+        b"[]",
+        b'""',
+        b"{}",
+        b"true",
+        b'"\\u0000"',
+        b'"\\ud800"',
+        b"9" * 400,
+        b"NaN",
+    ]
+    ends = set()
+    tracemalloc.start()
+    try:
+        for _ in range(400):
+            parts = list(whole)
+            for _ in range(rng.choice([1, 1, 2, 5])):
+                at = rng.randrange(len(parts))
+                part = bytearray(parts[at])
+                match rng.randrange(7):
+                    case 0:
+                        part[rng.randrange(len(part))] = rng.randrange(256)
+                    case 1:
+                        del part[rng.randrange(len(part)) :]
+                    case 2:
+                        part = bytearray(rng.randbytes(rng.randrange(1, 200)))
+                    case 3:
+                        parts.insert(rng.randrange(len(parts)), bytes(part))
+                    case 4:
+                        parts[at], parts[0] = parts[0], parts[at]
+                        continue
+                    case 5:
+                        part = bytearray(re.sub(rb"(?<=:)\d+", lambda _: rng.choice(words), bytes(part), count=2))
+                        part[:4] = (len(part) - 4).to_bytes(4, "big")
+                    case _:
+                        fields = json.loads(part[4:]) if part[4:].endswith(b"}") else {}
+                        for name in rng.sample([*fields], min(2, len(fields))):
+                            fields[name] = rng.choice([None, -1, [], {}, "\0", 10**30, "x" * 5000, [[[]]], True])
+                        part = bytearray(frame(json.dumps(fields).encode()))
+                parts[at] = bytes(part)
+            ends.add(await listen(b"".join(parts)))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert ends == {"taken", "malformed", "cut short"}
+    assert peak < 16_000_000
+
+
+async def listen(said: bytes) -> str:
+    """Take what a process said as the daemon does, without the process."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    it = Reader.__new__(Reader)
+    it._socket, it._buffer, it._decoder = ours, bytearray(), Decoder(LIMITS.max_page_chars)
+    transcript = Transcript(LIMITS)
+    with ours, theirs:
+
+        async def say() -> None:
+            with contextlib.suppress(OSError):
+                await asyncio.get_running_loop().sock_sendall(theirs, said)
+                theirs.shutdown(socket.SHUT_WR)
+
+        talk = asyncio.create_task(say(), name="talk")
+        try:
+            while True:
+                event = transcript.admit(await it._receive())
+                if isinstance(event, ReadSummary):
+                    return "taken"
+                if isinstance(event, wire.Refused):
+                    return "refused"
+        except MalformedError:
+            return "malformed"
+        except EOFError:
+            return "cut short"
+        finally:
+            talk.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await talk
 
 
 def test_the_largest_message_is_parsed_quickly():
@@ -557,8 +759,8 @@ from foliod.reading import sandbox
 r, w = os.pipe()
 sandbox.begin(keep=w)
 sandbox.limit_memory(512, 0)
-has_landlock = sandbox.forbid_files()
-out = {}
+out = {"nice": os.nice(0)}
+has_landlock = sandbox.confine().landlock
 def attempt(name, do):
     try:
         do()
@@ -576,12 +778,11 @@ if has_landlock:
 out["core"] = resource.getrlimit(resource.RLIMIT_CORE)[1]
 out["file size"] = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 out["privileges"] = [l.split()[1] for l in open("/proc/self/status") if l.startswith("NoNewPrivs")] if not has_landlock else ["1"]
-out["nice"] = os.nice(0)
 print(out)
 """
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True,
-        env=os.environ | {"PYTHONPATH": str(reader.PACKAGE.parent)},
+        env=os.environ | {"PYTHONPATH": str(PACKAGE.parent)},
     )  # fmt: skip
     out = eval(done.stdout)
     expected = {
@@ -593,8 +794,17 @@ print(out)
     assert out["nice"] >= 10
 
 
+def test_a_chunk_is_no_larger_than_its_budget():
+    """A process can't make the daemon hold chunks of the size of pages."""
+    transcript = Transcript(limits(chunk_tokens=32))
+    transcript.admit(DocumentFacts(pages=1))
+    transcript.admit(Page(1, Verdict.TEXT, "a" * 5000, 1, 1, 0))
+    with pytest.raises(MalformedError, match="size of the chunk"):
+        transcript.admit((Chunk(0, 1, 1, 0, 3000, "a" * 3000, 1), Terms((), (), 0)))
+
+
 def test_states_that_a_process_may_give():
     """A process can refuse a document, never declare it ready."""
-    transcript = Transcript(LIMITS, ())
+    transcript = Transcript(LIMITS)
     with pytest.raises(MalformedError):
         transcript.admit(wire.Refused(DocumentState.READY, "no"))

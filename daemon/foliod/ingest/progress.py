@@ -10,6 +10,8 @@ from foliod.base.model import Page
 PAGES_A_WRITE = 64
 """Pages stored in one transaction; with SECONDS_A_WRITE this bounds what a kill costs."""
 SECONDS_A_WRITE = 2.0
+CHARS_A_WRITE = 2_000_000
+"""Pages can have a million characters each; those in hand are held in the daemon's memory."""
 
 
 class Progress:
@@ -20,6 +22,7 @@ class Progress:
         """The first page that is not there yet; None when no page can be blamed."""
         self._put = put
         self._pages: list[Page] = []
+        self._chars = 0
         self._written = time.monotonic()
 
     def begun(self, stored: int, *, opened: bool) -> None:
@@ -33,7 +36,9 @@ class Progress:
         """Take a page; stored when there are enough of them, or when the last were stored long ago."""
         self.page = page.number + 1
         self._pages.append(page)
-        if len(self._pages) >= PAGES_A_WRITE or time.monotonic() - self._written > SECONDS_A_WRITE:
+        self._chars += len(page.text)
+        enough = len(self._pages) >= PAGES_A_WRITE or self._chars >= CHARS_A_WRITE
+        if enough or time.monotonic() - self._written > SECONDS_A_WRITE:
             await self.store()
 
     async def ended(self) -> None:
@@ -44,6 +49,6 @@ class Progress:
     async def store(self) -> None:
         """Store the pages in hand."""
         if self._pages:
-            pages, self._pages = self._pages, []
+            pages, self._pages, self._chars = self._pages, [], 0
             await self._put(pages)
         self._written = time.monotonic()

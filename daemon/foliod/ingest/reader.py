@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import os
 import resource
 import signal
 import socket
 import subprocess
 import sys
-import sysconfig
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from foliod.base.assets import PACKAGE
 from foliod.base.errors import DocumentRefusedError, FileChangedError, FoliodError, WorkerDiedError, WorkerTimeoutError
 from foliod.base.model import Chunk, DocumentFacts, Page, ReadSummary, Terms
+from foliod.ingest.process import environment, resident, used_seconds
 from foliod.reading import wire
 from foliod.reading.decoder import Decoder
 from foliod.reading.strict import MalformedError, demand
 from foliod.reading.transcript import OnePage, Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from foliod.reading.wire import ReadLimits
 
 FILES_A_WORKER = 200
 """A process is replaced after so many files, or when it has grown, lest little leaks add up."""
 GROWN_BYTES = 320 * 1024 * 1024
+PROCESSOR_SHARE = 2.0
+"""Processor time for a document, as a share of the time that it may take: while the daemon is busy
+elsewhere only the latter stands still. Ends a process when a stopped daemon can't."""
+PROCESSOR_DOCUMENTS = 4
+"""A process is replaced when it has used the processor time of so many documents."""
 START_SECONDS = 60.0
 END_SECONDS = 10.0
 RECEIVE_BYTES = 256 * 1024
@@ -44,6 +47,29 @@ COMMAND = (sys.executable, "-P", "-m", "foliod.reading.worker_main")
 log = structlog.get_logger()
 
 
+class StoredPages(Protocol):
+    """Pages of a document that need not be read again, in order, taken one by one: together they can be large."""
+
+    def __len__(self) -> int:
+        """How many."""
+
+    def __aiter__(self) -> AsyncIterator[Page]:
+        """One after the other."""
+
+
+class NoPages:
+    """Of a document of which nothing is stored."""
+
+    def __len__(self) -> int:
+        """None."""
+        return 0
+
+    async def __aiter__(self) -> AsyncIterator[Page]:
+        """None."""
+        return
+        yield
+
+
 @dataclass(frozen=True, slots=True)
 class ReadJob:
     """One file to read. The descriptor `fd` stays the caller's; `stored` pages are not read again."""
@@ -51,13 +77,19 @@ class ReadJob:
     fd: int
     name: str
     limits: ReadLimits
-    stored: tuple[Page, ...] = ()
+    stored: StoredPages = field(default_factory=NoPages)
     passwords: tuple[str, ...] = field(default=(), repr=False)
     """Tried in turn when the file needs one."""
     ocr: wire.Ocr | None = None
     """Recognise this page, and read nothing else: the page comes, and a summary."""
     cpu_seconds: float | None = None
-    """Processor time for this job; the clock on the wall says little of work that gives way to all other."""
+    """Processor time for this job, where it is not a share of the document's time: that says little of work that
+    gives way to all other."""
+
+    @property
+    def processor_seconds(self) -> float:
+        """Processor time for this job."""
+        return _processor_seconds_of(self.limits) if self.cpu_seconds is None else self.cpu_seconds
 
 
 ReadEvent = DocumentFacts | Page | tuple[Chunk, Terms] | ReadSummary
@@ -70,6 +102,7 @@ class Reader:
         self._room = max(size, wire.MAPPED_BYTES)
         self._tessdata = tessdata
         self._memory_mb = limits.memory_mb
+        self._processor_end = PROCESSOR_DOCUMENTS * _processor_seconds_of(limits)
         self._files = 0
         self._buffer = bytearray()
         self._decoder = Decoder(0)
@@ -90,7 +123,7 @@ class Reader:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=says,
-                    env=_environment(),
+                    env=environment(),
                     cwd="/",
                 )
             except OSError as error:
@@ -110,7 +143,8 @@ class Reader:
             and self._tessdata == tessdata
             and max(size, wire.MAPPED_BYTES) == self._room
             and self._files < FILES_A_WORKER
-            and _resident(self._process.pid) < GROWN_BYTES
+            and used_seconds(self._process.pid) + _processor_seconds_of(limits) <= self._processor_end
+            and resident(self._process.pid) < GROWN_BYTES
         )
 
     async def begin(self) -> None:
@@ -121,26 +155,34 @@ class Reader:
         """
         try:
             async with asyncio.timeout(START_SECONDS):
-                demand(isinstance(await self._receive(), wire.Ready), "the first message")
+                ready = await self._receive()
+                demand(isinstance(ready, wire.Ready), "the first message")
+                assert isinstance(ready, wire.Ready)
         except (OSError, EOFError, TimeoutError, MalformedError) as error:
             await self._stop()
             msg = f"the process that reads PDFs did not start: {self._last_words() or error}; install foliod again"
             raise FoliodError(msg) from None
-        log.debug("worker_started", worker=self._process.pid)
+        log.debug("worker_started", worker=self._process.pid, confinement=ready.confinement)
 
     async def read(self, job: ReadJob) -> AsyncGenerator[ReadEvent, None]:
         """Yield what it reads; see Workers.read."""
         self.fit = False
         self._files += 1
         limits = job.limits
-        transcript = Transcript(limits, job.stored) if job.ocr is None else OnePage(limits, job.ocr.page)
-        self._decoder = Decoder(max(limits.max_page_chars, 64 * limits.chunk_tokens))
+        transcript = Transcript(limits) if job.ocr is None else OnePage(limits, job.ocr.page)
+        self._decoder = Decoder(max(limits.max_page_chars, wire.CHUNK_CHARS_A_TOKEN * limits.chunk_tokens))
         clock = _Clock(limits, PASSWORD_SECONDS * len(job.passwords))
         try:
-            if job.cpu_seconds is not None:
-                _limit_cpu(self._process.pid, job.cpu_seconds)
+            self._limit_processor_time(job.processor_seconds)
             async with clock.running():
                 await self._send(job)
+            async for page in job.stored:
+                if isinstance(transcript, Transcript):
+                    transcript.know(page)
+                async with clock.running():
+                    for frame in wire.frames(page):
+                        await asyncio.get_running_loop().sock_sendall(self._socket, frame)
+                await asyncio.sleep(0)
             while True:
                 async with clock.running():
                     event = transcript.admit(await self._receive())
@@ -183,10 +225,14 @@ class Reader:
         frames = b"".join(wire.frames(wire.Job(name, len(job.stored), job.limits, job.passwords, job.ocr)))
         socket.send_fds(self._socket, [frames[:1]], [job.fd])
         await loop.sock_sendall(self._socket, frames[1:])
-        for page in job.stored:
-            for frame in wire.frames(page):
-                await loop.sock_sendall(self._socket, frame)
-            await asyncio.sleep(0)
+
+    def _limit_processor_time(self, seconds: float) -> None:
+        """Give it so much more processor time; from here, since it can't set its own limits."""
+        pid = self._process.pid
+        soft = int(used_seconds(pid) + seconds) + 1
+        with contextlib.suppress(OSError, ValueError):
+            # The soft limit tells why it ended; the hard one also holds a process that ignores the signal.
+            resource.prlimit(pid, resource.RLIMIT_CPU, (soft, max(soft, int(self._processor_end) + 1)))
 
     async def _receive(self) -> wire.Event:
         """Return the next event, of as many messages as it comes in.
@@ -254,14 +300,24 @@ class Reader:
             return FileChangedError(
                 f"{job.name} became shorter or unreadable while it was read; it is read again when it is still"
             )
-        if code == -signal.SIGXCPU and job.cpu_seconds is not None:
-            return WorkerTimeoutError(
-                f"{job.name}: it took longer than {job.cpu_seconds:g} s of processor time; the process was ended"
-            )
         if code == wire.OUT_OF_MEMORY:
             return WorkerDiedError(
                 f"{job.name}: reading it needs more than {self._memory_mb} MB of memory; "
                 "ingest.worker_memory_mb sets the limit"
+            )
+        if code == wire.NOT_CONFINED:
+            return FoliodError(
+                f"the process that reads PDFs can't be confined: {self._last_words()}; nothing is read without it"
+            )
+        if code == -signal.SIGXCPU:
+            return WorkerTimeoutError(
+                f"{job.name}: it took longer than {job.processor_seconds:g} s of processor time; the process was ended"
+            )
+        if code == -signal.SIGSYS:
+            log.error("worker_broke_out", worker=self._process.pid, file=job.name)
+            return WorkerDiedError(
+                f"{job.name}: the process that read it tried what reading never needs, and was ended by the kernel; "
+                "the file may be an attack"
             )
         how = f"exit code {code}"
         if code is not None and code < 0:
@@ -309,35 +365,5 @@ class _Clock:
         return f"no page of it was finished in {self._limits.page_seconds:g} s"
 
 
-def _limit_cpu(pid: int, seconds: float) -> None:
-    """Let a process have so much more processor time; it gets SIGXCPU then."""
-    with contextlib.suppress(OSError, ValueError):
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            # Fields 14 and 15 (proc(5)); the name in field 2 may hold spaces.
-            user, system = file.read().rpartition(")")[2].split()[11:13]
-        used = (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-        hard = resource.prlimit(pid, resource.RLIMIT_CPU)[1]
-        resource.prlimit(pid, resource.RLIMIT_CPU, (math.ceil(used + seconds), hard))
-
-
-def _environment() -> dict[str, str]:
-    """Return all that the process may know of ours: where Python finds its packages."""
-    environment = {"LC_ALL": "C.UTF-8"}
-    if os.environ.get("PYTHONDONTWRITEBYTECODE"):
-        environment["PYTHONDONTWRITEBYTECODE"] = "1"
-    paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    source = str(PACKAGE.parent)
-    if source not in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *paths}:
-        paths.append(source)
-    if paths:
-        environment["PYTHONPATH"] = os.pathsep.join(paths)
-    return environment
-
-
-def _resident(pid: int) -> int:
-    """Return the bytes of memory that a process holds, 0 when that can't be known."""
-    try:
-        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
+def _processor_seconds_of(limits: ReadLimits) -> float:
+    return PROCESSOR_SHARE * limits.document_seconds

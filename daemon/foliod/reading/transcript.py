@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from foliod.base.model import PAGE_JOIN, Chunk, DocumentFacts, DocumentState, Page, ReadSummary, Terms, Verdict
 from foliod.base.version import EXTRACTOR
 from foliod.reading.strict import MalformedError, demand
-from foliod.reading.wire import DOCUMENT_CHARS, Event, ReadLimits, Refused
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from foliod.reading.wire import CHUNK_CHARS_A_TOKEN, DOCUMENT_CHARS, Event, ReadLimits, Refused
 
 REFUSALS = frozenset(
     {
@@ -56,16 +51,20 @@ class OnePage:
 
 
 class Transcript:
-    """The order and the bounds of facts, pages, chunks and summary. `stored` pages are known already."""
+    """The order and the bounds of facts, pages, chunks and summary."""
 
-    def __init__(self, limits: ReadLimits, stored: Iterable[Page]) -> None:
+    def __init__(self, limits: ReadLimits) -> None:
         self._limits = limits
         self._facts: DocumentFacts | None = None
-        self._stored = {page.number: len(page.text) for page in stored}
+        self._stored: dict[int, int] = {}
         self._pages = 0
         self._chars = 0
         self._last: Chunk | None = None
         self._chunk_chars = 0
+
+    def know(self, page: Page) -> None:
+        """Take a page that is stored already, and that the reader is not to send; before all events."""
+        self._stored[page.number] = len(page.text)
 
     def admit(self, event: Event) -> DocumentFacts | Page | tuple[Chunk, Terms] | ReadSummary | Refused:
         """Return the event when it may come now.
@@ -82,8 +81,8 @@ class Transcript:
                 self._skip_stored()
             case Page():
                 self._page(event)
-            case (Chunk() as chunk, Terms()):
-                self._chunk(chunk)
+            case (Chunk() as chunk, Terms() as terms):
+                self._chunk(chunk, terms)
             case ReadSummary():
                 demand(self._facts is not None and event.pages == self._pages, "pages")
                 demand(event.extractor == EXTRACTOR, "extractor")
@@ -109,7 +108,7 @@ class Transcript:
         most = DOCUMENT_CHARS + self._limits.max_page_chars + self._pages
         demand(self._chars <= most, "the size of the document")
 
-    def _chunk(self, chunk: Chunk) -> None:
+    def _chunk(self, chunk: Chunk, terms: Terms) -> None:
         last = self._last
         if last is None:
             demand(chunk.ordinal == 0, "the order of chunks")
@@ -117,6 +116,9 @@ class Transcript:
             demand(chunk.ordinal == last.ordinal + 1, "the order of chunks")
             demand(chunk.start > last.start and chunk.end > last.end, "the order of chunks")
         demand(chunk.end <= self._chars and chunk.last_page <= self._pages, "the size of the chunk")
+        demand(len(chunk.text) <= CHUNK_CHARS_A_TOKEN * self._limits.chunk_tokens, "the size of the chunk")
+        # `FY2022` gives two terms, a run of Chinese one for every character.
+        demand(len(terms.ids) <= terms.length <= 2 * len(chunk.text), "the number of terms")
         # Neighbours overlap by half at most, so the text comes at most twice.
         self._chunk_chars += len(chunk.text)
         demand(self._chunk_chars <= 3 * self._chars, "the size of the chunks")

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 FLUSH_CHUNKS = 256
 """Chunks copied at a time: bounds memory, large enough that COPY's overhead vanishes."""
 
+FETCH_PAGES = 8
+"""Pages fetched at a time; each can have a million characters."""
+
 COLLISIONS = 10
 """Tries to store vectors that another daemon stores at the same time."""
 
@@ -117,24 +120,46 @@ class TextWriter:
         )
 
 
+class StoredPages:
+    """The first pages of a document that were read before, in order, fetched some at a time: together they can be large.
+
+    Iterating raises LeaseLostError when they are dropped meanwhile.
+    """
+
+    def __init__(self, db: Database, document: int, count: int) -> None:
+        self._db = db
+        self._document = document
+        self._count = count
+
+    def __len__(self) -> int:
+        """How many."""
+        return self._count
+
+    async def __aiter__(self) -> AsyncIterator[Page]:
+        """Yield page after page; no connection is held in between."""
+        last, left = 0, self._count
+        while left:
+            rows = await self._db.fetch("stored_pages", self._document, last, min(left, FETCH_PAGES))
+            for row in rows:
+                yield _page(row)
+            if not rows:
+                raise LeaseLostError
+            last, left = rows[-1]["number"], left - len(rows)
+
+
 class Store:
     """All writing of documents; every write to a claimed document checks the lease first."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def stored_pages(self, document: int, extractor: str) -> tuple[Page, ...]:
+    async def stored_pages(self, document: int, extractor: str) -> StoredPages:
         """Return the unbroken run of pages, from page 1, that this extractor has stored already."""
-        pages: list[Page] = []
-        for row in await self._db.fetch("stored_pages", document, extractor):
-            if row["number"] != len(pages) + 1:
-                break
-            pages.append(_page(row))
-        return tuple(pages)
+        return StoredPages(self._db, document, await self._db.fetchval("count_stored_pages", document, extractor))
 
-    async def pages_so_far(self, document: int) -> tuple[Page, ...]:
+    async def pages_so_far(self, document: int) -> StoredPages:
         """Return all stored pages in order, whichever extractor read them, whether or not some are missing between."""
-        return tuple([_page(row) for row in await self._db.fetch("pages_so_far", document)])
+        return StoredPages(self._db, document, sum((await self.verdicts(document)).values()))
 
     async def put_recognised(self, document: int, owner: str, page: Page) -> None:
         """Replace a stored page by what OCR made of it."""
