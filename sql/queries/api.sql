@@ -15,6 +15,11 @@ SELECT count(*) FROM foliod.documents d JOIN foliod.chunks c ON c.document_id = 
 WHERE d.state = 'stored'
   AND NOT EXISTS (SELECT 1 FROM foliod.embeddings e WHERE e.space_id = $1 AND e.text_hash = c.text_hash);
 
+-- name: refused_texts
+-- Texts for which the model of a space gives no vector: found by keyword only.
+-- $1 space, NULL when there is none yet
+SELECT count(*) FROM foliod.embeddings WHERE space_id = $1 AND reason IS NOT NULL;
+
 -- name: list_documents
 -- Documents with all their places, in the order in which they were first seen.
 -- $1 state, $2 folder, $3 words in the title or a path (NULL is no restriction), $4 the last id seen, $5 how many

@@ -273,7 +273,7 @@ async def test_status_adds_up(db, short_dir, pipeline):
     assert {state: n for state, n in status["documents"].items() if n} == {"ready": 2, "queued": 1}
     assert len(status["documents"]) == 11
     assert (status["files"], status["pages"], status["chunks"]) == (3, 5, 5)
-    assert status["vectors"] == {"have": 5, "want": 5}
+    assert status["vectors"] == {"have": 5, "want": 5, "refused": 0}
     assert status["backlog"] == {"documents": 1, "pages_per_s": 0.0, "eta_s": None}
     assert status["roots"] == [{"path": "/in", "files": 2, "state": "watching"}]
     assert status["loop_lag"].keys() == {"p50", "p99", "max"}
@@ -299,7 +299,9 @@ async def test_status_counts_missing_vectors(db, short_dir, pipeline):
             await writer.finish(state="stored", partial=False, reason=None)
         telemetry.counters.add("texts_embedded", 10)
         status = await json_of(await client.get("/v1/status"))
-    assert status["vectors"] == {"have": 6, "want": 8}, "one text of the new document has its vector from another"
+    assert status["vectors"] == {"have": 6, "want": 8, "refused": 0}, (
+        "one text of the new document has its vector from another"
+    )
     assert status["backlog"]["documents"] == 1
     assert status["backlog"]["eta_s"] == 0
 

@@ -389,6 +389,9 @@ def test_status_tells_how_far_it_is(foliod, daemon):
     assert "failed" not in out
     assert "/in: 13 files, 1 still changing" in out
     assert json.loads(foliod("status", "--json").out) == canned.status()
+    vectors = {"have": 1000, "want": 4000, "refused": 2}
+    daemon.answers["GET /v1/status"] = canned.status(vectors=vectors)
+    assert "Vectors: 1,000 of 4,000; 2 passages refused by the model, found by keyword only\n" in foliod("status").out
 
 
 def test_status_tells_what_is_wrong(foliod, daemon):

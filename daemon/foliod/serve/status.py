@@ -124,12 +124,13 @@ class Status:
         assert db is not None
         rows = await db.fetch("document_counts")
         chunks = sum(row["chunks"] for row in rows)
+        missing, refused = await _missing(db)
         return {
             "documents": {str(state): 0 for state in DocumentState} | {row["state"]: row["documents"] for row in rows},
             "files": await db.fetchval("file_count"),
             "pages": sum(row["pages"] for row in rows),
             "chunks": chunks,
-            "vectors": {"have": chunks - await _missing(db), "want": chunks},
+            "vectors": {"have": chunks - missing, "want": chunks, "refused": refused},
             "pages_for_ocr": await db.fetchval("pages_for_ocr"),
         }
 
@@ -193,11 +194,11 @@ async def _unreachable(services: Services) -> str | None:
     return None
 
 
-async def _missing(db: Database) -> int:
-    """Return how many chunks have no vector in the active space."""
+async def _missing(db: Database) -> tuple[int, int]:
+    """Return how many chunks wait for their vector in the active space, and how many texts the model refuses."""
     active = await db.fetchrow("active_space")
-    missing: int = await db.fetchval("missing_vectors", None if active is None else active["id"])
-    return missing
+    space = None if active is None else active["id"]
+    return await db.fetchval("missing_vectors", space), await db.fetchval("refused_texts", space)
 
 
 def _has(health: OllamaHealth, model: str) -> bool:

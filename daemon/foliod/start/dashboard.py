@@ -139,6 +139,8 @@ def _progress(status: Object) -> list[Row]:
     if vectors["want"]:
         have, want = vectors["have"], vectors["want"]
         text = f"{have:,} of {want:,}{left if read == total and have < want else ''}"
+        if refused := vectors.get("refused"):
+            text += f"; {count(refused, 'passage')} refused by the model, found by keyword only"
         found.append(Row("Vectors", text, done=have, total=want))
     if total:
         found.append(Row("States", ", ".join(f"{safe(state)} {n:,}" for state, n in documents.items())))
