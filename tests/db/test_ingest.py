@@ -315,5 +315,7 @@ async def test_a_model_with_too_many_dimensions_is_refused_plainly(db):
         await parts.place(SAMPLES / "pdflatex-4-pages.pdf")
         assert await parts.ingest.read_next()
         with pytest.raises(BadVectorError, match=r"4096 .* 4000.*embed_model"):
-            await parts.vectors.embed_next()
+            await parts.vectors.space()
+        assert await parts.vectors.embed_next()
+        assert "embed_model" in (await parts.vectors._embedder.health()).error
         assert await parts.state() == "stored"

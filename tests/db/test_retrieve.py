@@ -32,13 +32,10 @@ class HandMade:
     def __init__(self, vector: np.ndarray | None) -> None:
         self.vector = vector
 
-    async def embed_query(self, text: str, *, seconds: float) -> np.ndarray:
+    async def embed_query(self, text: str, *, seconds: float) -> tuple[np.ndarray, EmbedderFacts]:
         if self.vector is None:
             raise OllamaUnavailableError
-        return self.vector
-
-    async def facts(self) -> EmbedderFacts:
-        return EmbedderFacts(*self.model, DIMENSIONS, 512, "", "")
+        return self.vector, EmbedderFacts(*self.model, len(self.vector), 512, "", "")
 
 
 async def fill(db, documents: dict[str, list[tuple[str, np.ndarray]]]) -> dict[str, int]:

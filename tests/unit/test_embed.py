@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from fake_ollama import FakeOllama, Model, count_tokens, embed_words
 from foliod.base.config import Ollama
 from foliod.base.errors import ModelMissingError, OllamaError, OllamaTimeoutError, OllamaUnavailableError
-from foliod.ingest import embed
-from foliod.ingest.divide import SHORTEST_PART, split
+from foliod.ingest import batch, embed
+from foliod.ingest.divide import PROBE, SHORTEST_PART, split
 from foliod.ingest.embed import Embedder, prompts_of
 from foliod.ollama.inference import Inference
 from foliod.text.chunk import estimate_tokens
@@ -191,13 +191,13 @@ async def test_batches_keep_to_their_budget(ollama, embedder):
     await embedded(embedder, MANY)
     sizes = [sum(estimate_tokens(text) for text in body["input"]) for body in ollama.embeds[1:]]
     assert len(sizes) > 2
-    assert max(sizes) <= embed.LARGEST_BUDGET
-    assert sizes[0] <= embed.FIRST_BUDGET
+    assert max(sizes) <= batch.LARGEST_BUDGET
+    assert sizes[0] <= batch.FIRST_BUDGET
 
 
 async def test_slow_batches_shrink(ollama, embedder, monkeypatch):
     """On a slow machine the batches become small, so that none takes long."""
-    monkeypatch.setattr(embed, "SLOW_SECONDS", 0)
+    monkeypatch.setattr(batch, "SLOW_SECONDS", 0)
     await embedded(embedder, MANY)
     counts = [len(body["input"]) for body in ollama.embeds[1:]]
     assert counts[0] > 2
@@ -206,11 +206,11 @@ async def test_slow_batches_shrink(ollama, embedder, monkeypatch):
 
 async def test_fast_batches_grow(ollama, embedder, monkeypatch):
     """On a fast machine they become large, up to a limit."""
-    monkeypatch.setattr(embed, "SLOW_SECONDS", 1000)
+    monkeypatch.setattr(batch, "SLOW_SECONDS", 1000)
     await embedded(embedder, MANY * 4)
     sizes = [sum(estimate_tokens(text) for text in body["input"]) for body in ollama.embeds[1:]]
-    assert max(sizes) > embed.LARGEST_BUDGET * 3 / 4
-    assert max(sizes) <= embed.LARGEST_BUDGET
+    assert max(sizes) > batch.LARGEST_BUDGET * 3 / 4
+    assert max(sizes) <= batch.LARGEST_BUDGET
 
 
 async def test_batches_are_handed_over_as_they_are_done(ollama, embedder):
@@ -327,7 +327,7 @@ async def test_a_server_that_comes_back_is_used_again(ollama, embedder, monkeypa
             done += await rest
             done += [entry async for batch in stream for entry in batch]
     assert [index for index, _ in done] == list(range(len(MANY)))
-    assert sorted(ollama.inputs[1:]) == sorted(MANY)
+    assert sorted(text for text in ollama.inputs if text != PROBE) == sorted(MANY)
 
 
 async def test_a_server_that_is_away_is_an_outage(ollama, embedder):
@@ -411,7 +411,8 @@ async def test_a_question_finds_what_is_like_it(embedder):
     """Questions and chunks land in the same space."""
     texts = ["Bees make honey.", "Steel is made of iron.", "The mill stands by the river."]
     vectors = await embedded(embedder, texts)
-    question = await embedder.embed_query("who makes honey?", seconds=5)
+    question, facts = await embedder.embed_query("who makes honey?", seconds=5)
+    assert facts is await embedder.facts()
     assert question.shape == (256,)
     assert int(np.argmax([vector @ question for vector in vectors])) == 0
 

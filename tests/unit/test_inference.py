@@ -23,6 +23,7 @@ from foliod.base.errors import (
     ContextExceededError,
     GenerationCutError,
     ModelMissingError,
+    OllamaBusyError,
     OllamaError,
     OllamaTimeoutError,
     OllamaUnavailableError,
@@ -195,7 +196,8 @@ async def test_keep_alive_in_plain_seconds_is_sent_as_a_number(ollama):
         ({"zero": "honey"}, BadVectorError),
         ({"ragged": "honey"}, BadVectorError),
         ({"poison": "honey"}, OllamaError),
-        ({"embed": 503, "count": 1}, OllamaUnavailableError),
+        ({"embed": 503, "count": 1}, OllamaBusyError),
+        ({"embed": 504, "count": 1}, OllamaTimeoutError),
         ({"embed": 400, "count": 1}, OllamaError),
         ({"garbage": True}, OllamaError),
     ],
@@ -261,7 +263,9 @@ def test_vectors_are_read_from_any_layout_of_the_answer(vectors, indent, first, 
     rest = {"model": name, "prompt_eval_count": 7}
     answer = {"embeddings": vectors} | rest if first else rest | {"embeddings": vectors}
     found, tokens = asyncio.run(_matrix(json.dumps(answer, indent=indent).encode(), len(vectors), "test"))
-    np.testing.assert_array_equal(found, np.array(vectors, np.float32))
+    expected = np.array(vectors, np.float64)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected, atol=2e-3)
     assert tokens == 7
 
 
@@ -361,7 +365,7 @@ async def test_cancelling_the_task_stops_the_model(ollama, inference):
         ({"cut_after": 0}, GenerationCutError, "ended the stream"),
         ({"drop_after": 2}, GenerationCutError, "broke before"),
         ({"done_reason": "length"}, GenerationCutError, "limit of 4096 tokens"),
-        ({"chat": 503, "count": 1}, OllamaUnavailableError, "busy"),
+        ({"chat": 503, "count": 1}, OllamaBusyError, "busy"),
         ({"chat": 500, "count": 1}, OllamaError, "500"),
         ({"garbage": True}, OllamaError, "check .ollama. url"),
     ],

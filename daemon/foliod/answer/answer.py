@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from foliod.ollama.inference import Inference, ModelFacts
     from foliod.retrieve.retrieve import Retriever
 
-DESCRIBE_SECONDS = 5.0
-"""Asking what the chat model can do takes milliseconds; after so long Ollama is not there."""
+DESCRIBE_SECONDS = 2.0
+"""Asking what the chat model can do takes milliseconds; after so long Ollama is not there, and quotes are the answer."""
 MOST_CHARS = {"token": 20_000, "thinking": 200_000}
 """A model that has written so much is going in circles and is stopped."""
 
@@ -177,8 +177,19 @@ class Answerer:
         left = dict(MOST_CHARS)
         splitter = ThinkingSplitter()
         chat = self._inference.chat(plan.model, plan.prompt.messages, num_ctx=plan.prompt.num_ctx, think=plan.think)
+        seconds = self._settings.ollama.answer_seconds
+        end = asyncio.get_running_loop().time() + seconds
         async with aclosing(chat):
-            async for piece in chat:
+            while True:
+                try:
+                    async with asyncio.timeout_at(end):
+                        piece = await anext(chat, None)
+                except TimeoutError:
+                    raise GenerationCutError(
+                        f"{plan.model} came to no end within {seconds:g} s and was stopped; [ollama] answer_seconds allows more"
+                    ) from None
+                if piece is None:
+                    break
                 left[piece.kind] -= len(piece.text)
                 if left[piece.kind] < 0:
                     raise GenerationCutError(

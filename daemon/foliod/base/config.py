@@ -120,6 +120,8 @@ class Ollama(Section):
     connect_seconds: float = Field(default=2.0, gt=0)
     silence_seconds: float = Field(default=120.0, gt=0)
     """A request that brings nothing for so long is given up."""
+    answer_seconds: float = Field(default=900.0, gt=0)
+    """An answer that is not done after so long is stopped."""
 
     @field_validator("url")
     @classmethod

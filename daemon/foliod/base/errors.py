@@ -157,6 +157,18 @@ class OllamaTimeoutError(OllamaUnavailableError):
     status = 504
 
 
+class OllamaBusyError(OllamaUnavailableError):
+    """Ollama has too much to do just now."""
+
+
+class OllamaLostError(OllamaUnavailableError):
+    """Ollama hung up before it answered."""
+
+
+class ModelBrokenError(OllamaUnavailableError):
+    """The embedding model fails at every text."""
+
+
 class CloudModelError(OllamaError):
     """This model runs on another company's machines, and allow_cloud is off."""
 

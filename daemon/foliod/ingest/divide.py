@@ -12,6 +12,7 @@ import structlog
 from foliod.base.errors import (
     CloudModelError,
     ContextExceededError,
+    ModelBrokenError,
     ModelMissingError,
     OllamaError,
     OllamaUnavailableError,
@@ -31,7 +32,7 @@ SHORTEST_PART = 16
 """Characters; a text is not split further."""
 PROBE = "a short text that every model takes"
 
-_NO_TEXT_IS_TO_BLAME = (OllamaUnavailableError, ModelMissingError, CloudModelError)
+NO_TEXT_IS_TO_BLAME = (OllamaUnavailableError, ModelMissingError, CloudModelError)
 
 log = structlog.get_logger()
 
@@ -40,11 +41,11 @@ async def embed_each(ask: Ask, texts: Sequence[str]) -> list[Vector | str]:
     """Return for each text its vector, or why the model refuses it.
 
     A refused batch is halved until the refused text stands alone. Raises OllamaUnavailableError
-    (also when the server refuses every text), ModelMissingError, CloudModelError.
+    (ModelBrokenError when every text is refused), ModelMissingError, CloudModelError.
     """
     try:
         return list(await ask(texts))
-    except _NO_TEXT_IS_TO_BLAME:
+    except NO_TEXT_IS_TO_BLAME:
         raise
     except OllamaError as error:
         if len(texts) > 1:
@@ -55,7 +56,7 @@ async def embed_each(ask: Ask, texts: Sequence[str]) -> list[Vector | str]:
     # A crash of the model's process fails whoever is there: only who is refused twice is to blame.
     try:
         return list(await ask(texts))
-    except _NO_TEXT_IS_TO_BLAME:
+    except NO_TEXT_IS_TO_BLAME:
         raise
     except OllamaError as error:
         return [await _reason(ask, error)]
@@ -71,7 +72,7 @@ async def _embed_in_parts(ask: Ask, text: str, error: OllamaError) -> Vector | s
         except ContextExceededError:
             count *= 2
             continue
-        except _NO_TEXT_IS_TO_BLAME:
+        except NO_TEXT_IS_TO_BLAME:
             raise
         except OllamaError as refused:
             return await _reason(ask, refused)
@@ -87,8 +88,10 @@ async def _reason(ask: Ask, error: OllamaError) -> str:
     """Return why a text is refused, provided that another text is not."""
     try:
         await ask([PROBE])
+    except NO_TEXT_IS_TO_BLAME:
+        raise
     except OllamaError as trouble:
-        raise OllamaUnavailableError(f"no text can be embedded: {trouble.message}") from None
+        raise ModelBrokenError(f"no text can be embedded: {trouble.message}") from None
     log.warning("text_refused", reason=error.message)
     return error.message
 

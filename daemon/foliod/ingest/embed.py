@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -16,17 +17,25 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import structlog
 
-from foliod.base.errors import OllamaError, OllamaTimeoutError, OllamaUnavailableError
-from foliod.ingest.divide import PROBE, embed_each
+from foliod.base.errors import (
+    ModelBrokenError,
+    OllamaError,
+    OllamaLostError,
+    OllamaTimeoutError,
+    OllamaUnavailableError,
+)
+from foliod.ingest.batch import BatchSize
+from foliod.ingest.divide import NO_TEXT_IS_TO_BLAME, PROBE, embed_each
+from foliod.ingest.outage import Outage
 from foliod.text.chunk import estimate_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
     from numpy.typing import NDArray
 
     from foliod.base.config import Ollama
-    from foliod.ollama.inference import Inference
+    from foliod.ollama.inference import Inference, OllamaHealth
 
     Vector = NDArray[np.float32]
 
@@ -46,19 +55,16 @@ PROMPTS: dict[str, tuple[str, str]] = {
 }
 """What the models' cards tell to write before a query and before a document, by a part of the model's name."""
 
-FIRST_BUDGET = 2000
-SMALLEST_BUDGET = 100
-LARGEST_BUDGET = 8000
-"""Tokens a batch; at least one text goes, however long."""
-SURELY_TOO_LONG = 1.5
-"""Estimates are on the safe side: most texts of a little more tokens than the context still fit."""
-SLOW_SECONDS = 1.0
-"""A batch that takes longer is halved, for a question waits behind the batch under way; one that
-takes less than half of it lets the next grow by a quarter."""
 RETRY_SECONDS = (0.5, 1.0, 2.0)
 """Waits before the tries after a first failure that may pass."""
 PATIENCE_SECONDS = 30.0
 """A batch waits for questions so long at most."""
+GRACE_SECONDS = 1.0
+"""A batch that is still under way so long after a question came is given up for it, and sent again afterwards."""
+ALONE_SECONDS = 30.0
+"""When a short text has just been embedded, others get so much longer in proportion to their length, and this on top."""
+TRIES_ALONE = 3
+"""A text that silences Ollama so often, each time just after another text was embedded, is to blame."""
 REFRESH_SECONDS = 60.0
 """The model's digest is asked for anew after so long, without loading the model."""
 SERVER_CONTEXT = 4096
@@ -66,6 +72,7 @@ SERVER_CONTEXT = 4096
 UNKNOWN_CONTEXT = 256
 """The smallest context of the embedding models in use, for one that tells none."""
 CACHED_QUESTIONS = 256
+PROBE_TOKENS = estimate_tokens(PROBE)
 
 log = structlog.get_logger()
 
@@ -89,6 +96,7 @@ class Embedder:
     """Embeds with the configured model. Leaving its context ends its background tasks."""
 
     def __init__(self, inference: Inference, settings: Ollama) -> None:
+        self.outage = Outage()
         self._inference = inference
         self._model = settings.embed_model
         self._facts: EmbedderFacts | None = None
@@ -96,12 +104,17 @@ class Embedder:
         """The address of the server that the facts are from."""
         self._fresh_until = 0.0
         self._learning: asyncio.Task[EmbedderFacts] | None = None
-        self._late: asyncio.Task[Vector] | None = None
-        self._cache: OrderedDict[str, Vector] = OrderedDict()
-        self._budget = FIRST_BUDGET
+        self._late: asyncio.Task[tuple[Vector, EmbedderFacts]] | None = None
+        self._cache: OrderedDict[str, tuple[Vector, EmbedderFacts]] = OrderedDict()
+        self._size = BatchSize()
+        self._suspects: dict[str, int] = {}
+        """Texts at which Ollama fell silent though it embedded another one just before, and how often."""
         self._questions = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
+        self._under_way: asyncio.Timeout | None = None
+        """The batch that a question may break off."""
+        self._gave_way = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -125,8 +138,13 @@ class Embedder:
             self._learning.add_done_callback(_forget_error)
         return await asyncio.shield(self._learning)
 
-    async def embed_query(self, text: str, *, seconds: float) -> Vector:
-        """Return a question's vector, shape (d,), read-only.
+    async def health(self) -> OllamaHealth:
+        """Return whether Ollama answers and, when it does, why chunks wait for their vectors all the same."""
+        health = await self._inference.health()
+        return dataclasses.replace(health, error=health.error or self.outage.reason)
+
+    async def embed_query(self, text: str, *, seconds: float) -> tuple[Vector, EmbedderFacts]:
+        """Return a question's vector, shape (d,), read-only, and the model that made it.
 
         Raises OllamaTimeoutError after `seconds`, else what `Inference.embed` raises.
         """
@@ -161,14 +179,23 @@ class Embedder:
         start = failures = 0
         while start < len(texts):
             await self._turn()
+            batch, tokens, pace = texts[:0], 0, None
             try:
+                if failures or self.outage.reason:
+                    pace = await self.check()
                 facts = await self.facts()
                 begun_with = begun_with or facts
                 _same_model(begun_with, facts)
-                batch, tokens = self._cut(texts, start, facts.context_tokens)
-                vectors = await self._batch(facts, batch, tokens)
+                batch, tokens = self._size.cut(texts, start, facts.context_tokens)
+                vectors = await self._batch(facts, batch, tokens, pace)
+            except _GaveWayError:
+                continue
             except OllamaUnavailableError as error:
                 self._fresh_until = 0.0
+                if pace is not None and (refused := self._to_blame(batch, tokens, error)):
+                    yield [(start, refused)]
+                    start, failures = start + 1, 0
+                    continue
                 if failures == len(RETRY_SECONDS):
                     raise
                 log.info("embedding_retried", error=error.message, seconds=RETRY_SECONDS[failures])
@@ -178,29 +205,53 @@ class Embedder:
             except OllamaError:
                 self._fresh_until = 0.0
                 raise
+            self.outage.end()
+            self._suspects.clear()
             yield list(enumerate(vectors, start=start))
             start, failures = start + len(batch), 0
+
+    async def check(self) -> float:
+        """Embed one short text; return the seconds that it took.
+
+        After a failure this goes before the batches: it costs little when the trouble lasts, and
+        what fails after it has itself to blame. Raises ModelBrokenError when the model refuses
+        even this text, else what `facts` raises.
+        """
+        self._fresh_until = 0.0
+        started = time.monotonic()
+        try:
+            await self._embed_one(lambda facts: facts.document_prompt + PROBE)
+        except NO_TEXT_IS_TO_BLAME:
+            raise
+        except OllamaError as error:
+            raise ModelBrokenError(f"no text can be embedded: {error.message}") from None
+        return time.monotonic() - started
 
     @contextlib.asynccontextmanager
     async def questions(self) -> AsyncIterator[None]:
         """Hold while a question is being answered: batches of chunks wait, 30 seconds at most each."""
         self._questions += 1
         self._quiet.clear()
+        self._hurry(GRACE_SECONDS)
         try:
             yield
         finally:
             self._questions -= 1
             if not self._questions:
                 self._quiet.set()
+                self._hurry(None)
 
     # --- the model ----------------------------------------------------------------------
 
     async def _learn(self) -> EmbedderFacts:
         described = await self._inference.describe(self._model)
+        where = self._inference.url
         known = self._facts
         if known is None or known.digest != described.digest:
             query_prompt, document_prompt = prompts_of(self._model)
             probe, _ = await self._inference.embed(self._model, [document_prompt + PROBE])
+            if self._inference.url != where:
+                raise OllamaUnavailableError(f"{self._inference.url} took over from {where}; it is asked anew")
             dimensions = probe.shape[1]
             if described.embedding_length not in (None, dimensions):
                 log.warning("dimensions_differ", model=self._model, said=described.embedding_length, real=dimensions)
@@ -217,23 +268,36 @@ class Embedder:
             self._cache.clear()
             log.info("embedding_model", model=known.model, dimensions=dimensions, context=known.context_tokens)
         self._facts = known
-        self._learned_from, self._fresh_until = self._inference.url, time.monotonic() + REFRESH_SECONDS
+        self._learned_from, self._fresh_until = where, time.monotonic() + REFRESH_SECONDS
         return known
 
-    async def _embed_question(self, text: str) -> Vector:
-        facts = await self.facts()
+    async def _embed_question(self, text: str) -> tuple[Vector, EmbedderFacts]:
         try:
-            vectors, _ = await self._inference.embed(facts.model, [facts.query_prompt + text])
+            vectors, facts = await self._embed_one(lambda facts: facts.query_prompt + text)
         except OllamaError:
             self._fresh_until = 0.0
             raise
-        self._check(facts, vectors)
         vector: Vector = vectors[0]
         vector.flags.writeable = False
-        self._cache[text] = vector
+        found = self._cache[text] = vector, facts
         if len(self._cache) > CACHED_QUESTIONS:
             self._cache.popitem(last=False)
-        return vector
+        self.outage.worked()
+        return found
+
+    async def _embed_one(self, text: Callable[[EmbedderFacts], str]) -> tuple[NDArray[np.float32], EmbedderFacts]:
+        """Embed one text, and once more when the model turns out not to be the one that was known."""
+        for last in (False, True):
+            facts = await self.facts()
+            vectors, _ = await self._inference.embed(facts.model, [text(facts)])
+            try:
+                self._check(facts, vectors)
+            except OllamaUnavailableError:
+                if last:
+                    raise
+            else:
+                break
+        return vectors, facts
 
     def _check(self, facts: EmbedderFacts, vectors: NDArray[np.float32]) -> None:
         if vectors.shape[1] != facts.dimensions:
@@ -254,37 +318,78 @@ class Embedder:
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     await self._quiet.wait()
 
-    def _cut(self, texts: Sequence[str], start: int, context: int) -> tuple[Sequence[str], int]:
-        """Return the batch that begins at `start`, and its tokens; a text that is surely too long goes alone."""
-        spent, stop, longest = estimate_tokens(texts[start]), start + 1, context * SURELY_TOO_LONG
-        if spent <= longest:
-            for text in texts[stop:]:
-                tokens = estimate_tokens(text)
-                if spent + tokens > self._budget or tokens > longest:
-                    break
-                spent, stop = spent + tokens, stop + 1
-        return texts[start:stop], spent
+    def _hurry(self, seconds: float | None) -> None:
+        """Give the batch under way so long to come to its end; None is for ever."""
+        scope = self._under_way
+        if scope is not None and not scope.expired() and (seconds is None or scope.when() is None):
+            scope.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
 
-    async def _batch(self, facts: EmbedderFacts, texts: Sequence[str], tokens: int) -> list[Vector | str]:
-        """Embed a batch, and learn from the time it takes how large the next may be."""
+    async def _batch(
+        self, facts: EmbedderFacts, texts: Sequence[str], tokens: int, pace: float | None
+    ) -> list[Vector | str]:
+        """Embed a batch, and learn from the time it takes how large the next may be.
+
+        `pace` is how many seconds PROBE has just taken, None when it was not asked.
+        """
         started = time.monotonic()
-        smaller = max(SMALLEST_BUDGET, min(tokens, self._budget) // 2)
+        seconds = None if pace is None else ALONE_SECONDS + pace * tokens / PROBE_TOKENS
+        size_refused = False
+
+        async def ask(part: Sequence[str]) -> NDArray[np.float32]:
+            nonlocal size_refused
+            try:
+                return await self._ask(facts, part, seconds)
+            except OllamaError as error:
+                size_refused |= len(part) > 1 and type(error) is OllamaError
+                raise
+
         try:
-            vectors = await embed_each(lambda part: self._ask(facts, part), texts)
+            async with asyncio.timeout(None) as scope:
+                # What gave way once is not broken off again: many questions must not stop everything else.
+                self._under_way = None if self._gave_way else scope
+                vectors = await embed_each(ask, texts)
         except OllamaTimeoutError:
-            self._budget = smaller
+            self._size.too_much(tokens)
             raise
-        took = time.monotonic() - started
-        if took > SLOW_SECONDS:
-            self._budget = smaller
-        elif took < SLOW_SECONDS / 2 and tokens > self._budget / 2:
-            self._budget = min(LARGEST_BUDGET, self._budget * 5 // 4)
+        except TimeoutError:
+            self._gave_way = True
+            self._size.too_much(tokens)
+            log.info("batch_gave_way", texts=len(texts), seconds=round(time.monotonic() - started, 1))
+            raise _GaveWayError from None
+        finally:
+            self._under_way = None
+        self._gave_way = False
+        if size_refused and not any(isinstance(vector, str) for vector in vectors):
+            # Each part passed that was refused as a whole, as where the memory is too small for large batches.
+            self._size.too_much(tokens)
+        else:
+            self._size.done(tokens, time.monotonic() - started)
         return vectors
 
-    async def _ask(self, facts: EmbedderFacts, texts: Sequence[str]) -> NDArray[np.float32]:
-        vectors, _ = await self._inference.embed(facts.model, [facts.document_prompt + text for text in texts])
+    async def _ask(self, facts: EmbedderFacts, texts: Sequence[str], seconds: float | None) -> NDArray[np.float32]:
+        prompted = [facts.document_prompt + text for text in texts]
+        vectors, _ = await self._inference.embed(facts.model, prompted, timeout=seconds)
         self._check(facts, vectors)
         return vectors
+
+    def _to_blame(self, texts: Sequence[str], tokens: int, error: OllamaUnavailableError) -> str | None:
+        """Return why a text is given up that silences Ollama whenever it is sent; None while that is not sure."""
+        if not texts or not isinstance(error, OllamaTimeoutError | OllamaLostError):
+            return None
+        if len(texts) > 1:
+            if isinstance(error, OllamaLostError):
+                self._size.too_much(tokens)
+            return None
+        self._suspects[texts[0]] = self._suspects.get(texts[0], 0) + 1
+        if self._suspects[texts[0]] < TRIES_ALONE:
+            return None
+        del self._suspects[texts[0]]
+        log.warning("text_refused", reason=error.message)
+        return f"Ollama fails at this text, though not at others: {error.message}"
+
+
+class _GaveWayError(Exception):
+    """A batch was broken off for a question."""
 
 
 def prompts_of(model: str) -> tuple[str, str]:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from foliod.base.errors import BadVectorError
+from foliod.base.errors import BadVectorError, OllamaError
 
 if TYPE_CHECKING:
     from foliod.base.model import Space
     from foliod.base.telemetry import Counters
     from foliod.ingest.backlog import Backlog
-    from foliod.ingest.embed import Embedder
+    from foliod.ingest.embed import Embedder, EmbedderFacts
     from foliod.store.store import Store
 
 EMBED_DOCUMENTS = 16
@@ -25,6 +25,8 @@ EMBED_DOCUMENTS = 16
 EMBED_TEXTS = 256
 MOST_DIMENSIONS = 4000
 """An HNSW index of halfvec takes no more (pgvector's README)."""
+SURE_SECONDS = 600.0
+"""A build of a model has one length of vectors. When it seems to have another for so long, that is believed."""
 
 log = structlog.get_logger()
 
@@ -37,6 +39,8 @@ class Vectors:
         self._backlog = backlog
         self._embedder = embedder
         self._counts = counts
+        self._odd: tuple[int, float] | None = None
+        """Vectors of so many numbers, and since when, where this build of the model has given others before."""
 
     async def space(self) -> Space:
         """Return the space of the configured model, made or put into service when that is due.
@@ -50,6 +54,7 @@ class Vectors:
                 f"{MOST_DIMENSIONS}; set [ollama] embed_model to another model"
             )
             raise BadVectorError(msg)
+        await self._expect(facts)
         space, switched = await self._store.activate_space(
             facts.model, facts.digest, facts.dimensions, facts.query_prompt, facts.document_prompt
         )
@@ -57,14 +62,43 @@ class Vectors:
             log.info("space_activated", space=space.id, model=space.model, dimensions=space.dimensions)
         return space
 
+    async def _expect(self, facts: EmbedderFacts) -> None:
+        """Raise BadVectorError when a known build suddenly gives vectors of another length, unless that lasts."""
+        active = await self._store.active_space()
+        known = active is not None and (active.model, active.digest) == (facts.model, facts.digest) and active.digest
+        if active is None or not known or active.dimensions == facts.dimensions:
+            self._odd = None
+            return
+        now = time.monotonic()
+        if self._odd is None or self._odd[0] != facts.dimensions:
+            self._odd = facts.dimensions, now
+        if now - self._odd[1] < SURE_SECONDS:
+            msg = (
+                f"{facts.model} gives vectors of {facts.dimensions} numbers, and those that are stored, by the same build, "
+                f"have {active.dimensions}; restart Ollama. If that goes on for {SURE_SECONDS / 60:g} minutes, all is "
+                "embedded anew"
+            )
+            raise BadVectorError(msg)
+
     async def embed_next(self) -> bool:
         """Embed what some stored documents are missing; False when nothing is missing.
 
-        Raises OllamaError when Ollama can't go on; vectors committed before stay.
+        While Ollama can't go on this waits, a few seconds at a time; vectors committed before stay.
         """
+        try:
+            return await self._embed_next()
+        except OllamaError as error:
+            self._embedder.outage.begin(error)
+            await self._embedder.outage.pause()
+            return True
+
+    async def _embed_next(self) -> bool:
+        if self._embedder.outage.reason is not None:
+            await self._embedder.check()
         space = await self.space()
         documents = await self._backlog.claim_for_embedding(EMBED_DOCUMENTS)
         if not documents:
+            self._embedder.outage.end()
             return False
         started, count, ready = time.monotonic(), 0, list[int]()
         try:

@@ -18,10 +18,12 @@ from foliod.base.errors import (
     CloudModelError,
     FoliodError,
     GenerationCutError,
+    OllamaBusyError,
+    OllamaLostError,
     OllamaTimeoutError,
     OllamaUnavailableError,
 )
-from foliod.ollama.ollama_wire import CONNECTION_LOST, Server
+from foliod.ollama.ollama_wire import CONNECTION_LOST, NOT_CONNECTED, Server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
 RETURN_SECONDS = 30.0
 """A server that could not be reached is tried last for so long."""
 HEALTH_SECONDS = 5.0
+DESCRIBE_SECONDS = 10.0
+"""What needs no model is answered in milliseconds; a server that takes so long hangs."""
+NEXT_SECONDS = 1.0
+"""The same while there is another server to ask."""
 
 Result = TypeVar("Result")
 
@@ -98,11 +104,7 @@ class Inference:
             return await server.get("/api/version"), await server.get("/api/tags")
 
         try:
-            async with asyncio.timeout(HEALTH_SECONDS):
-                version, tags = await self._first_reachable(ask)
-        except TimeoutError:
-            reason = f"Ollama at {self.url} did not answer within {HEALTH_SECONDS:g} s"
-            return OllamaHealth(reachable=False, version=None, models=(), error=reason, url=self.url)
+            version, tags = await self._first_reachable(ask, seconds=HEALTH_SECONDS)
         except FoliodError as error:
             return OllamaHealth(reachable=False, version=None, models=(), error=error.message, url=self.url)
         names = tuple(name for name, _ in _models(tags))
@@ -113,24 +115,26 @@ class Inference:
     async def describe(self, model: str) -> ModelFacts:
         """Return what Ollama says about `model`, without loading it.
 
-        Raises ModelMissingError, CloudModelError, OllamaUnavailableError, OllamaError.
+        Raises ModelMissingError, CloudModelError, OllamaUnavailableError (within 10 seconds), OllamaError.
         """
         self._refuse_cloud(model)
 
         async def ask(server: Server) -> tuple[dict[str, Any], dict[str, Any]]:
             return await server.post("/api/show", {"model": model}, model), await server.get("/api/tags")
 
-        shown, tags = await self._first_reachable(ask)
+        shown, tags = await self._first_reachable(ask, seconds=min(DESCRIBE_SECONDS, self._settings.silence_seconds))
         if (host := shown.get("remote_host")) and not self._settings.allow_cloud:
             raise CloudModelError(_cloud_message(model, str(host)))
-        info = shown.get("model_info") or {}
+        info = shown.get("model_info")
+        info = info if isinstance(info, dict) else {}
         architecture = info.get("general.architecture")
         digests = {_full_name(name): digest for name, digest in _models(tags)}
-        default = re.search(r"^num_ctx\s+(\d+)", shown.get("parameters") or "", re.MULTILINE)
+        default = re.search(r"^num_ctx\s+(\d{1,9})$", str(shown.get("parameters")), re.MULTILINE)
+        capabilities = shown.get("capabilities")
         return ModelFacts(
             name=model,
             digest=digests.get(_full_name(model), ""),
-            capabilities=frozenset(shown.get("capabilities") or ()),
+            capabilities=frozenset(map(str, capabilities if isinstance(capabilities, list) else ())),
             context_length=_positive(info.get(f"{architecture}.context_length")),
             embedding_length=_positive(info.get(f"{architecture}.embedding_length")),
             default_context=int(default[1]) if default else None,
@@ -196,26 +200,38 @@ class Inference:
         if part.done_reason == "length":
             raise GenerationCutError(f"{model} reached the limit of {num_ctx} tokens before it was done")
 
-    async def _first_reachable(self, ask: Callable[[Server], Awaitable[Result]]) -> Result:
-        """Ask one server after the other until one can be reached."""
-        failures = []
-        now = time.monotonic()
-        for server in sorted(self._servers, key=lambda server: server.avoided_until > now):
+    async def _first_reachable(
+        self, ask: Callable[[Server], Awaitable[Result]], *, seconds: float | None = None
+    ) -> Result:
+        """Ask one server after the other until one can be reached.
+
+        `seconds` is for what every server answers at once: who does not is passed over.
+        """
+        failures: list[tuple[Server, Exception]] = []
+        started = time.monotonic()
+        servers = sorted(self._servers, key=lambda server: server.avoided_until > started)
+        for server in servers:
+            limit = None
+            if seconds is not None:
+                limit = max(started + seconds - time.monotonic(), 0) if server is servers[-1] else NEXT_SECONDS
             try:
-                result = await ask(server)
-            except CONNECTION_LOST as error:
-                server.avoided_until = now + RETURN_SECONDS
-                failures.append(f"{server.url} ({str(error) or type(error).__name__})")
+                async with asyncio.timeout(limit):
+                    result = await ask(server)
+            except (*CONNECTION_LOST, OllamaBusyError) as error:
+                failures.append((server, error))
+            except TimeoutError:
+                silent = OllamaTimeoutError(f"Ollama at {server.url} did not answer within {seconds or 0:g} s")
+                failures.append((server, silent))
             except OllamaTimeoutError:
-                server.avoided_until = now + RETURN_SECONDS
+                # What takes long takes long elsewhere too, and the caller may rather ask for less.
+                server.avoided_until = time.monotonic() + RETURN_SECONDS
                 raise
             else:
                 server.avoided_until = 0.0
                 self.url = server.url
                 return result
-        raise OllamaUnavailableError(
-            f"Ollama can't be reached at {' or '.join(failures)}; start it with: ollama serve, or set [ollama] url"
-        )
+            server.avoided_until = time.monotonic() + RETURN_SECONDS
+        raise _unavailable(failures)
 
     def _refuse_cloud(self, model: str) -> None:
         # As Ollama reads names: the tag decides, in upper or lower case.
@@ -224,9 +240,23 @@ class Inference:
             raise CloudModelError(_cloud_message(model, "another company's machines"))
 
 
+def _unavailable(failures: list[tuple[Server, Exception]]) -> OllamaUnavailableError:
+    """Return the error of who could reach no server."""
+    _, error = failures[-1]
+    if len(failures) == 1 and isinstance(error, OllamaUnavailableError):
+        return error
+    told = " or ".join(f"{server.url} ({str(error) or type(error).__name__})" for server, error in failures)
+    if any(not isinstance(error, (*NOT_CONNECTED, OllamaUnavailableError)) for _, error in failures):
+        return OllamaLostError(f"Ollama hung up before it answered, at {told}")
+    return OllamaUnavailableError(
+        f"Ollama can't be reached at {told}; start it with: ollama serve, or set [ollama] url"
+    )
+
+
 def _models(tags: dict[str, Any]) -> list[tuple[str, str]]:
     """Return name and digest of every model of `/api/tags`."""
-    models = [model for model in tags.get("models") or () if isinstance(model, dict)]
+    listed = tags.get("models")
+    models = [model for model in (listed if isinstance(listed, list) else ()) if isinstance(model, dict)]
     return [(str(model.get("name") or model.get("model")), str(model.get("digest", ""))) for model in models]
 
 

@@ -24,10 +24,11 @@ from foliod.base.errors import (
     ContextExceededError,
     GenerationCutError,
     ModelMissingError,
+    OllamaBusyError,
     OllamaError,
     OllamaTimeoutError,
-    OllamaUnavailableError,
 )
+from foliod.ollama.bounded import BoundedTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -35,13 +36,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from ollama import ChatResponse
 
-CONNECTION_LOST = (httpx.NetworkError, httpx.ProtocolError, httpx.ConnectTimeout, ConnectionError)
+NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, ConnectionRefusedError)
+"""The server can't be reached, so it got nothing."""
+CONNECTION_LOST = (httpx.NetworkError, httpx.ProtocolError, ConnectionError, *NOT_CONNECTED)
 """The server can't be reached, or hung up before it answered: another one may be asked."""
 
-_BUSY = (429, 502, 503, 504)
+_BUSY = (429, 502, 503)
 """The queue is full, or a proxy can't reach Ollama just now."""
+_TOO_SLOW = (408, 504)
+"""A proxy did not wait for Ollama: what was asked for takes too long."""
+_TRANSFER = 2
+"""An answer has come to its end within so many times the silence that is allowed, however slowly it drips."""
 _TOO_LONG = re.compile(r"context (length|size|window)|too large to process|too long", re.IGNORECASE)
 _NOT_A_NUMBER = re.compile(r"\bNaN\b")
+_LENGTH_ONE = 1e-3
+"""Vectors whose length differs from 1 by more are scaled to it."""
 _VECTORS = re.compile(rb'"embeddings"\s*:\s*\[')
 
 
@@ -54,12 +63,17 @@ class Server:
             "timeout": httpx.Timeout(silence_seconds, connect=connect_seconds),
             "trust_env": False,
             "follow_redirects": False,
-            # Loading certificates holds the event loop for 20 ms; plain http has no use for them.
-            "verify": True if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         }
+        # Loading certificates holds the event loop for 20 ms; plain http has no use for them.
+        verify = True if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+        def transport() -> BoundedTransport:
+            return BoundedTransport(verify=verify, trust_env=False)
+
         try:
-            self._http = httpx.AsyncClient(base_url=url, **options)
-            self._client = ollama.AsyncClient(url, event_hooks={"request": [_without_key]}, **options)
+            self._http = httpx.AsyncClient(base_url=url, transport=transport(), **options)
+            hooks = {"request": [_without_key]}
+            self._client = ollama.AsyncClient(url, event_hooks=hooks, transport=transport(), **options)
         except (ValueError, httpx.InvalidURL) as error:
             raise ConfigError(f"[ollama] url: {url} is not an address ({error})") from None
         self.url = url
@@ -81,7 +95,7 @@ class Server:
         return self._json(path, await self._answer("POST", path, body, model))
 
     async def embed(self, body: dict[str, Any]) -> tuple[NDArray[np.float32], int]:
-        """Return the vectors of `/api/embed`, shape (n, d), finite and not zero, and the tokens used."""
+        """Return the vectors of `/api/embed`, shape (n, d), finite and of length 1, and the tokens used."""
         answer = await self._answer("POST", "/api/embed", body, body["model"])
         return await _matrix(answer, len(body["input"]), f"{body['model']} at {self.url}")
 
@@ -103,8 +117,14 @@ class Server:
             ) from None
 
     async def _answer(self, method: str, path: str, body: dict[str, Any] | None, model: str) -> bytes:
-        with self._told(model):
-            response = await self._http.request(method, path, json=body)
+        try:
+            with self._told(model):
+                async with asyncio.timeout(_TRANSFER * self._silence_seconds):
+                    response = await self._http.request(method, path, json=body)
+        except TimeoutError:
+            raise OllamaTimeoutError(
+                f"Ollama at {self.url} had not finished its answer after {_TRANSFER * self._silence_seconds:g} s"
+            ) from None
         if response.status_code != httpx.codes.OK:
             raise self._refusal(response.status_code, response.text, model)
         return response.content
@@ -132,7 +152,7 @@ class Server:
             raise OllamaError(f"the text for {model} holds lone surrogates, which no model reads") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise OllamaError(f"Ollama at {self.url} can't be asked: {_name(error)}") from None
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, TypeError, RecursionError):
             raise OllamaError(f"{self.url} does not answer as Ollama does; check [ollama] url") from None
 
     def _refusal(self, status: int, text: str, model: str) -> OllamaError:
@@ -140,7 +160,11 @@ class Server:
         told = (_object(text.encode()) or {}).get("error")
         message = str(text if told is None else told).strip()[:300] or "it gives no reason"
         if status in _BUSY:
-            return OllamaUnavailableError(f"Ollama at {self.url} is busy ({status}): {message}")
+            return OllamaBusyError(f"Ollama at {self.url} is busy ({status}): {message}")
+        if status in _TOO_SLOW:
+            return OllamaTimeoutError(
+                f"what stands before Ollama at {self.url} did not wait for it ({status}): {message}"
+            )
         if _TOO_LONG.search(message):
             return ContextExceededError(f"{model} at {self.url} refuses the text: {message}")
         if _NOT_A_NUMBER.search(message):
@@ -178,17 +202,27 @@ async def _matrix(answer: bytes, count: int, who: str) -> tuple[NDArray[np.float
         if rest is None or len(rows) != count:
             raise OllamaError(f"{who} returned {len(rows)} vectors for {count} texts")
         vectors = np.stack(rows)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         raise BadVectorError(f"{who} returned vectors of different lengths, or not of numbers") from None
-    if not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
+    if vectors.ndim != 2 or not np.isfinite(vectors).all() or not vectors.any(axis=1).all():
         raise BadVectorError(f"{who} returned a vector that is empty, zero or holds NaN")
-    return vectors, int(rest.get("prompt_eval_count") or 0)
+    tokens = rest.get("prompt_eval_count")
+    return _of_length_one(vectors), tokens if isinstance(tokens, int) else 0
+
+
+def _of_length_one(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale vectors to length 1, as Ollama does: at half precision large numbers become infinite, tiny ones zero."""
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    if np.abs(lengths - 1).max() <= _LENGTH_ONE:
+        return vectors
+    scaled: NDArray[np.float32] = (vectors / lengths).astype(np.float32)
+    return scaled
 
 
 def _object(answer: bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

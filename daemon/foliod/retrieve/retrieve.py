@@ -111,8 +111,7 @@ class Retriever:
 
     async def _embed(self, query: str, mode: Mode) -> tuple[NDArray[np.float32] | None, Space | None, str | None]:
         try:
-            vector = await self._embedder.embed_query(query, seconds=self._settings.embed_seconds)
-            facts = await self._embedder.facts()
+            vector, facts = await self._embedder.embed_query(query, seconds=self._settings.embed_seconds)
         except OllamaError as error:
             if mode == "vector":
                 raise
@@ -122,6 +121,9 @@ class Retriever:
         # Of equal dimensions is not enough: another model's vectors point elsewhere.
         if row is None or (row["model"], row["digest"]) != (facts.model, facts.digest):
             return None, None, "searched by keyword only: no vectors of this embedding model are stored yet"
+        if row["dimensions"] != facts.dimensions:
+            note = f"{facts.model} gives vectors of {facts.dimensions} numbers, and the stored ones have {row['dimensions']}"
+            return None, None, f"searched by keyword only: {note}"
         return vector, Space(**dict(row)), None
 
     async def _filtered(self, filters: Filters) -> list[int]:

@@ -23,6 +23,8 @@ OLLAMA_SECONDS = 5.0
 EFFORT = 20
 MOST_SECONDS = 10.0
 """What took long to gather is kept for EFFORT times as long, at most MOST_SECONDS."""
+OLD_SECONDS = 30.0
+"""What is older is not told any more, not even while it is gathered anew."""
 PING_SECONDS = 2.0
 COUNT_SECONDS = 10.0
 
@@ -32,7 +34,7 @@ Value = TypeVar("Value")
 class Kept(Generic[Value]):
     """A value that is gathered again when it is old; those who ask meanwhile wait for the same one.
 
-    With `old_meanwhile` they get the old one instead, so that what is slow to gather holds up nobody.
+    With `old_meanwhile` they get the old one instead, so that what is slow to gather holds up nobody who asks often.
     """
 
     def __init__(self, gather: Callable[[], Awaitable[Value]], seconds: float, *, old_meanwhile: bool = False) -> None:
@@ -46,7 +48,7 @@ class Kept(Generic[Value]):
 
     async def get(self) -> Value:
         """Return the value; raises what gathering raises."""
-        if self._old_meanwhile and self._value is not None:
+        if self._old_meanwhile and self._value is not None and time.monotonic() < self._until + OLD_SECONDS:
             if time.monotonic() >= self._until and (self._task is None or self._task.done()):
                 self._task = asyncio.create_task(self._fresh(), name="refresh status")
             return self._value
@@ -176,7 +178,7 @@ def _state(*, ready: bool, documents: dict[str, int] | None, ollama: dict[str, A
     if documents[DocumentState.QUEUED] or documents[DocumentState.READING]:
         return "indexing"
     if documents[DocumentState.STORED]:
-        return "indexing" if ollama["reachable"] else "waiting"
+        return "indexing" if ollama["reachable"] and not ollama["error"] else "waiting"
     return "idle"
 
 

@@ -117,6 +117,8 @@ def _ollama(ollama: Object) -> Row:
     if missing := ollama.get("missing"):
         pulls = ", ".join(f"ollama pull {safe(model)}" for model in missing)
         return Row("Ollama", f"reachable; missing models: {pulls}", "yellow")
+    if error := ollama.get("error"):
+        return Row("Ollama", f"reachable, but {safe(error)}. Documents wait for their vectors.", "yellow")
     return Row("Ollama", f"reachable, with {models}")
 
 

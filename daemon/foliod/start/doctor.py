@@ -70,6 +70,11 @@ async def examine(settings: Settings, source: Path | None) -> AsyncIterator[Chec
     yield await _database(settings, running)
     async for check in _ollama(settings):
         yield check
+    # What is seen only when vectors are really made: the model crashes, or gives what can't be stored.
+    if running is not None and running["ollama"]["reachable"] and (trouble := running["ollama"]["error"]):
+        yield Check(
+            "vectors", "warn", str(trouble), "the log of Ollama tells more; the vectors follow when it is mended"
+        )
     yield daemon
 
 

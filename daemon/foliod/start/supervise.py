@@ -78,7 +78,7 @@ class _Daemon:
         self._readers = settings.ingest.workers or max(1, (os.cpu_count() or 1) - 1)
         self._inference = Inference(settings.ollama)
         self._embedder = Embedder(self._inference, settings.ollama)
-        self._services = Services(settings, self._telemetry, self._inference.health)
+        self._services = Services(settings, self._telemetry, self._embedder.health)
 
     async def live(self) -> int:
         """Open everything, work until told to stop or until something breaks, close everything."""
