@@ -2,16 +2,19 @@
 
 In a test: `async with FakeOllama() as ollama: ... ollama.url`. From another process:
 `python tests/fake_ollama.py --port 0` prints its address and ends when its standard input does
-(with `--until-eof`) or on SIGTERM; `POST /_fault {...}` replaces the faults, `GET /_counts` tells
-what was asked. Field names, statuses and messages are those of Ollama's docs/api.md and server/routes.go.
+(with `--until-eof`) or on SIGTERM; `POST /_faults {...}` replaces the faults, `POST /_models {name: digest or null}`
+pulls, replaces and removes models, `GET /_counts` tells what was asked, `GET /_embeds` which texts. Field names, statuses and messages are those of Ollama's docs/api.md and server/routes.go.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import dataclasses
+import gzip
 import hashlib
+import itertools
 import json
 import math
 import re
@@ -26,7 +29,7 @@ import numpy as np
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 STOP_WORDS = frozenset(
     "a an and are as at be by can did do does for from has have how in is it its of on or that the their they "
@@ -59,9 +62,30 @@ class Faults:
     """Status of the next `count` embed requests."""
     chat: int = 0
     """Status of the next `count` chat requests."""
+    message: str = "injected"
+    """What is said with such a status."""
     count: int = 0
     hang: float = 0
     """Seconds that every embed and chat request waits first."""
+    deaf: bool = False
+    """Requests are taken, and nothing ever comes back."""
+    hang_at: str = ""
+    """A text with this word makes its embed request wait for ever."""
+    token_seconds: float = 0
+    """Seconds that embedding takes for each token."""
+    most_tokens: int = 0
+    """An embed request with more tokens in all fails for lack of memory."""
+    too_long: str = ""
+    """A text with this word is longer than the context, whatever its length."""
+    killed_by: str = ""
+    """A text with this word breaks the connection."""
+    null: str = ""
+    """A text with this word gets a vector of nulls."""
+    fewer: int = 0
+    """So many vectors are missing from each answer."""
+    body: str = ""
+    """How each answer of /api comes: "truncated" (half of it, as if it were all), "cut" (half, then the connection
+    breaks), "endless", "drip" (a byte now and then), "gzip", "list" (a JSON list), "deep" (nested without end)."""
     context: int = 0
     """Overrides the embedding model's context, in tokens."""
     poison: str = ""
@@ -86,6 +110,11 @@ class Faults:
     """The stream ends without its last line after so many pieces."""
     drop_after: int | None = None
     """The connection breaks after so many pieces."""
+    stall_after: int | None = None
+    """Nothing more comes after so many pieces."""
+    endless: str = ""
+    """The answer repeats this word for ever; " " makes pieces without text."""
+    thinks_only: bool = False
     done_reason: str = "stop"
     answer: str = ""
     """What the chat model says, word by word; else it cites the passages of the last message."""
@@ -115,6 +144,8 @@ class FakeOllama:
             ("embed_calls", "embedded_texts", "shows", "chats", "chats_cancelled", "embeds_cancelled", "pieces"), 0
         )
         self.embeds: list[dict[str, Any]] = []
+        self.answered: list[list[str]] = []
+        """The texts of every embed request that was answered with vectors."""
         self.chats: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.embed_gate = asyncio.Event()
@@ -124,6 +155,8 @@ class FakeOllama:
         """While it is cleared, a stream waits after `token_gate_after` pieces."""
         self.token_gate.set()
         self.token_gate_after = 0
+        self.one_at_a_time: asyncio.Lock | None = None
+        """When it is set, embed requests wait for each other, as they do in Ollama."""
         self._changed = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
@@ -158,7 +191,10 @@ class FakeOllama:
                 web.post("/api/embed", self._embed),
                 web.post("/api/chat", self._chat),
                 web.post("/_fault", self._set_faults),
+                web.post("/_faults", self._set_faults),
+                web.post("/_models", self._set_models),
                 web.get("/_counts", self._get_counts),
+                web.get("/_embeds", self._get_embeds),
             ]
         )
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
@@ -196,7 +232,46 @@ class FakeOllama:
             return web.Response(text="<html>It works!</html>", content_type="text/html")
         if self.faults.redirect and request.path.startswith("/api/"):
             raise web.HTTPTemporaryRedirect(self.faults.redirect + request.path)
-        return await handler(request)
+        if self.faults.deaf and request.path.startswith("/api/"):
+            await self._never(request.path)
+        response = await handler(request)
+        if self.faults.body and isinstance(response, web.Response) and request.path.startswith("/api/"):
+            return await self._spoilt(request, response)
+        return response
+
+    async def _never(self, path: str) -> None:
+        """Wait until who asked hangs up."""
+        if path == "/api/embed":
+            self._count("embed_calls")
+        await asyncio.Event().wait()
+
+    async def _spoilt(self, request: web.Request, response: web.Response) -> web.StreamResponse:
+        how, good = self.faults.body, bytes(response.body or b"")
+        if how == "truncated":
+            return web.Response(body=good[: len(good) // 2], content_type="application/json")
+        if how == "list":
+            return web.json_response([1, 2])
+        if how == "deep":
+            return web.Response(body=b'{"embeddings": ' + b"[" * 100_000, content_type="application/json")
+        spoilt = web.StreamResponse(headers={"Content-Type": "application/json"})
+        if how == "gzip":
+            spoilt.headers["Content-Encoding"] = "gzip"
+            good = gzip.compress(b" " * (1 << 20) + good)
+        if how in ("cut", "drip"):
+            spoilt.content_length = len(good)
+        await spoilt.prepare(request)
+        if how == "cut":
+            await spoilt.write(good[: len(good) // 2])
+            assert request.transport is not None
+            request.transport.close()
+        while how == "endless":
+            await spoilt.write(b" " * (1 << 20))
+        for n in range(len(good) if how == "drip" else 0):
+            await spoilt.write(good[n : n + 1])
+            await asyncio.sleep(0.05)
+        if how == "gzip":
+            await spoilt.write(good)
+        return spoilt
 
     async def _home(self, request: web.Request) -> web.Response:
         return web.Response(text="Ollama is running")
@@ -244,25 +319,42 @@ class FakeOllama:
         self._count("embedded_texts", len(texts))
         faults = self.faults
         try:
-            await asyncio.sleep(faults.hang)
-            await self.embed_gate.wait()
+            async with self.one_at_a_time or contextlib.nullcontext():
+                await asyncio.sleep(faults.hang + faults.token_seconds * sum(map(count_tokens, texts)))
+                if faults.hang_at and any(faults.hang_at in text for text in texts):
+                    await asyncio.Event().wait()
+                await self.embed_gate.wait()
         except asyncio.CancelledError:
             self._count("embeds_cancelled")
             raise
         if faults.embed and faults.count > 0:
             faults.count -= 1
-            return _error(faults.embed, "injected")
+            return _error(faults.embed, faults.message)
         if (model := self._find(body["model"])) is None:
             return _error(404, f'model "{body["model"]}" not found, try pulling it first')
         limit = faults.context or model.context
         lengths = [count_tokens(text) for text in texts]
         if body.get("truncate") is False and any(n > limit for n in lengths):
             return _error(400, "the input length exceeds the context length")
+        if faults.too_long and any(faults.too_long in text for text in texts):
+            return _error(400, "the input length exceeds the context length")
+        if faults.most_tokens and sum(lengths) > faults.most_tokens:
+            return _error(500, "llama runner process has terminated: cudaMalloc failed: out of memory")
+        if faults.killed_by and any(faults.killed_by in text for text in texts):
+            assert request.transport is not None
+            request.transport.abort()
+            return _error(500, "unseen")
         if faults.poison and any(faults.poison in text for text in texts):
             return _error(500, "do embedding request: EOF")
         if faults.nan and any(faults.nan in text for text in texts):
             return _error(400, "embedding contains NaN or Inf values")
-        vectors = [self._vector(text, model) for text in texts]
+        vectors: list[Any] = [self._vector(text, model) for text in texts]
+        if faults.null:
+            vectors = [
+                [None] * model.dimensions if faults.null in t else v for t, v in zip(texts, vectors, strict=True)
+            ]
+        vectors = vectors[: len(vectors) - faults.fewer]
+        self.answered.append(texts)
         answer = {"model": body["model"], "embeddings": vectors, "total_duration": 1, "load_duration": 1}
         return web.json_response(answer | {"prompt_eval_count": sum(min(n, limit) for n in lengths)})
 
@@ -284,7 +376,7 @@ class FakeOllama:
         await asyncio.sleep(faults.hang)
         if faults.chat and faults.count > 0:
             faults.count -= 1
-            return _error(faults.chat, "injected")
+            return _error(faults.chat, faults.message)
         if (model := self._find(body["model"])) is None:
             return _error(404, f'model "{body["model"]}" not found, try pulling it first')
         if "completion" not in model.capabilities:
@@ -294,13 +386,16 @@ class FakeOllama:
             return _error(400, f'"{body["model"]}" does not support thinking')
         thoughts = ["The ", "passages ", "say ", "it. "] if can_think and body.get("think") is not False else []
         words = re.findall(r"\S+\s*", faults.answer or scripted_answer(body["messages"]))
+        words = [] if faults.thinks_only else words
         pieces = [{"content": "", "thinking": t} for t in thoughts] + [{"content": w} for w in words]
+        if faults.endless:
+            return await self._stream(request, body["model"], itertools.repeat({"content": faults.endless.strip(" ")}))
         if body.get("stream", True) is False:
             message = {"role": "assistant", "content": "".join(words)}
             return web.json_response({"model": body["model"], "created_at": _now(), "message": message} | _done(pieces))
         return await self._stream(request, body["model"], pieces)
 
-    async def _stream(self, request: web.Request, model: str, pieces: list[dict[str, str]]) -> web.StreamResponse:
+    async def _stream(self, request: web.Request, model: str, pieces: Iterable[dict[str, str]]) -> web.StreamResponse:
         faults = self.faults
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
 
@@ -315,6 +410,8 @@ class FakeOllama:
                     return response
                 if n == faults.cut_after:
                     return response
+                if n == faults.stall_after:
+                    await asyncio.Event().wait()
                 if n == faults.drop_after and request.transport is not None:
                     request.transport.abort()
                     return response
@@ -325,7 +422,7 @@ class FakeOllama:
                 await send({"model": model, "created_at": _now(), "message": message, "done": False})
                 self._count("pieces")
             last = {"model": model, "created_at": _now(), "message": {"role": "assistant", "content": ""}}
-            await send(last | _done(pieces) | {"done_reason": faults.done_reason})
+            await send(last | _done([*pieces]) | {"done_reason": faults.done_reason})
         except (asyncio.CancelledError, ConnectionError):
             self._count("chats_cancelled")
             raise
@@ -334,6 +431,20 @@ class FakeOllama:
     async def _set_faults(self, request: web.Request) -> web.Response:
         self.fault(**await request.json())
         return web.json_response(dataclasses.asdict(self.faults))
+
+    async def _set_models(self, request: web.Request) -> web.Response:
+        for name, digest in (await request.json()).items():
+            full = name if ":" in name else f"{name}:latest"
+            if digest is None:
+                self.models.pop(full, None)
+            else:
+                known = self.models.get(full) or Model(full, ("embedding",), 512, 256)
+                self.models[full] = dataclasses.replace(known, digest=digest)
+        return web.json_response({name: model.digest for name, model in self.models.items()})
+
+    async def _get_embeds(self, request: web.Request) -> web.Response:
+        asked = [{"texts": len(body["input"]), "tokens": sum(map(count_tokens, body["input"]))} for body in self.embeds]
+        return web.json_response({"asked": asked, "answered": [text for texts in self.answered for text in texts]})
 
     async def _get_counts(self, request: web.Request) -> web.Response:
         return web.json_response(self.counts)

@@ -10,6 +10,7 @@ from contextlib import aclosing
 import httpx
 import numpy as np
 import pytest
+from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,9 +26,11 @@ from foliod.base.errors import (
     ModelMissingError,
     OllamaBusyError,
     OllamaError,
+    OllamaLostError,
     OllamaTimeoutError,
     OllamaUnavailableError,
 )
+from foliod.ollama import bounded
 from foliod.ollama import inference as inference_module
 from foliod.ollama.inference import ChatPiece, Inference
 from foliod.ollama.ollama_wire import _matrix
@@ -195,6 +198,10 @@ async def test_keep_alive_in_plain_seconds_is_sent_as_a_number(ollama):
         ({"raw_nan": "honey"}, BadVectorError),
         ({"zero": "honey"}, BadVectorError),
         ({"ragged": "honey"}, BadVectorError),
+        ({"null": "honey"}, BadVectorError),
+        ({"fewer": 1}, OllamaError),
+        ({"too_long": "honey"}, ContextExceededError),
+        ({"killed_by": "honey"}, OllamaLostError),
         ({"poison": "honey"}, OllamaError),
         ({"embed": 503, "count": 1}, OllamaBusyError),
         ({"embed": 504, "count": 1}, OllamaTimeoutError),
@@ -209,6 +216,67 @@ async def test_every_refusal_of_embed_has_its_error(ollama, inference, fault, er
     with pytest.raises(error, match=ollama.url) as caught:
         await inference.embed("all-minilm", ["honey made by bees in a tree", "steel"])
     assert type(caught.value) is error
+
+
+@pytest.mark.parametrize("body", ["truncated", "cut", "endless", "drip", "gzip", "list", "deep"])
+async def test_every_way_of_answering_badly_comes_to_an_end(ollama, monkeypatch, body):
+    """Half an answer, an endless one, one that drips, a compressed one: each is an error, and memory stays small."""
+    monkeypatch.setattr(bounded, "MOST_BYTES", 3 << 20)
+    ollama.fault(body=body)
+    async with Inference(settings_for(ollama.url, silence_seconds=0.5)) as inference:
+        for ask in (inference.embed("all-minilm", ["honey"] * 3), inference.describe("all-minilm")):
+            with pytest.raises(OllamaError, match=ollama.url):
+                await ask
+        assert not (await inference.health()).reachable
+
+
+async def test_an_endless_answer_is_broken_off(ollama, monkeypatch):
+    """What is larger than any true answer is not waited for."""
+    monkeypatch.setattr(bounded, "MOST_BYTES", 3 << 20)
+    ollama.fault(body="endless")
+    async with Inference(settings_for(ollama.url)) as inference:
+        with pytest.raises(OllamaError, match="larger than 3 MB"):
+            await inference.embed("all-minilm", ["honey"])
+
+
+async def test_an_answer_in_drops_is_given_up(ollama):
+    """A server that sends a byte now and then is not waited for until the last one."""
+    ollama.fault(body="drip")
+    async with Inference(settings_for(ollama.url, silence_seconds=0.3)) as inference:
+        with pytest.raises(OllamaTimeoutError, match=r"not finished its answer after 0\.6 s"):
+            await inference.embed("all-minilm", ["honey"])
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"model_info": "x", "parameters": 7, "capabilities": 5},
+        {"model_info": [1], "parameters": ["num_ctx 1"], "capabilities": {"a": 1}},
+        {"model_info": {"general.architecture": [], "None.context_length": -1}, "capabilities": [[], 1]},
+        {},
+    ],
+)
+async def test_a_description_of_any_shape_breaks_nothing(shown):
+    """What a proxy or a later Ollama says otherwise is not known, and that is all."""
+
+    class Odd(FakeOllama):
+        async def _show(self, request):
+            return web.json_response(shown)
+
+        async def _tags(self, request):
+            return web.json_response({"models": shown.get("model_info")})
+
+    async with Odd() as odd, Inference(settings_for(odd.url)) as inference:
+        facts = await inference.describe("all-minilm")
+        assert (facts.digest, facts.context_length, facts.default_context) == ("", None, None)
+        assert (await inference.health()).reachable
+
+
+async def test_a_name_that_nobody_knows_is_an_outage():
+    """An address that can't be resolved now is waited for like a server that is down."""
+    async with Inference(settings_for("http://nobody.invalid:11434")) as inference:
+        with pytest.raises(OllamaUnavailableError, match=r"nobody\.invalid"):
+            await inference.embed("all-minilm", ["x"])
 
 
 async def test_text_that_is_not_unicode_is_no_fault_of_the_server(ollama, inference):
@@ -283,12 +351,32 @@ def test_vectors_are_read_from_any_layout_of_the_answer(vectors, indent, first, 
         b'{"embeddings": [[1], [2]]}',
         b'{"embeddings": [[1, [2]]]}',
         b'{"embeddings": [{"a": 1}]}',
+        b'{"embeddings": [[1' + b"0" * 400 + b"]]}",
+        b'{"embeddings": [[1], 5, ' + b"[" * 100_000,
+        b'{"embeddings": ' + b"[" * 100_000,
+        b'{"embeddings": ' + b"[" * 100_000 + b"1" + b"]" * 100_000 + b"}",
     ],
+    ids=lambda answer: answer[:24],
 )
 async def test_malformed_vectors_are_refused(answer):
     """Whatever stands where the vectors should be, it does not get into the store."""
     with pytest.raises(OllamaError):
         await _matrix(answer, 1, "test")
+
+
+async def test_the_number_of_tokens_may_be_anything():
+    """What is only told is not worth an error."""
+    for told in ('"x"', "[]", "null", "1.5"):
+        answer = b'{"embeddings": [[1.0]], "prompt_eval_count": %s}' % told.encode()
+        assert (await _matrix(answer, 1, "test"))[1] == 0
+
+
+@pytest.mark.parametrize("size", [1e30, 1e-30, 7.0])
+async def test_vectors_come_in_length_one(size):
+    """Numbers too large or too small for the half precision of the store are scaled, which changes no cosine."""
+    vectors, _ = await _matrix(json.dumps({"embeddings": [[3 * size, 4 * size]]}).encode(), 1, "test")
+    np.testing.assert_allclose(vectors, [[0.6, 0.8]], atol=1e-6)
+    assert vectors.dtype == np.float32
 
 
 # --- chat -------------------------------------------------------------------------------------
@@ -427,6 +515,38 @@ async def test_a_server_that_dies_in_a_request_is_replaced(ollama):
         first.fault(answer="one two", drop_after=0)
         assert await answer_of(inference)
         assert ollama.counts["chats"] == 1
+
+
+async def test_a_server_that_hangs_is_passed_over(ollama):
+    """A server that fell silent once is asked last for a while, however long its silence was waited for."""
+    async with FakeOllama() as first, Inference(settings_for(first.url, ollama.url, silence_seconds=0.4)) as inference:
+        first.fault(deaf=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(inference_module, "RETURN_SECONDS", 0.3)
+            with pytest.raises(OllamaTimeoutError):
+                await inference.embed("all-minilm", ["one"])
+            await inference.embed("all-minilm", ["two"])
+        assert ollama.inputs == ["two"]
+
+
+async def test_what_is_answered_at_once_finds_the_server_that_lives(ollama, monkeypatch):
+    """With a hanging server in front, health and descriptions come from the next one, and so does all else then."""
+    monkeypatch.setattr(inference_module, "NEXT_SECONDS", 0.1)
+    async with FakeOllama() as first, Inference(settings_for(first.url, ollama.url)) as inference:
+        first.fault(deaf=True)
+        assert (await inference.health()).url == ollama.url
+        assert (await inference.describe("scripted")).capabilities == {"completion"}
+        await inference.embed("all-minilm", ["one"])
+        assert ollama.inputs == ["one"]
+
+
+async def test_a_busy_server_sends_us_to_the_next(ollama):
+    """A full queue, or a proxy without Ollama behind it, is no reason to wait when there is another server."""
+    async with FakeOllama() as first, Inference(settings_for(first.url, ollama.url)) as inference:
+        first.fault(embed=503, chat=502, count=10)
+        await inference.embed("all-minilm", ["one"])
+        assert await answer_of(inference)
+        assert ollama.inputs == ["one"]
 
 
 async def test_when_all_are_down_the_error_names_them_all():
