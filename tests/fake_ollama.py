@@ -75,6 +75,8 @@ class Faults:
     """Seconds that embedding takes for each token."""
     most_tokens: int = 0
     """An embed request with more tokens in all fails for lack of memory."""
+    refusal: int = 500
+    """The status of that."""
     too_long: str = ""
     """A text with this word is longer than the context, whatever its length."""
     killed_by: str = ""
@@ -145,7 +147,7 @@ class FakeOllama:
         )
         self.embeds: list[dict[str, Any]] = []
         self.answered: list[list[str]] = []
-        """The texts of every embed request that was answered with vectors."""
+        """The texts of every embed request that was answered with the right vectors."""
         self.chats: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.embed_gate = asyncio.Event()
@@ -339,7 +341,7 @@ class FakeOllama:
         if faults.too_long and any(faults.too_long in text for text in texts):
             return _error(400, "the input length exceeds the context length")
         if faults.most_tokens and sum(lengths) > faults.most_tokens:
-            return _error(500, "llama runner process has terminated: cudaMalloc failed: out of memory")
+            return _error(faults.refusal, "llama runner process has terminated: cudaMalloc failed: out of memory")
         if faults.killed_by and any(faults.killed_by in text for text in texts):
             assert request.transport is not None
             request.transport.abort()
@@ -354,7 +356,8 @@ class FakeOllama:
                 [None] * model.dimensions if faults.null in t else v for t, v in zip(texts, vectors, strict=True)
             ]
         vectors = vectors[: len(vectors) - faults.fewer]
-        self.answered.append(texts)
+        if not faults.body and vectors == [rounded(embed_words(text, model.dimensions)) for text in texts]:
+            self.answered.append(texts)
         answer = {"model": body["model"], "embeddings": vectors, "total_duration": 1, "load_duration": 1}
         return web.json_response(answer | {"prompt_eval_count": sum(min(n, limit) for n in lengths)})
 
@@ -366,7 +369,7 @@ class FakeOllama:
             vector = vector * 0
         if self.faults.ragged and self.faults.ragged in text:
             vector = vector[:-1]
-        return [round(x, 7) for x in vector.tolist()]
+        return rounded(vector)
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
@@ -469,6 +472,10 @@ def embed_words(text: str, dimensions: int) -> np.ndarray:
     if not vector.any():
         vector[0] = 1
     return vector / np.linalg.norm(vector)
+
+
+def rounded(vector: np.ndarray) -> list[float]:
+    return [round(x, 7) for x in vector.tolist()]
 
 
 def scripted_answer(messages: list[dict[str, str]]) -> str:

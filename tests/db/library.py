@@ -56,13 +56,14 @@ async def system(
     documents: dict[str, list[str]] = LIBRARY,
     *,
     prepare: Callable[[FakeOllama], None] = lambda _: None,
+    seconds: float = 20,
     **ollama: Any,
 ) -> AsyncIterator[System]:
     """Store documents, each passage a page, with their vectors; yield what answers from them."""
     async with AsyncExitStack() as stack:
         fake = await stack.enter_async_context(FakeOllama())
         chosen = {"url": fake.url, "embed_model": "all-minilm", "chat_model": "scripted"} | ollama
-        settings = Settings(ollama=Ollama(**chosen), search=Search(embed_seconds=20))
+        settings = Settings(ollama=Ollama(**chosen), search=Search(embed_seconds=seconds))
         inference = await stack.enter_async_context(Inference(settings.ollama))
         embedder = await stack.enter_async_context(Embedder(inference, settings.ollama))
         ids = await fill(db, embedder, documents)

@@ -294,6 +294,87 @@ async def test_a_model_that_goes_in_circles_is_stopped(db, monkeypatch):
         await until(lambda: s.ollama.counts["chats_cancelled"] == 1)
 
 
+@pytest.mark.parametrize("endless", ["again", " "])
+async def test_a_model_that_comes_to_no_end_is_stopped_by_the_clock(db, endless):
+    """A model that writes for ever, be it nothing, is stopped after answer_seconds."""
+    async with system(db, answer_seconds=0.3) as s:
+        s.ollama.fault(endless=endless)
+        s.ollama.token_ms = 2
+        seen = []
+        try:
+            async with asyncio.timeout(20), aclosing(s.answerer.ask(Question(INCUBATION))) as events:
+                async for event in events:
+                    seen.append(event)  # noqa: PERF401  # a comprehension would lose what came before the error
+        except GenerationCutError as error:
+            assert endless == "again"
+            assert "answer_seconds" in error.message
+        else:
+            assert_quoted(seen)
+            assert "answer_seconds" in seen[-1]["note"]
+        await until(lambda: s.ollama.counts["chats_cancelled"] == 1)
+
+
+async def test_a_model_that_stalls_before_its_first_word_is_replaced_by_quotes(db):
+    """A chat model that takes the question and says nothing is given up after silence_seconds, and quotes answer."""
+    async with system(db, silence_seconds=0.3) as s:
+        s.ollama.fault(stall_after=0)
+        events = await s.ask(INCUBATION)
+    assert_quoted(events)
+    assert "silent for 0.3 s" in events[-1]["note"]
+
+
+async def test_a_model_that_stalls_in_the_middle_is_an_error(db):
+    """What was said before the silence stays, and the error says why nothing more comes."""
+    async with system(db, silence_seconds=0.3) as s:
+        s.ollama.fault(stall_after=3)
+        with pytest.raises(OllamaError, match="silent"):
+            await s.ask(INCUBATION)
+
+
+async def test_a_model_that_thinks_and_says_nothing_is_replaced_by_quotes(db):
+    """Thoughts are shown as such, and the answer is quoted."""
+    async with system(db, chat_model="deepseek-r1:8b") as s:
+        s.ollama.fault(thinks_only=True)
+        events = await s.ask(INCUBATION)
+    assert kinds(events) == ["sources", "thinking", "token", "done"]
+    assert events[-1]["generator"] == "quotes"
+    assert "gave no answer" in events[-1]["note"]
+
+
+async def test_a_hanging_ollama_does_not_hold_up_the_sources(db, monkeypatch):
+    """When Ollama takes connections and never answers, the answer is quoted within the time that a question has."""
+    monkeypatch.setattr(answering, "DESCRIBE_SECONDS", 0.2)
+    async with system(db, seconds=0.2) as s:
+        s.ollama.fault(deaf=True)
+        async with asyncio.timeout(20):
+            events = await s.ask("incubation period of the virus?")
+    assert_quoted(events)
+    assert events[-1]["mode"] == "keyword"
+    assert "within 0.2 s" in events[-1]["note"]
+    assert "in 0.2 s" in events[-1]["note"]
+
+
+async def test_a_known_question_is_not_held_up_by_a_description(db):
+    """A question whose vector is known goes by meaning too while Ollama hangs, without waiting for it."""
+    async with system(db) as s:
+        await s.retriever.search(INCUBATION, limit=3)
+        s.embedder._fresh_until = 0
+        s.ollama.fault(deaf=True)
+        async with asyncio.timeout(5):
+            found = await s.retriever.search(INCUBATION, limit=3)
+    assert found.mode == "hybrid"
+
+
+async def test_vectors_of_another_length_are_not_compared(db):
+    """When the model suddenly gives vectors of another length, search goes by keyword and says why."""
+    async with system(db) as s:
+        s.ollama.fault(dimensions=100)
+        found = await s.retriever.search("incubation of the virus", limit=3)
+    assert found.mode == "keyword"
+    assert found.hits
+    assert "100 numbers, and the stored ones have 256" in found.note
+
+
 async def test_hanging_up_stops_the_model(db):
     """When the asker goes away in mid-answer, the model stops, and ingestion may go on."""
     async with system(db) as s:

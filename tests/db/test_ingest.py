@@ -17,6 +17,7 @@ from foliod.base.config import Ollama, Settings
 from foliod.base.errors import BadVectorError, WorkerDiedError
 from foliod.base.model import FileStat, Page, ReadSummary
 from foliod.base.telemetry import Counters
+from foliod.ingest import vectors as ingested_vectors
 from foliod.ingest.backlog import MOST_SET_ASIDE, Backlog
 from foliod.ingest.embed import Embedder
 from foliod.ingest.ingest import Ingest
@@ -307,6 +308,33 @@ async def test_what_gives_no_text_says_why(db, name, state):
         assert await parts.reason()
         await parts.due()
         assert not await parts.ingest.read_next()
+
+
+async def test_vectors_of_another_length_by_the_same_build_are_not_believed_at_once(db, monkeypatch):
+    """A fault of Ollama does not throw away a whole space; only what lasts is taken for the truth."""
+    async with FakeOllama() as ollama, bench(db, ollama) as parts:
+        await parts.place(SAMPLES / "pdflatex-4-pages.pdf")
+        assert await parts.ingest.read_next()
+        assert await parts.vectors.embed_next()
+        await parts.place(SAMPLES / "PMC7068164.pdf")
+        assert await parts.ingest.read_next()
+        ollama.fault(dimensions=100)
+        for _ in range(3):
+            assert await parts.vectors.embed_next()
+        assert "100 numbers" in parts.vectors._embedder.outage.reason
+        assert await one(db, "SELECT count(*) FROM foliod.documents WHERE state = 'ready'") == 1
+        ollama.fault()
+        while await parts.vectors.embed_next():
+            pass
+        assert await one(db, "SELECT count(*) FROM foliod.documents WHERE state = 'ready'") == 2
+        assert await one(db, "SELECT count(*) FROM foliod.spaces") == 1
+        ollama.fault(dimensions=100)
+        monkeypatch.setattr(ingested_vectors, "SURE_SECONDS", 0.0)
+        parts.vectors._embedder.outage.begin(BadVectorError("looked at anew"))
+        while await parts.vectors.embed_next():
+            pass
+        assert await one(db, "SELECT dimensions FROM foliod.spaces WHERE state = 'active'") == 100
+        assert await one(db, "SELECT count(*) FROM foliod.documents WHERE state = 'ready'") == 2
 
 
 async def test_a_model_with_too_many_dimensions_is_refused_plainly(db):

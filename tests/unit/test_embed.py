@@ -14,8 +14,14 @@ from hypothesis import strategies as st
 
 from fake_ollama import FakeOllama, Model, count_tokens, embed_words
 from foliod.base.config import Ollama
-from foliod.base.errors import ModelMissingError, OllamaError, OllamaTimeoutError, OllamaUnavailableError
-from foliod.ingest import batch, embed
+from foliod.base.errors import (
+    ModelBrokenError,
+    ModelMissingError,
+    OllamaError,
+    OllamaTimeoutError,
+    OllamaUnavailableError,
+)
+from foliod.ingest import batch, embed, outage
 from foliod.ingest.divide import PROBE, SHORTEST_PART, split
 from foliod.ingest.embed import Embedder, prompts_of
 from foliod.ollama.inference import Inference
@@ -353,6 +359,148 @@ async def test_a_hanging_server_makes_batches_smaller(ollama):
         assert len(await embedded(embedder, MANY)) == len(MANY)
 
 
+async def until_done(embedder: Embedder, texts: list[str]) -> list[np.ndarray | str]:
+    """Embed as the daemon does: what is done is kept, and an outage is followed by another try."""
+    done: dict[int, np.ndarray | str] = {}
+    for _ in range(50):
+        left = [n for n in range(len(texts)) if n not in done]
+        try:
+            async with aclosing(embedder.embed_texts([texts[n] for n in left])) as stream:
+                async for entries in stream:
+                    done |= {left[index]: vector for index, vector in entries}
+        except OllamaUnavailableError as error:
+            embedder.outage.begin(error)
+        else:
+            return [done[n] for n in range(len(texts))]
+    pytest.fail("no end")
+
+
+@pytest.mark.parametrize("fault", [{"hang_at": "poison"}, {"killed_by": "poison"}])
+async def test_a_text_that_silences_the_server_is_given_up(ollama, fault):
+    """A text at which Ollama hangs, or breaks the connection, every time is refused in the end; the others are embedded."""
+    texts = [*MANY[:7], MANY[7] + " poison", *MANY[8:]]
+    async with opened(ollama.url, silence_seconds=0.3) as embedder:
+        await embedder.facts()
+        ollama.fault(**fault)
+        vectors = await until_done(embedder, texts)
+    assert "though not at others" in vectors[7]
+    for n, vector in enumerate(vectors):
+        if n != 7:
+            np.testing.assert_allclose(vector, embed_words(texts[n], 256), atol=1e-6)
+    answered = [text for texts in ollama.answered for text in texts if text != PROBE]
+    assert sorted(answered) == sorted(texts[:7] + texts[8:])
+
+
+@pytest.mark.parametrize("fault", [{"deaf": True}, {"embed": 503, "count": 10**6}, {"embed": 500, "count": 10**6}])
+async def test_while_the_server_is_in_trouble_no_text_is_blamed(ollama, fault):
+    """However often it is tried: with Ollama hanging, busy or crashing at everything, all texts wait."""
+    async with opened(ollama.url, silence_seconds=0.05) as embedder:
+        await embedder.facts()
+        ollama.fault(**fault)
+        for _ in range(8):
+            with pytest.raises(OllamaUnavailableError) as caught:
+                await batches(embedder, TEXTS[:1])
+            embedder.outage.begin(caught.value)
+        ollama.fault()
+        assert isinstance((await embedded(embedder, TEXTS[:1]))[0], np.ndarray)
+
+
+async def test_one_short_text_goes_before_the_batches_after_a_failure(ollama, embedder):
+    """A try during an outage costs one short text, not a batch, and the batches come when that was embedded."""
+    await embedder.facts()
+    ollama.fault(embed=500, count=10**6)
+    with pytest.raises(OllamaUnavailableError) as caught:
+        await batches(embedder, TEXTS)
+    embedder.outage.begin(caught.value)
+    seen = len(ollama.embeds)
+    with pytest.raises(ModelBrokenError, match="no text can be embedded"):
+        await batches(embedder, TEXTS)
+    assert {tuple(body["input"]) for body in ollama.embeds[seen:]} == {(PROBE,)}
+    ollama.fault()
+    assert len(await embedded(embedder, TEXTS)) == len(TEXTS)
+    assert embedder.outage.reason is None
+
+
+async def test_a_memory_too_small_for_a_batch_makes_batches_smaller(ollama, embedder):
+    """Where large batches crash the model, those that follow are small enough, and all texts are embedded."""
+    await embedder.facts()
+    ollama.fault(most_tokens=700)
+    vectors = await embedded(embedder, MANY)
+    assert not any(isinstance(vector, str) for vector in vectors)
+    failed = [sum(map(count_tokens, body["input"])) > 700 for body in ollama.embeds[1:]]
+    assert failed[0]
+    assert sum(failed) < len(failed) / 3
+
+
+async def test_a_proxy_that_does_not_wait_makes_batches_smaller(ollama, embedder):
+    """504 is what a proxy says when a batch takes longer than it likes to wait."""
+    await embedder.facts()
+    ollama.fault(most_tokens=700, refusal=504)
+    vectors = await until_done(embedder, MANY)
+    assert not any(isinstance(vector, str) for vector in vectors)
+    failed = [sum(map(count_tokens, body["input"])) > 700 for body in ollama.embeds[1:] if body["input"] != [PROBE]]
+    assert failed[:2] == [True, True]
+    assert sum(failed) < len(failed) / 2
+
+
+async def test_batches_grow_again_after_trouble(ollama):
+    """Batches that shrank to one text while Ollama was slow are large again when it is quick."""
+    async with opened(ollama.url, silence_seconds=0.2) as embedder:
+        await embedder.facts()
+        ollama.fault(hang=5)
+        for _ in range(4):
+            with pytest.raises(OllamaUnavailableError) as caught:
+                await batches(embedder, MANY)
+            embedder.outage.begin(caught.value)
+        ollama.fault()
+        before = len(ollama.embeds)
+        await embedded(embedder, MANY * 4)
+    counts = [len(body["input"]) for body in ollama.embeds[before:] if body["input"] != [PROBE]]
+    assert counts[0] <= 5
+    assert max(counts) > 4 * counts[0]
+
+
+async def test_an_outage_is_told_once(ollama, embedder, monkeypatch):
+    """However long Ollama is away, the log has one line for its going and one for its coming back."""
+    monkeypatch.setattr(outage, "FIRST_WAIT", 0.001)
+    await ollama.stop()
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(20):
+            with pytest.raises(OllamaUnavailableError) as caught:
+                await embedder.check()
+            embedder.outage.begin(caught.value)
+        assert "ollama serve" in (await embedder.health()).error
+        await ollama.start()
+        await embedded(embedder, TEXTS)
+    events = [entry["event"] for entry in logs if entry["event"].startswith("vectors_")]
+    assert events == ["vectors_wait", "vectors_go_on"]
+    assert (await embedder.health()).error is None
+
+
+async def test_an_outage_that_lasts_is_told_again(monkeypatch):
+    """Every half hour, so that who looks at the log of today sees it."""
+    trouble = outage.Outage()
+    with structlog.testing.capture_logs() as logs:
+        trouble.begin(OllamaUnavailableError("away"))
+        monkeypatch.setattr(outage, "REMIND_SECONDS", 0.0)
+        trouble.begin(OllamaUnavailableError("away"))
+        monkeypatch.setattr(outage, "REMIND_SECONDS", 1800.0)
+        trouble.begin(OllamaUnavailableError("away"))
+        trouble.begin(ModelMissingError("missing"))
+    assert [entry["reason"] for entry in logs] == ["away", "away", "missing"]
+
+
+async def test_a_question_that_is_answered_ends_the_waiting(embedder, monkeypatch):
+    """Who sees that Ollama is back first is the one who asks; the backlog does not sleep on."""
+    monkeypatch.setattr(outage, "FIRST_WAIT", 60.0)
+    embedder.outage.begin(OllamaUnavailableError("away"))
+    waiting = asyncio.create_task(embedder.outage.pause())
+    await asyncio.sleep(0)
+    await embedder.embed_query("who?", seconds=5)
+    async with asyncio.timeout(5):
+        await waiting
+
+
 async def test_a_missing_model_is_not_waited_for(ollama, embedder):
     """Trying again would not help; the error says what would."""
     await embedder.facts()
@@ -468,6 +616,88 @@ async def test_a_question_that_is_given_up_is_not_embedded(ollama, embedder):
     with pytest.raises(asyncio.CancelledError):
         await task
     await ollama.until(lambda: ollama.counts["embeds_cancelled"] == 1)
+
+
+async def test_a_batch_that_takes_long_gives_way_to_a_question(ollama, embedder, monkeypatch):
+    """A question does not wait until a slow batch is done: the batch is given up, and sent again in smaller parts."""
+    monkeypatch.setattr(embed, "GRACE_SECONDS", 0.05)
+    await embedder.facts()
+    ollama.one_at_a_time = asyncio.Lock()
+    ollama.fault(hang_at="Chapter")
+    rest = asyncio.create_task(embedded(embedder, MANY[:9]))
+    await ollama.until(lambda: ollama.counts["embed_calls"] == 2)
+    async with asyncio.timeout(10):
+        await embedder.embed_query("who?", seconds=60)
+    assert ollama.counts["embeds_cancelled"] == 1
+    ollama.fault()
+    vectors = await rest
+    assert all(isinstance(vector, np.ndarray) for vector in vectors)
+    counts = [len(body["input"]) for body in ollama.embeds if body["input"][0] in MANY]
+    assert counts[0] > counts[1]
+
+
+async def test_a_batch_gives_way_only_once(ollama, embedder, monkeypatch):
+    """Question after question does not keep the backlog from going on."""
+    monkeypatch.setattr(embed, "GRACE_SECONDS", 0.0)
+    await embedder.facts()
+    ollama.embed_gate.clear()
+    rest = asyncio.create_task(embedded(embedder, MANY[:1]))
+    await ollama.until(lambda: ollama.counts["embed_calls"] == 2)
+    async with embedder.questions():
+        await ollama.until(lambda: ollama.counts["embeds_cancelled"] == 1)
+    await ollama.until(lambda: ollama.counts["embed_calls"] == 3)
+    async with embedder.questions():
+        await asyncio.sleep(0.05)
+        assert ollama.counts["embeds_cancelled"] == 1
+        ollama.embed_gate.set()
+        assert len(await rest) == 1
+
+
+async def test_a_batch_that_is_nearly_done_is_let_finish(ollama, embedder):
+    """A question that is over before the batch has had its grace costs no work."""
+    await embedder.facts()
+    ollama.embed_gate.clear()
+    rest = asyncio.create_task(embedded(embedder, MANY[:2]))
+    await ollama.until(lambda: ollama.counts["embed_calls"] == 2)
+    async with embedder.questions():
+        pass
+    assert embedder._under_way.when() is None
+    ollama.embed_gate.set()
+    assert len(await rest) == 2
+    assert ollama.counts["embeds_cancelled"] == 0
+
+
+async def test_a_known_question_needs_no_server(ollama, embedder):
+    """What was asked before is found by meaning also while Ollama is away, and nobody waits for it."""
+    first = await embedder.embed_query("who makes honey?", seconds=5)
+    embedder._fresh_until = 0
+    ollama.fault(deaf=True)
+    async with asyncio.timeout(5):
+        assert await embedder.embed_query("who makes honey?", seconds=60) is first
+
+
+async def test_a_question_survives_the_death_of_the_first_server(ollama):
+    """The second server is looked at and asked within the same question."""
+    async with FakeOllama() as second, opened(ollama.url, second.url) as embedder:
+        await embedder.facts()
+        await ollama.stop()
+        vector, _ = await embedder.embed_query("who makes honey?", seconds=30)
+        np.testing.assert_allclose(vector, embed_words("who makes honey?", 256), atol=1e-6)
+
+
+async def test_a_model_is_learned_from_one_server_only(ollama):
+    """Digest from one server and vectors from another would make a model that is nowhere."""
+
+    class Dying(FakeOllama):
+        async def _tags(self, request):
+            self.fault(killed_by=" ")
+            return await super()._tags(request)
+
+    async with Dying() as first, opened(first.url, ollama.url) as embedder:
+        ollama.models["all-minilm:latest"].digest = "f" * 64
+        with pytest.raises(OllamaUnavailableError, match="took over"):
+            await embedder.facts()
+        assert (await embedder.facts()).digest == "f" * 64
 
 
 async def test_questions_go_before_ingestion(ollama, embedder):

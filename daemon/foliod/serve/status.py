@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from foliod.store.database import Database
 
 STORE_SECONDS = 1.0
-OLLAMA_SECONDS = 5.0
+OLLAMA_SECONDS = 2.0
 """How old the numbers of the store and Ollama's health may be."""
 EFFORT = 20
 MOST_SECONDS = 10.0
