@@ -196,7 +196,8 @@ class Embedder:
                     yield [(start, refused)]
                     start, failures = start + 1, 0
                     continue
-                if failures == len(RETRY_SECONDS):
+                # What lasts is waited for by who called.
+                if failures == len(RETRY_SECONDS) or self.outage.reason or isinstance(error, ModelBrokenError):
                     raise
                 log.info("embedding_retried", error=error.message, seconds=RETRY_SECONDS[failures])
                 await asyncio.sleep(RETRY_SECONDS[failures])
