@@ -533,6 +533,9 @@ async def _serve(options: argparse.Namespace) -> None:
     server = FakeOllama(
         port=options.port, dimensions=options.dimensions, context=options.context, token_ms=options.token_ms
     )
+    if options.digest:
+        for model in server.models.values():
+            model.digest = options.digest
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -550,6 +553,7 @@ def main() -> None:
     parser.add_argument("--dimensions", type=int, default=256)
     parser.add_argument("--context", type=int, default=512)
     parser.add_argument("--token-ms", type=float, default=0)
+    parser.add_argument("--digest", help="of all models")
     parser.add_argument("--until-eof", action="store_true", help="end when standard input ends")
     asyncio.run(_serve(parser.parse_args()))
 

@@ -59,11 +59,10 @@ class Ollama:
         self.digest = "a" * 64
 
     def start(self) -> None:
-        command = [sys.executable, str(FAKE), "--port", str(self.port), "--until-eof"]
+        command = [sys.executable, str(FAKE), "--port", str(self.port), "--digest", self.digest, "--until-eof"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         assert self.process.stdout.readline().split()[-1] == self.url
-        self.models(**{MODEL: self.digest})
 
     def kill(self) -> None:
         assert self.process is not None
