@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sys
+import threading
 from contextlib import aclosing
 
 import httpx
@@ -277,6 +279,28 @@ async def test_a_name_that_nobody_knows_is_an_outage():
     async with Inference(settings_for("http://nobody.invalid:11434")) as inference:
         with pytest.raises(OllamaUnavailableError, match=r"nobody\.invalid"):
             await inference.embed("all-minilm", ["x"])
+
+
+async def test_a_name_server_that_hangs_holds_up_nothing_else(monkeypatch):
+    """However often Ollama is asked for meanwhile, one look waits for the name, and the threads stay free for other work."""
+    looks, answered = [], threading.Event()
+
+    def look(host: str, *_: object, **__: object) -> None:
+        looks.append(host)
+        answered.wait(30)
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look)
+    try:
+        async with Inference(settings_for("http://far.example:11434", connect_seconds=0.05)) as inference:
+            for _ in range(40):
+                with pytest.raises(OllamaUnavailableError, match=r"far\.example is not found in 0\.05 s"):
+                    await inference.embed("all-minilm", ["x"])
+            async with asyncio.timeout(10):
+                assert await asyncio.to_thread(lambda: "free") == "free"
+            assert looks == ["far.example"]
+    finally:
+        answered.set()
 
 
 async def test_text_that_is_not_unicode_is_no_fault_of_the_server(ollama, inference):

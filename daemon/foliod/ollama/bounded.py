@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
+
+from foliod.ollama.names import Names
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -17,9 +19,14 @@ of 220,000 characters in pieces of one character 55 MB."""
 class BoundedTransport(httpx.AsyncHTTPTransport):
     """Breaks off answers of more than MOST_BYTES; refuses compressed ones, whose size nobody knows beforehand."""
 
+    def __init__(self, *, connect_seconds: float, **options: Any) -> None:
+        super().__init__(**options)
+        self._names = Names(connect_seconds)
+
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request. Raises httpx.DecodingError when its answer is compressed, or later when it is too large."""
         request.headers["accept-encoding"] = "identity"
+        await self._names.find(request.url.host)
         response = await super().handle_async_request(request)
         if response.headers.get("content-encoding", "identity").lower() not in ("identity", ""):
             await response.aclose()

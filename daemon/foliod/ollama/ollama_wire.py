@@ -68,7 +68,7 @@ class Server:
         verify = True if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
         def transport() -> BoundedTransport:
-            return BoundedTransport(verify=verify, trust_env=False)
+            return BoundedTransport(connect_seconds=connect_seconds, verify=verify, trust_env=False)
 
         try:
             self._http = httpx.AsyncClient(base_url=url, transport=transport(), **options)
