@@ -11,6 +11,7 @@ from foliod.answer.answer import NOT_FOUND, Question
 from foliod.answer.prompt import Turn
 from foliod.base.errors import BadRequestError, GenerationCutError, OllamaError
 from foliod.base.model import Filters
+from foliod.ollama import inference as inferring
 
 INCUBATION = "How long is the incubation period of the virus?"
 
@@ -344,6 +345,7 @@ async def test_a_model_that_thinks_and_says_nothing_is_replaced_by_quotes(db):
 async def test_a_hanging_ollama_does_not_hold_up_the_sources(db, monkeypatch):
     """When Ollama takes connections and never answers, the answer is quoted within the time that a question has."""
     monkeypatch.setattr(answering, "DESCRIBE_SECONDS", 0.2)
+    monkeypatch.setattr(inferring, "DESCRIBE_SECONDS", 60.0)
     async with system(db, seconds=0.2) as s:
         s.ollama.fault(deaf=True)
         async with asyncio.timeout(20):
