@@ -20,7 +20,8 @@ from foliod.reading.flow import flow
 from foliod.reading.layout import Line
 from foliod.reading.metadata import parse_date, sane, sensible_title, title_of
 from foliod.reading.pdf import OpenDocument, open_document
-from foliod.text.normalize import clean
+from foliod.text.normalize import clean, cut_words
+from foliod.text.shifted import shift_of
 from made_pdfs import Sheet, pymupdf
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -384,6 +385,12 @@ def test_a_scan_with_a_stamp_needs_ocr(made):
     assert made(logo.bytes())[0][0].verdict is Verdict.TEXT
 
 
+def test_a_scan_in_black_and_white_needs_ocr(made):
+    """A picture that is a mask, as scanners make them, is a picture."""
+    mask = b"q 612 0 0 792 0 0 cm BI /W 8 /H 8 /IM true /BPC 1 ID \xaa\x55\xaa\x55\xaa\x55\xaa\x55 EI Q"
+    assert made(made_pdfs.one_page(mask))[0][0].verdict is Verdict.NEEDS_OCR
+
+
 def test_a_blank_page_is_empty(made):
     """A page with nothing on it, or nothing but a frame, is empty."""
     sheet = Sheet()
@@ -398,11 +405,77 @@ def test_text_that_no_one_can_read_is_garbage(made):
     assert (pages[0].verdict, pages[0].text) == (Verdict.GARBAGE, "")
 
 
+def test_one_font_without_letters_does_not_spoil_the_page(made):
+    """What other fonts say on the page is read, the rest is left out, and that is said."""
+    pages, trouble = made(two_fonts(shown=b"\\001\\002\\003" * 10, times=1))
+    assert (pages[0].verdict, pages[0].text) == (Verdict.TEXT, "Letters of a font that names them all.")
+    assert "page 1 has text in fonts that name no letters" in trouble
+    pages, _ = made(two_fonts(shown=b"\\001\\002\\003" * 10, times=3))
+    assert (pages[0].verdict, pages[0].text) == (Verdict.GARBAGE, "")
+
+
+def two_fonts(shown: bytes, times: int) -> bytes:
+    """Return a PDF with a line in Helvetica, and `shown` so many times in a font whose glyphs have no names."""
+    line = b"BT /F2 12 Tf 72 %d Td (" + shown + b") Tj ET\n"
+    return made_pdfs.one_page(
+        b"BT /F1 12 Tf 72 720 Td (Letters of a font that names them all.) Tj ET\n"
+        + b"".join(line % (700 - 20 * i) for i in range(times)),
+        more={
+            3: b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R "
+            b"/Resources << /Font << /F1 5 0 R /F2 6 0 R >> >> >>",
+            6: b"<< /Type /Font /Subtype /Type3 /FontBBox [0 0 1000 1000] /FontMatrix [0.001 0 0 0.001 0 0] /FirstChar 1 "
+            b"/LastChar 3 /Widths [600 600 600] /CharProcs << /g1 7 0 R /g2 7 0 R /g3 7 0 R >> "
+            b"/Encoding << /Type /Encoding /Differences [1 /g1 /g2 /g3] >> >>",
+            7: made_pdfs.stream(b"600 0 0 0 500 500 d1 0 0 500 500 re f"),
+        },
+    )
+
+
+def test_a_few_signs_and_nothing_else_are_no_empty_page(made):
+    """A page of which not one letter can be read is not said to be empty."""
+    pages, _ = made(made_pdfs.glyphs(["FFFF", "FFFE"], [1, 2, 1, 2]))
+    assert pages[0].verdict is Verdict.GARBAGE
+
+
+@pytest.mark.parametrize("shift", [1, -1, 3])
+def test_letters_that_are_wrong_by_the_same_distance_are_garbage(made, shift):
+    """Prose that a damaged font map turned into other letters is not taken for text."""
+    sheet = Sheet()
+    sheet.write(50, 100, *["".join(chr(ord(c) + shift) if c != " " else c for c in line) for line in LEFT + RIGHT])
+    assert made(sheet.bytes())[0][0].verdict is Verdict.GARBAGE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ACGTTGCAAC GATTACAGAT CCGATAGCTA " * 20,
+        "deadbeef 0badcafe 1234abcd " * 20,
+        "XK-4711 PQ/12 ZZ-9 QRS.7 WVX-33 " * 20,
+        "tähän kirjoitettu teksti ei ole englantia eikä saksaa vaan suomea " * 10,
+        "AlignLeft AlignLeft-Border_Small AlignCenter-Border_Wide " * 20,
+    ],
+    ids=["genes", "numbers", "parts", "finnish", "names"],
+)
+def test_what_is_no_prose_is_left_alone(text):
+    """Sequences, numbers, names and unknown languages are no wrong letters."""
+    assert shift_of(text) == 0
+
+
 def test_nul_and_surrogates_leave_the_text(made):
     """What PostgreSQL can't store is not in the text."""
     (page,), _ = made(made_pdfs.glyphs(["0061", "0000", "D800", "DC00", "0062"], [1, 2, 3, 4, 5] * 3))
     assert page.verdict is Verdict.TEXT
     assert set(page.text) <= set("ab\ufffd")
+
+
+def test_an_endless_word_is_cut_and_said(made):
+    """A word of a megabyte is kept with its beginning, what stands around it as it is, and that is said."""
+    content = b"BT /F1 0.001 Tf 72 700 Td (before " + b"x" * 20_000 + b" after) Tj ET"
+    (page,), trouble = made(made_pdfs.one_page(content))
+    assert page.text == f"before {'x' * 1000} after"
+    assert "page 1 has words of more than 1000 characters" in trouble
+    unspaced = "\u0e01\u0e02" * 2000
+    assert cut_words(unspaced) is unspaced
 
 
 def test_too_much_text_is_cut_and_said(made):
@@ -502,6 +575,69 @@ def test_a_wrong_number_of_pages_is_put_right(made, count):
     pages, trouble = made(made_pdfs.one_page(b"BT /F1 12 Tf 72 720 Td (one real page) Tj ET", count=count.encode()))
     assert [page.text for page in pages] == ["one real page"]
     assert "pages" in trouble
+
+
+@pytest.mark.parametrize("lost", [b"/Type /Catalog", b"/Kids [", b"/Type /Pages"], ids=["catalog", "kids", "tree"])
+def test_pages_without_a_tree_are_found(made, lost):
+    """Where nothing leads to the pages any more, they are read all the same, and the damage is said."""
+    pages, trouble = made(
+        made_pdfs.many_pages(3).replace(lost, b"/Lost".ljust(len(lost)) if lost[-1:] != b"[" else b"/Lost [")
+    )
+    assert [page.text[:6] for page in pages] == ["Page 1", "Page 2", "Page 3"]
+    assert trouble
+
+
+def test_pages_of_a_download_that_broke_off_are_found(made):
+    """The pages that came are read when the tree that led to them did not come."""
+    whole = made_pdfs.many_pages(30)
+    pages, trouble = made(whole[: whole.index(b"\n40 0 obj")].replace(b"/Type /Catalog /Pages 2 0 R", b""))
+    assert pages[0].text.startswith("Page 1 of the long document")
+    assert "damaged" in trouble
+
+
+def test_a_tree_that_can_not_be_parsed_is_damage(made):
+    """A file whose pages can't be made out is damaged, not empty."""
+    with pytest.raises(DocumentRefusedError) as refusal:
+        made(made_pdfs.raw_pdf({1: b"<< /Type /Catalog /Pages 2 0 R >>", 2: b"<< /Type /Pages /Kids [7 0 R >>"}))
+    assert refusal.value.state == "damaged"
+
+
+def test_a_font_with_units_of_its_own(made):
+    """Letters of a font whose size says next to nothing are read like any other."""
+    content = b"BT /F1 0.24 Tf 72 700 Td (abab) Tj 0 -30 Td (baba) Tj ET"
+    font = {
+        5: b"<< /Type /Font /Subtype /Type3 /FontBBox [0 0 30 40] /FontMatrix [1 0 0 1 0 0] /FirstChar 97 /LastChar 98 "
+        b"/Widths [30 30] /CharProcs << /a 7 0 R /b 7 0 R >> /Encoding << /Type /Encoding /Differences [97 /a /b] >> >>",
+        7: made_pdfs.stream(b"30 0 0 0 25 40 d1 0 0 25 40 re f"),
+    }
+    (page,), trouble = made(made_pdfs.one_page(content, more=font))
+    assert (page.verdict, page.text.split()) == (Verdict.TEXT, ["abab", "baba"])
+    assert trouble is None
+
+
+def test_text_that_can_not_be_put_in_order_is_kept(made, monkeypatch):
+    """When the layout of a page is beyond us, its text is there, if in the order of drawing."""
+
+    def beyond(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("foliod.reading.pdf.flow", beyond)
+    sheet = Sheet()
+    sheet.write(50, 100, *LEFT)
+    assert made(sheet.bytes())[0][0].text == "\n".join(LEFT)
+
+
+def test_memory_is_said_to_be_what_was_missing(made, monkeypatch):
+    """A page that needs more memory than allowed says so, and which setting would help."""
+
+    def greedy(*_, **__):
+        msg = "code=2: calloc (4104 x 1 bytes) failed"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(pymupdf.Page, "get_textpage", greedy)
+    (page,), trouble = made(made_pdfs.one_page(b""))
+    assert page.verdict is Verdict.FAILED
+    assert "page 1 needs more memory than worker_memory_mb allows" in trouble
 
 
 @pytest.mark.parametrize("part", [0.3, 0.5, 0.7, 0.9, 0.99])

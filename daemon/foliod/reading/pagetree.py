@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any
 
@@ -14,19 +15,46 @@ _REFERENCE = re.compile(r"(\d{1,9})\s+\d{1,5}\s+R")
 def mend_page_count(handle: Any) -> int:
     """Return how many pages there really are, and make the tree say so; 0 when there are none.
 
+    Where the tree leads to no page, as in downloads that broke off, the pages that lie about in the
+    file are taken, in the order of their numbers.
+
     Args:
         handle: a pymupdf Document.
     """
-    kind, root = handle.xref_get_key(handle.pdf_catalog(), "Pages")
-    match = _REFERENCE.match(root) if kind == "xref" else None
-    if match is None:
-        return 0
-    top = int(match[1])
-    leaves = _leaves(handle, top)
+    catalog = handle.pdf_catalog()
+    top, leaves = 0, []
+    if catalog:
+        # What of the tree can't be parsed leads nowhere.
+        with contextlib.suppress(Exception):
+            kind, root = handle.xref_get_key(catalog, "Pages")
+            if kind == "xref" and (match := _REFERENCE.match(root)):
+                top = int(match[1])
+                leaves = _leaves(handle, top)
+    if not leaves and (leaves := _loose_pages(handle)):
+        top = _add(handle, "<< /Type /Pages >>")
+        # A new catalog: what is left of the old one may not bear a change.
+        catalog = _add(handle, f"<< /Type /Catalog /Pages {top} 0 R >>")
+        handle.xref_set_key(-1, "Root", f"{catalog} 0 R")
     if leaves:
         handle.xref_set_key(top, "Kids", f"[{' '.join(f'{leaf} 0 R' for leaf in leaves)}]")
         handle.xref_set_key(top, "Count", str(len(leaves)))
     return len(leaves)
+
+
+def _add(handle: Any, body: str) -> int:
+    number = int(handle.get_new_xref())
+    handle.update_object(number, body)
+    return number
+
+
+def _loose_pages(handle: Any) -> list[int]:
+    """Return all objects of the file that say they are pages."""
+    pages = []
+    for number in range(1, min(handle.xref_length(), MAX_NODES)):
+        with contextlib.suppress(Exception):  # what can't be parsed is no page
+            if handle.xref_get_key(number, "Type") == ("name", "/Page"):
+                pages.append(number)
+    return pages
 
 
 def _leaves(handle: Any, top: int) -> list[int]:

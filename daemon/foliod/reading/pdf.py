@@ -19,13 +19,23 @@ from foliod.reading.flow import flow
 from foliod.reading.metadata import parse_date, sane, sensible_title, title_of
 from foliod.reading.ocr import looks_like_text, seen_lines, zoom
 from foliod.reading.pagetree import mend_page_count
-from foliod.reading.refusal import cannot_open, needs_password, no_pages, no_tesseract, not_pdf, refuse_other_files
-from foliod.reading.spans import upright_lines
+from foliod.reading.refusal import (
+    cannot_open,
+    needs_password,
+    no_pages,
+    no_tesseract,
+    not_pdf,
+    refuse_other_files,
+    wants_memory,
+)
+from foliod.reading.spans import drop_unreadable, upright_lines
 from foliod.reading.verdict import judge
-from foliod.text.normalize import clean
+from foliod.text.normalize import WORD_CHARS, clean, cut_words, garbage_share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from foliod.reading.layout import Line
 
 # PyMuPDF 2 loads an ONNX runtime and 90 MB for its layout analysis, and then reads text differently.
 sys.modules.setdefault("pymupdf.layout", None)  # type: ignore[arg-type]
@@ -53,6 +63,7 @@ OUTLINE_SECONDS = 2.0
 # Said of many good files, and of no lost text.
 _HARMLESS = re.compile(
     r"(?i)icc profile|colou?rspace|bogus font|non-embedded font|dropping unclosed|premature end of (?:jpeg|jpx)"
+    r"|^\.\.\. repeated"
 )
 
 
@@ -65,7 +76,7 @@ class OpenDocument:
         self._view = view
         self._name = name
         self._warning = ""
-        self._cut: list[int] = []
+        self._notes: dict[str, list[int]] = {}
         self._outline: dict[int, list[tuple[int, str]]] = {}
         self.pages = 0
         """Pages that the file says it has."""
@@ -109,21 +120,31 @@ class OpenDocument:
             turn = tuple(page.rotation_matrix) if rotation else None
             lines, aside = upright_lines(blocks, rotation, turn, width, height)
             raw = "".join([line.text for line in lines])
-            text, headings = flow(lines, width, height, self._outline.get(number, ()))
-            # Where boxes are beyond the precision of floats, there are letters but no lines.
-            text = "\n\n".join([part for part in (text, *aside) if part]) or clean(text_page.extractText())
+            lost = 0
+            if garbage_share(raw) and (lost := drop_unreadable(blocks)):
+                lines, aside = upright_lines(blocks, rotation, turn, width, height)
+                raw = "".join([line.text for line in lines])
+            text, headings = self._flow(number, lines, width, height)
+            text = "\n\n".join([part for part in (text, *aside) if part])
+            if not (text or lost):
+                # Where boxes are beyond the precision of floats, there are letters but no lines.
+                text = clean(text_page.extractText())
             del text_page
-            verdict = judge(raw, blocks, text, page)
+            verdict = judge(raw, lost, blocks, text, page)
             if verdict is Verdict.EMPTY and (self._note_warning() or not self._has_content(page)):
                 # Nothing came of it, but there was something.
                 verdict = Verdict.FAILED
-        except Exception:  # noqa: BLE001  # a hostile page raises whatever it likes; the next one may be good
+        except Exception as error:  # noqa: BLE001  # a hostile page raises whatever it likes; the next one may be good
+            if wants_memory(error):
+                self._note(number, "needs more memory than worker_memory_mb allows")
             return Page(number, Verdict.FAILED, "", 0.0, 0.0, 0)
         finally:
             self._note_warning()
         if verdict is Verdict.GARBAGE:
             # Kept out of chunks, answers and vectors alike; the page is in the ledger.
             return Page(number, verdict, "", width, height, rotation)
+        if lost:
+            self._note(number, "has text in fonts that name no letters, it was left out")
         text, headings = self._cut_at(max_chars, number, text, headings)
         return Page(number, verdict, text, width, height, rotation, headings)
 
@@ -154,10 +175,12 @@ class OpenDocument:
                 text_page = seen[0].get_textpage(flags=FLAGS, matrix=_mupdf.Matrix(unzoom, unzoom))
                 lines = seen_lines(text_page.extractDICT()["blocks"], width, height)
                 del text_page
-            text, headings = flow(lines, width, height, self._outline.get(number, ()))
+            text, headings = self._flow(number, lines, width, height)
         except Exception as error:  # noqa: BLE001  # see read_page
             if "initialisation failed" in str(error):
                 raise no_tesseract(languages, tessdata) from None
+            if wants_memory(error):
+                self._note(number, "needs more memory than worker_memory_mb allows")
             return Page(number, Verdict.FAILED, "", 0.0, 0.0, 0)
         finally:
             self._note_warning()
@@ -169,11 +192,25 @@ class OpenDocument:
     def _cut_at(
         self, max_chars: int, number: int, text: str, headings: tuple[Heading, ...]
     ) -> tuple[str, tuple[Heading, ...]]:
+        if len(shorter := cut_words(text)) < len(text):
+            self._note(number, f"has words of more than {WORD_CHARS} characters, the rest of them was left out")
+            headings = tuple(h for h in headings if shorter.startswith(h.text, h.offset))
+            text = shorter
         if len(text) <= max_chars:
             return text, headings
-        self._cut.append(number)
+        self._note(number, "has more text than max_page_chars allows, the rest was left out")
         text = text[:max_chars].rstrip()
         return text, tuple(h for h in headings if h.offset + len(h.text) <= len(text))
+
+    def _flow(self, number: int, lines: list[Line], width: float, height: float) -> tuple[str, tuple[Heading, ...]]:
+        try:
+            return flow(lines, width, height, self._outline.get(number, ()))
+        except (ArithmeticError, ValueError, LookupError, RecursionError):
+            # Where lines can't be put in order, their text is worth more than none.
+            return clean("\n".join([line.text for line in lines])), ()
+
+    def _note(self, number: int, what: str) -> None:
+        self._notes.setdefault(what, []).append(number)
 
     def count_pages(self) -> int:
         """Return how many pages the file says it has by now: a page that is not there can lower the number."""
@@ -198,9 +235,9 @@ class OpenDocument:
             said.append("the file is damaged and was repaired for reading; look for an intact copy")
         elif self._warning:
             said.append(f"the file has errors ({self._warning}); look for an intact copy if text is missing")
-        if self._cut:
-            pages = ", ".join(map(str, self._cut[:5])) + (" and others" if len(self._cut) > 5 else "")
-            said.append(f"page {pages} has more text than max_page_chars allows, the rest was left out")
+        for what, pages in self._notes.items():
+            named = ", ".join(map(str, pages[:5])) + (" and others" if len(pages) > 5 else "")
+            said.append(f"page {named} {what}")
         return "; ".join(said) or None
 
     def load_outline(self) -> None:
@@ -222,7 +259,7 @@ class OpenDocument:
 
     def _note_warning(self) -> bool:
         """Keep the first of MuPDF's complaints; return whether there were new ones that matter."""
-        said = [line for line in _mupdf.TOOLS.mupdf_warnings(reset=1).splitlines() if not _HARMLESS.search(line)]
+        said = _complaints()
         if said and not self._warning:
             self._warning = " ".join(clean(said[0][:200]).split())[:100]
         return bool(said)
@@ -287,10 +324,9 @@ def _admitted_pages(handle: Any, passwords: Iterable[str]) -> int:
     if pages < 1 and mend_page_count(handle):
         _mupdf.mupdf.fz_warn("the number of pages was wrong")
         pages = _count_pages(handle)
-    if pages < 0:
-        raise no_pages(repaired=True)
     if pages < 1:
-        raise no_pages(repaired=bool(handle.is_repaired))
+        # What is whole and has no pages gives no cause for complaint.
+        raise no_pages(damaged=pages < 0 or bool(handle.is_repaired) or bool(_complaints()))
     return pages
 
 
@@ -300,6 +336,11 @@ def _spellings(passwords: Iterable[str]) -> Iterator[str]:
         yield password
         if (composed := unicodedata.normalize("NFKC", password)) != password:
             yield composed
+
+
+def _complaints() -> list[str]:
+    """Return what MuPDF complained of since it was asked last, as far as it matters."""
+    return [line for line in _mupdf.TOOLS.mupdf_warnings(reset=1).splitlines() if not _HARMLESS.search(line)]
 
 
 def _count_pages(handle: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from foliod.base.errors import DocumentRefusedError
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     import mmap
 
 _HEAD = 4096
+_NO_MEMORY = re.compile("alloc|memory")
 _OTHER_KINDS = (
     (b"<!doctype html", "a web page"),
     (b"<html", "a web page"),
@@ -57,12 +59,11 @@ def not_pdf(kind: str | None = None) -> DocumentRefusedError:
 
 def cannot_open(error: Exception) -> DocumentRefusedError:
     """Return the refusal of a PDF that MuPDF can't open; only the text of its error tells the causes apart."""
-    text = f"{error} {error.__cause__ or ''}".lower()
-    if "crypt" in text:
+    if "crypt" in _said(error):
         return DocumentRefusedError(
             DocumentState.UNSUPPORTED, "the PDF's encryption is not supported; save it without encryption"
         )
-    if isinstance(error, MemoryError) or "malloc" in text or "memory" in text:
+    if wants_memory(error):
         return DocumentRefusedError(
             DocumentState.DAMAGED,
             "the PDF needs more memory than allowed to be opened; worker_memory_mb sets the limit, "
@@ -71,6 +72,20 @@ def cannot_open(error: Exception) -> DocumentRefusedError:
     return DocumentRefusedError(
         DocumentState.DAMAGED, "the PDF is damaged and can't be opened; look for an intact copy"
     )
+
+
+def wants_memory(error: BaseException) -> bool:
+    """Whether MuPDF, or Python on its behalf, got no more memory."""
+    # PyMuPDF's C code wraps a MemoryError into a SystemError.
+    return (
+        isinstance(error, MemoryError)
+        or isinstance(error.__cause__, MemoryError)
+        or bool(_NO_MEMORY.search(_said(error)))
+    )
+
+
+def _said(error: BaseException) -> str:
+    return f"{error} {error.__cause__ or ''}".lower()
 
 
 def needs_password() -> DocumentRefusedError:
@@ -89,9 +104,9 @@ def no_tesseract(languages: str, tessdata: str) -> DocumentRefusedError:
     )
 
 
-def no_pages(*, repaired: bool) -> DocumentRefusedError:
+def no_pages(*, damaged: bool) -> DocumentRefusedError:
     """Return the refusal of a PDF without pages."""
-    if repaired:
+    if damaged:
         return DocumentRefusedError(
             DocumentState.DAMAGED, "the PDF is damaged and no page is left; look for an intact copy"
         )

@@ -8,15 +8,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from foliod.reading.layout import Line
-from foliod.text.normalize import join_lines
+from foliod.text.normalize import garbage_share, join_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 Matrix = tuple[float, float, float, float, float, float]
 """a, b, c, d, e, f: a point x, y becomes a*x + c*y + e, b*x + d*y + f."""
 
+UNREADABLE_SHARE = 0.3
+"""A font of whose characters so many stand for nothing names no letters; what it seems to say is not to be trusted."""
+UNREADABLE_CHARS = 10
+"""So many of them at least: a few unknown signs among letters spoil nothing."""
+
 _BOLD, _SUPERSCRIPT = 16, 1
+_SMALLEST, _LARGEST = 0.5, 10_000.0
+"""Sizes of fonts in points that can be."""
 _QUARTERS = {(1.0, 0.0): 0, (0.0, 1.0): 1, (-1.0, 0.0): 2, (0.0, -1.0): 3}
 _RAISED_NUMBER = re.compile(r"\d[\d,\s–-]*")
 _TAKES_NUMBER = re.compile(r"(?:[^\W\d_]{3}|\d|[.,;:!?)\]\"”’»])$")
@@ -57,7 +64,11 @@ def upright_lines(
                 plain = plain and direction == 0
             x0, y0, x1, y1 = line["bbox"]
             origin = most["origin"]
-            found.append((direction, origin, Line(text, x0, y0, x1, y1, origin[1], most["size"], bold, number)))
+            size = most["size"]
+            if not _SMALLEST < size < _LARGEST:
+                # Fonts with units of their own: then the line's box tells more.
+                size = min(max(min(x1 - x0, y1 - y0), _SMALLEST), _LARGEST)
+            found.append((direction, origin, Line(text, x0, y0, x1, y1, origin[1], size, bold, number)))
     if plain:
         return [line for _, _, line in found], []
     if turn is not None:
@@ -67,15 +78,35 @@ def upright_lines(
     return _main_direction(found, width, height)
 
 
+def drop_unreadable(blocks: Sequence[dict[str, Any]]) -> int:
+    """Take the spans of fonts that name no letters out of the blocks; return how many characters they had.
+
+    TeX's pieces of large brackets stay: they never name characters, and nothing is missing without them.
+    """
+    said: dict[str, list[str]] = {}
+    for span in _spans(blocks):
+        said.setdefault(span["font"], []).append(span["text"])
+    texts = {font: "".join(parts) for font, parts in said.items()}
+    unreadable = {
+        font
+        for font, text in texts.items()
+        if (share := garbage_share(text)) > UNREADABLE_SHARE
+        and share * len(text) >= UNREADABLE_CHARS
+        and not _EXTENSION_FONT.search(font)
+    }
+    for block in blocks:
+        for line in block.get("lines", ()):
+            line["spans"] = [span for span in line["spans"] if span["font"] not in unreadable]
+    return sum(len(texts[font]) for font in unreadable)
+
+
 def text_without_brackets(blocks: Sequence[dict[str, Any]]) -> str:
     """Return the raw text without the pieces that TeX builds large brackets from: they name no characters."""
-    return "".join(
-        span["text"]
-        for block in blocks
-        for line in block.get("lines", ())
-        for span in line["spans"]
-        if not _EXTENSION_FONT.search(span["font"])
-    )
+    return "".join(span["text"] for span in _spans(blocks) if not _EXTENSION_FONT.search(span["font"]))
+
+
+def _spans(blocks: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    return (span for block in blocks for line in block.get("lines", ()) for span in line["spans"])
 
 
 def _span_length(span: dict[str, Any]) -> int:

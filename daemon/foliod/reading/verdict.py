@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from foliod.base.model import Verdict
 from foliod.reading.spans import text_without_brackets
 from foliod.text.normalize import garbage_share
+from foliod.text.shifted import shift_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,13 +27,26 @@ DRAWN_PATHS = 20
 _LETTER = re.compile(r"[^\W_]")
 
 
-def judge(raw: str, blocks: Sequence[dict[str, Any]], text: str, page: Any) -> Verdict:
-    """Judge a page by its raw and its final text; pictures are looked for only where text is scarce."""
-    if garbage_share(raw) > GARBAGE_SHARE:
-        raw = text_without_brackets(blocks)
-        share = garbage_share(raw)
-        if share > GARBAGE_SHARE and share * len(raw) >= GARBAGE_CHARS:
+def judge(raw: str, lost: int, blocks: Sequence[dict[str, Any]], text: str, page: Any) -> Verdict:
+    """Judge a page by its raw and its final text; pictures are looked for only where text is scarce.
+
+    Args:
+        raw: as MuPDF gives it.
+        lost: how many more characters there were in fonts that name no letters.
+        blocks: of `TextPage.extractDICT`, without those.
+        text: as it would be stored.
+        page: a pymupdf Page.
+    """
+    if lost > len(raw):
+        return Verdict.GARBAGE
+    share = garbage_share(raw)
+    if share > GARBAGE_SHARE:
+        rest = text_without_brackets(blocks)
+        share = garbage_share(rest)
+        if share > GARBAGE_SHARE and share * len(rest) >= GARBAGE_CHARS:
             return Verdict.GARBAGE
+    if (share and not text.strip("\ufffd \n")) or shift_of(raw):
+        return Verdict.GARBAGE
     letters = len(_LETTER.findall(text, 0, 1000))
     if letters > SCAN_LETTERS:
         return Verdict.TEXT
@@ -52,7 +66,8 @@ def _picture_share(page: Any) -> float:
     for kind, (x0, y0, x1, y1) in page.get_bboxlog():
         box = max(x0, left), max(y0, top), min(x1, right), min(y1, bottom)
         size = max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])
-        if kind == "fill-image":
+        if kind in {"fill-image", "fill-imgmask"}:
+            # Scans in black and white are often masks through which black is poured.
             images += size
         elif kind in {"fill-path", "stroke-path"} and box[2] >= box[0] and box[3] >= box[1]:
             paths += 1

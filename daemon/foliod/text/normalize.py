@@ -48,6 +48,10 @@ _HYPHENATED = re.compile(r"(?<=[^\W_])-\n(?=[^\W_])")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W_]+)*")
 _LAST_WORD = re.compile(r"[^\s–—/(\[]*$")
 _FIRST_WORD = re.compile(r"[^\s–—/)\],.;:!?]*")
+WORD_CHARS = 1000
+"""No word, name or address that somebody would look for is longer."""
+# Scripts from U+0E00 on (Thai, Tibetan, Chinese …) are written without spaces.
+_ENDLESS_WORD = re.compile(rf"([^\s\u0e00-\U0010ffff]{{{WORD_CHARS}}})[^\s\u0e00-\U0010ffff]+")
 _QUOTES = "\"'“”‘’«»„*"
 
 # English is full of compounds whose hyphen is their own. First parts that keep it unless an ending follows
@@ -116,6 +120,11 @@ def join_lines(lines: Sequence[str], known: frozenset[str] = frozenset()) -> str
             unspaced = unspaced or (_BROKEN_ADDRESS.search(out[-1][-300:]) and _ADDRESS_PART.match(line))
             out.append(line if unspaced else f" {line}")
     return "".join(out).strip()
+
+
+def cut_words(text: str) -> str:
+    """Return the text with no word longer than WORD_CHARS; the same object when there is none."""
+    return _ENDLESS_WORD.sub(r"\1", text) if len(text) > WORD_CHARS else text
 
 
 def words(text: str) -> frozenset[str]:
