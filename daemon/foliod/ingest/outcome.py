@@ -26,20 +26,24 @@ NOTE = " — "
 def nothing_to_search(verdicts: dict[Verdict, int], summary: ReadSummary, note: str | None) -> tuple[str, str]:
     """Return the state of a document that gave no text, and why; `note` is what pages wait for that need OCR."""
     pages = sum(verdicts.values())
-    if summary.partial is not None and not verdicts.get(Verdict.NEEDS_OCR):
+    if summary.partial is not None and not (verdicts.get(Verdict.NEEDS_OCR) or verdicts.get(Verdict.GARBAGE)):
         return DocumentState.DAMAGED, f"no text could be read: {summary.partial}"
     if verdicts.get(Verdict.FAILED) == pages and pages:
         return DocumentState.DAMAGED, "not one page could be read; the file may be damaged"
+    but = f"; {summary.partial}" if summary.partial else ""
     if scans := verdicts.get(Verdict.NEEDS_OCR):
         return DocumentState.NEEDS_OCR, _noted(
-            f"{scans} of {pages} pages are pictures without text; they need OCR", note
+            f"{scans} of {pages} pages are pictures without text; they need OCR{but}", note
         )
     if garbage := verdicts.get(Verdict.GARBAGE):
         return DocumentState.NEEDS_OCR, _noted(
-            f"the text of {garbage} of {pages} pages can't be decoded (their fonts name no letters); they need OCR",
+            f"the text of {garbage} of {pages} pages can't be decoded (their fonts name no letters); they need OCR{but}",
             note,
         )
-    return DocumentState.EMPTY, "the PDF has no text and no pictures" if pages else "the PDF has no pages"
+    return (
+        DocumentState.EMPTY,
+        "the PDF has no text, and no picture that could hold any" if pages else "the PDF has no pages",
+    )
 
 
 def nothing_recognised(verdicts: dict[Verdict, int]) -> tuple[str, str]:
