@@ -205,6 +205,22 @@ async def test_a_page_of_a_million_letters(workers, tmp_path):
 # --- what goes wrong --------------------------------------------------------------------
 
 
+async def test_a_process_killed_while_it_starts_is_started_again(workers, monkeypatch):
+    """Kill -9 of a process that has not begun to read costs no document its turn, and blames no installation."""
+    begin, killed = reader.Reader.begin, []
+
+    async def killed_once(self) -> None:
+        if not killed:
+            killed.append(self._process.pid)
+            self._process.kill()
+        await begin(self)
+
+    monkeypatch.setattr(reader.Reader, "begin", killed_once)
+    assert isinstance((await read(workers, SAMPLES / "habibi.pdf"))[-1], ReadSummary)
+    assert len(killed) == 1
+    assert workers.deaths == 0
+
+
 async def test_a_killed_process_is_replaced(workers, long_pdf):
     """Kill -9 in mid-document is an error of that document; the next one is read."""
     with job(long_pdf) as it, pytest.raises(WorkerDiedError, match=r"long\.pdf.*SIGKILL"):

@@ -108,6 +108,8 @@ class Reader:
         self._decoder = Decoder(0)
         self.fit = False
         """Whether it waits for the next job."""
+        self.killed = False
+        """Whether somebody else ended it before it had started."""
         self._socket, theirs = socket.socketpair()
         self._socket.setblocking(False)
         said, says = os.pipe()
@@ -159,6 +161,9 @@ class Reader:
                 demand(isinstance(ready, wire.Ready), "the first message")
                 assert isinstance(ready, wire.Ready)
         except (OSError, EOFError, TimeoutError, MalformedError) as error:
+            if isinstance(error, EOFError):
+                await self._ended(END_SECONDS / 10)
+                self.killed = self._process.returncode == -signal.SIGKILL
             await self._stop()
             msg = f"the process that reads PDFs did not start: {self._last_words() or error}; install foliod again"
             raise FoliodError(msg) from None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
-from foliod.base.errors import DocumentRefusedError, WorkerDiedError
+from foliod.base.errors import DocumentRefusedError, FoliodError, WorkerDiedError
 from foliod.base.model import DocumentState
 from foliod.ingest.reader import Reader, ReadJob
 from foliod.reading import sandbox
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from foliod.ingest.reader import ReadEvent
 
 __all__ = ["ReadJob", "ReadLimits", "Workers"]
+
+STARTS = 3
+"""A process that is killed while it starts says nothing of the installation: so many are started."""
 
 log = structlog.get_logger()
 
@@ -99,10 +102,16 @@ class Workers:
             if worker.suits(size, job.limits, tessdata):
                 return worker
             await worker.end()
-        worker = Reader(size, job.limits, tessdata)
-        try:
-            await worker.begin()
-        except BaseException:
-            await worker.end()
-            raise
-        return worker
+        for _ in range(STARTS):
+            worker = Reader(size, job.limits, tessdata)
+            try:
+                await worker.begin()
+            except BaseException as error:
+                await worker.end()
+                if not (isinstance(error, FoliodError) and worker.killed):
+                    raise
+                log.warning("worker_killed_at_start")
+            else:
+                return worker
+        msg = "the process that reads PDFs is killed whenever it starts; look for what does that"
+        raise FoliodError(msg)
