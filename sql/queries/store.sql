@@ -36,6 +36,11 @@ SELECT count(*) FROM (
 SELECT number, verdict, width, height, rotation, text, headings
 FROM foliod.pages WHERE document_id = $1 AND number > $2 ORDER BY number LIMIT $3;
 
+-- name: page_troubles
+-- Why text of stored pages may be missing, where their verdicts do not tell.
+-- $1 document
+SELECT number, trouble FROM foliod.pages WHERE document_id = $1 AND trouble IS NOT NULL ORDER BY number;
+
 -- name: drop_pages
 -- Forgets a document's pages: another extractor read them, or the file changed meanwhile.
 -- $1 document

@@ -12,6 +12,7 @@ import pymupdf
 import pytest
 from test_store import one
 
+import made_pdfs
 from fake_ollama import FakeOllama
 from foliod.base.config import Ollama, Settings
 from foliod.base.errors import BadVectorError, WorkerDiedError
@@ -165,6 +166,21 @@ async def read_to_the_end(parts: Bench) -> None:
     await parts.due()
     while await parts.ingest.read_next():
         await parts.due()
+
+
+async def test_what_was_missing_before_a_death_is_still_said(db, tmp_path):
+    """Text that was left out on a page stays said when another process reads the document to its end."""
+    path = tmp_path / "endless_words.pdf"
+    path.write_bytes(made_pdfs.many_pages(3, f"%d {'x' * 1500}").replace(b"/F1 12 Tf", b"/F1 .1 Tf"))
+    async with FakeOllama() as ollama, bench(db, ollama) as parts:
+        await parts.place(path)
+        parts.workers.after = 2
+        await parts.ingest.read_next()
+        parts.workers.after = 0
+        await parts.due()
+        await parts.ingest.read_next()
+        assert await one(db, "SELECT partial FROM foliod.documents")
+        assert "page 1, 2 has words of more than 1000 characters" in await parts.reason()
 
 
 @pytest.mark.parametrize("poison", [{0}, {1}, {0, 1, 2}])

@@ -20,7 +20,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from foliod.base.config import Ingest
 from foliod.base.paths import display
 from foliod.reading.wire import MAPPED_BYTES
 from live import Daemon, running, wait_for
@@ -45,7 +44,7 @@ max_pages = 1000
 page_seconds = 5
 max_attempts = 1
 worker_memory_mb = {WORKER_MB}
-{"ocr = false" if "ocr" in Ingest.model_fields else ""}
+ocr = false
 """
 
 

@@ -67,6 +67,8 @@ class Page:
     height: float
     rotation: int
     headings: tuple[Heading, ...] = ()
+    trouble: str | None = None
+    """Why text of it may be missing that the verdict does not tell of: what follows "page 7 …"."""
 
 
 @dataclass(frozen=True, slots=True)

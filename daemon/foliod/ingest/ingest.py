@@ -28,7 +28,7 @@ from foliod.base.errors import (
 from foliod.base.model import Chunk, DocumentFacts, DocumentState, Page, ReadSummary
 from foliod.base.version import EXTRACTOR
 from foliod.ingest.backlog import LEASE_SECONDS
-from foliod.ingest.outcome import after_deaths, nothing_to_search, what_is_missing
+from foliod.ingest.outcome import after_deaths, nothing_to_search, what_is_missing, with_earlier
 from foliod.ingest.progress import Progress
 from foliod.ingest.workers import ReadJob, ReadLimits
 
@@ -146,6 +146,7 @@ class Ingest:
         stored = await self._store.stored_pages(document, EXTRACTOR)
         if not stored:
             await self._store.drop_pages(document, owner)
+        earlier = await self._store.troubles(document) if stored else {}
         progress.begun(len(stored), opened=False)
         count = 0
         writer: TextWriter | None = None
@@ -169,7 +170,8 @@ class Ingest:
                                 await self._originals.verify(original)
                                 writer = await stack.enter_async_context(self._store.writing_text(document, owner))
                             await writer.add(chunk, terms)
-                        case ReadSummary() as summary:
+                        case ReadSummary() as last:
+                            summary = with_earlier(last, earlier)
                             count = summary.pages
                             await progress.ended()
                             await self._originals.verify(original)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from foliod.base.model import DocumentState, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from foliod.base.errors import DocumentRefusedError
     from foliod.base.model import ReadSummary
     from foliod.ingest.backlog import Claim
+
+MOST_CHARS = 2000
+"""Of a reason."""
 
 
 def after_deaths(claim: Claim, refusal: DocumentRefusedError) -> tuple[str, str]:
@@ -17,6 +23,15 @@ def after_deaths(claim: Claim, refusal: DocumentRefusedError) -> tuple[str, str]
     if claim.set_aside and refusal.state in (DocumentState.DAMAGED, DocumentState.EMPTY):
         return DocumentState.FAILED, f"no page gave text: {claim.reason}"
     return refusal.state, refusal.message
+
+
+def with_earlier(summary: ReadSummary, troubles: Mapping[str, Sequence[int]]) -> ReadSummary:
+    """Return a summary that also says what other processes met on pages that were stored before this one read on."""
+    said = [summary.partial] if summary.partial else []
+    for trouble, pages in troubles.items():
+        named = ", ".join(map(str, pages[:5])) + (" and others" if len(pages) > 5 else "")
+        said.append(f"page {named} {trouble}")
+    return replace(summary, partial="; ".join(said)[:MOST_CHARS] or None)
 
 
 NOTE = " — "

@@ -148,6 +148,7 @@ class Decoder:
             height=strict.length(fields, "height"),
             rotation=strict.whole(fields, "rotation", 0, 359),
             headings=headings,
+            trouble=strict.optional(fields, "trouble"),
         )
 
     def _chunk(self, fields: Mapping[str, Any]) -> tuple[Chunk, Terms]:

@@ -10,6 +10,7 @@ import re
 import sys
 import time
 import unicodedata
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from foliod.base.errors import DocumentRefusedError
@@ -111,6 +112,16 @@ class OpenDocument:
 
     def read_page(self, number: int, max_chars: int) -> Page:
         """Return page `number`, from 1; its text is cut at `max_chars`. A page that can't be read has failed."""
+        had_warning, was_repaired = bool(self._warning), self.repaired
+        page = self._read_page(number, max_chars)
+        said = [what for what, pages in self._notes.items() if pages[-1] == number]
+        if self._warning and not had_warning:
+            said.append(f"has errors ({self._warning})")
+        if self.repaired and not was_repaired:
+            said.append("is damaged and was repaired for reading")
+        return replace(page, trouble="; ".join(said)) if said else page
+
+    def _read_page(self, number: int, max_chars: int) -> Page:
         try:
             page = self._pdf.load_page(number - 1)
             width, height = _length(page.rect.width), _length(page.rect.height)

@@ -116,6 +116,7 @@ def frames(event: Event) -> Iterator[bytes]:
                 height=event.height,
                 rotation=event.rotation,
                 text=_last_piece(event.text),
+                trouble=event.trouble,
             )
         case (Chunk() as chunk, Terms() as terms):
             yield from _text_frames(chunk.text)

@@ -30,7 +30,7 @@ FETCH_PAGES = 8
 COLLISIONS = 10
 """Tries to store vectors that another daemon stores at the same time."""
 
-PAGE_COLUMNS = ("document_id", "number", "verdict", "width", "height", "rotation", "text", "headings")
+PAGE_COLUMNS = ("document_id", "number", "verdict", "width", "height", "rotation", "text", "headings", "trouble")
 CHUNK_COLUMNS = (
     "id", "document_id", "ordinal", "first_page", "last_page", "start_offset", "end_offset", "tokens",
     "heading", "text", "text_hash",
@@ -167,6 +167,13 @@ class Store:
             headings = [[h.offset, h.level, h.text] for h in page.headings]
             await tx.execute("put_ocr_page", document, page.number, str(page.verdict), page.text, headings)
 
+    async def troubles(self, document: int) -> dict[str, list[int]]:
+        """Return why text of stored pages may be missing, with the numbers of the pages."""
+        found: dict[str, list[int]] = {}
+        for row in await self._db.fetch("page_troubles", document):
+            found.setdefault(row["trouble"], []).append(row["number"])
+        return found
+
     async def drop_pages(self, document: int, owner: str) -> None:
         """Forget the pages read so far."""
         async with self._claimed(document, owner) as tx:
@@ -189,7 +196,7 @@ class Store:
                     (
                         (
                             document, p.number, str(p.verdict), p.width, p.height, p.rotation, p.text,
-                            [[h.offset, h.level, h.text] for h in p.headings],
+                            [[h.offset, h.level, h.text] for h in p.headings], p.trouble,
                         )
                         for p in pages
                     ),
