@@ -1,5 +1,5 @@
 -- name: claim_for_reading
--- Claims the next document that waits to be read and has a file on this host, under a lease.
+-- Claims the next document that waits to be read and has a file on this host that can be opened, under a lease.
 -- The attempt is counted here, before it starts, so that a document that kills everything is noticed.
 -- $1 host, $2 lease owner, $3 lease in seconds, $4 documents that we hold: their lease may have run out while
 -- the machine slept, but they are still being read
@@ -11,7 +11,8 @@ WHERE d.id = (
     WHERE ((w.state = 'queued' AND w.next_attempt_at <= now())
            OR (w.state = 'reading' AND (w.lease_until IS NULL OR w.lease_until < now())))
       AND w.id <> ALL ($4::bigint[])
-      AND EXISTS (SELECT 1 FROM foliod.files f WHERE f.document_id = w.id AND f.host = $1 AND f.gone_at IS NULL)
+      AND EXISTS (SELECT 1 FROM foliod.files f
+                  WHERE f.document_id = w.id AND f.host = $1 AND f.gone_at IS NULL AND f.reason IS NULL)
     ORDER BY w.next_attempt_at, w.id
     LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING d.id, d.sha256, d.attempts, d.deaths, d.set_aside, d.reason;
@@ -104,11 +105,12 @@ SET state = $3, reason = $4, lease_owner = NULL, lease_until = NULL, attempts = 
 WHERE id = $1 AND lease_owner = $2;
 
 -- name: waiting_documents
--- Whether documents with a file on this host still wait for their text.
+-- Whether documents with a file on this host that can be opened still wait for their text.
 -- $1 host, $2 document or NULL for all
 SELECT EXISTS (SELECT 1 FROM foliod.documents d
 WHERE d.state IN ('queued', 'reading') AND ($2::bigint IS NULL OR d.id = $2)
-  AND EXISTS (SELECT 1 FROM foliod.files f WHERE f.document_id = d.id AND f.host = $1 AND f.gone_at IS NULL));
+  AND EXISTS (SELECT 1 FROM foliod.files f
+              WHERE f.document_id = d.id AND f.host = $1 AND f.gone_at IS NULL AND f.reason IS NULL));
 
 -- name: ended_badly
 -- Documents that can't be found as they are, and those that wait for their next attempt, below a folder or anywhere.
@@ -127,11 +129,17 @@ SELECT id, chunk_count > 0 AS searchable FROM foliod.documents
 WHERE id = ANY($1::bigint[]) AND (state <> 'reading' OR lease_until < now())
 ORDER BY id FOR UPDATE SKIP LOCKED;
 
+-- name: drop_refusals
+-- The embedding model is asked again for texts of these documents that it refused.
+-- $1 document ids
+DELETE FROM foliod.embeddings e USING foliod.chunks c
+WHERE c.document_id = ANY($1::bigint[]) AND e.text_hash = c.text_hash AND e.reason IS NOT NULL;
+
 -- name: begin_again
 -- Documents become as if they had never been read; their pages and chunks are gone already.
 -- $1 document ids
 UPDATE foliod.documents
 SET state = 'queued', partial = false, chunk_count = 0, term_count = 0, extractor = NULL, stored_at = NULL,
     ready_at = NULL, attempts = 0, deaths = 0, set_aside = 0, next_attempt_at = now(), lease_owner = NULL,
-    lease_until = NULL, reason = NULL
+    lease_until = NULL, reason = NULL, trouble = NULL, ocr_at = NULL, passwords_tried = '{}'
 WHERE id = ANY($1::bigint[]);

@@ -9,10 +9,12 @@ WHERE d.id = (
     WHERE w.ocr_at <= now() AND w.state IN ('needs_ocr', 'stored', 'ready')
       AND (w.lease_until IS NULL OR w.lease_until < now())
       AND w.id <> ALL ($4::bigint[])
-      AND EXISTS (SELECT 1 FROM foliod.files f WHERE f.document_id = w.id AND f.host = $1 AND f.gone_at IS NULL)
+      AND EXISTS (SELECT 1 FROM foliod.files f WHERE f.document_id = w.id AND f.host = $1
+                  AND f.gone_at IS NULL AND f.reason IS NULL)
       AND NOT EXISTS (
           SELECT 1 FROM foliod.documents q JOIN foliod.files f ON f.document_id = q.id
-          WHERE q.state = 'queued' AND q.next_attempt_at <= now() AND f.host = $1 AND f.gone_at IS NULL)
+          WHERE q.state = 'queued' AND q.next_attempt_at <= now() AND f.host = $1
+            AND f.gone_at IS NULL AND f.reason IS NULL)
     ORDER BY w.ocr_at, w.id
     LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING d.id, d.sha256, d.attempts, d.deaths;
@@ -22,7 +24,8 @@ RETURNING d.id, d.sha256, d.attempts, d.deaths;
 -- $1 host
 SELECT EXISTS (
     SELECT 1 FROM foliod.documents q JOIN foliod.files f ON f.document_id = q.id
-    WHERE q.state = 'queued' AND q.next_attempt_at <= now() AND f.host = $1 AND f.gone_at IS NULL);
+    WHERE q.state = 'queued' AND q.next_attempt_at <= now() AND f.host = $1
+            AND f.gone_at IS NULL AND f.reason IS NULL);
 
 -- name: begin_ocr_page
 -- Takes the next page of a document that waits for OCR. The attempt is counted here, before it starts, so that a

@@ -1,6 +1,8 @@
 """What the judge of a folder says of one path: every verdict, with a reason and what happens next."""
 
+import asyncio
 import os
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -156,3 +158,19 @@ async def test_asking_changes_nothing(db, tmp_path):
             assert await verdict(swept, os.fsdecode(path)) == "unnoticed"
             assert await verdict(swept, str(tmp_path / "keep.pdf")) == "not_there"
         assert await gone(db) == set() and swept.counts["files_hashed"] == 1 and swept.sweeper.pending() == 0
+
+
+async def test_who_gives_up_waiting_for_an_explanation_stops_nothing(db, tmp_path):
+    """A client that hangs up while the folder is busy leaves the watching as it was."""
+    put(tmp_path / "a.pdf", "a")
+    async with sweeping(db, tmp_path) as swept:
+        busy = threading.Event()
+        swept.sweeper._thread.submit(busy.wait, 30)
+        asked = asyncio.create_task(swept.sweeper.explain(os.fsencode(tmp_path / "a.pdf")))
+        await until(lambda: swept.sweeper._thread._work_queue.qsize() == 1)
+        asked.cancel()
+        await asyncio.wait([asked])
+        busy.set()
+        put(tmp_path / "b.pdf", "b")
+        await swept.settle()
+        assert await verdict(swept, tmp_path / "b.pdf") == "known"

@@ -824,3 +824,13 @@ def test_states_that_a_process_may_give():
     transcript = Transcript(LIMITS)
     with pytest.raises(MalformedError):
         transcript.admit(wire.Refused(DocumentState.READY, "no"))
+
+
+async def test_an_update_under_a_running_daemon_blames_no_document(monkeypatch):
+    """When another version was installed meanwhile, documents wait until the daemon is restarted, and it says so."""
+    monkeypatch.setattr(wire, "VERSION", "0.0.1 older")
+    async with Workers(1) as pool:
+        with job(SAMPLES / "multicolumn.pdf") as it, pytest.raises(FoliodError, match="restart foliod") as told:
+            async for _ in pool.read(it):
+                pass
+        assert not isinstance(told.value, WorkerDiedError)

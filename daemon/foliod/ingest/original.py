@@ -84,7 +84,11 @@ class Originals:
 
 async def _holds(fd: int, claim: Claim) -> bool:
     """Whether a file still holds the claimed content: a move or chmod changes its times, not its bytes."""
-    return await asyncio.to_thread(_sha256, fd) == claim.sha256
+    try:
+        return await asyncio.to_thread(_sha256, fd) == claim.sha256
+    except OSError:
+        # What can't be read (a failing disk, a folder by now) does not hold it as far as we can tell.
+        return False
 
 
 def _sha256(fd: int) -> str:

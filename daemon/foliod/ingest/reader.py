@@ -167,6 +167,10 @@ class Reader:
             await self._stop()
             msg = f"the process that reads PDFs did not start: {self._last_words() or error}; install foliod again"
             raise FoliodError(msg) from None
+        if ready.version != wire.VERSION:
+            await self._stop()
+            msg = f"foliod {ready.version} was installed while {wire.VERSION} runs: restart foliod"
+            raise FoliodError(msg)
         log.debug("worker_started", worker=self._process.pid, confinement=ready.confinement)
 
     async def read(self, job: ReadJob) -> AsyncGenerator[ReadEvent, None]:

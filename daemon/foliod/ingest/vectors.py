@@ -42,6 +42,11 @@ class Vectors:
         self._odd: tuple[int, float] | None = None
         """Vectors of so many numbers, and since when, where this build of the model has given others before."""
 
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be embedded now, as far as is known."""
+        return self._embedder.outage.reason
+
     async def space(self) -> Space:
         """Return the space of the configured model, made or put into service when that is due.
 

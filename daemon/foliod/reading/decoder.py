@@ -87,7 +87,7 @@ class Decoder:
                     DocumentState(strict.text(fields, "state", 40)), strict.text(fields, "reason", strict.MAX_CHARS)
                 )
             case "ready":
-                return wire.Ready(strict.text(fields, "confinement", 200))
+                return wire.Ready(strict.text(fields, "confinement", 200), strict.text(fields, "version", 200))
             case "job":
                 passwords, self._passwords = tuple(self._passwords), []
                 return _job(fields, passwords)

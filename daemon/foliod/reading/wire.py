@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from foliod.base.model import Chunk, DocumentFacts, DocumentState, Page, ReadSummary, Terms
+from foliod.base.version import EXTRACTOR, __version__
 from foliod.reading.strict import demand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+VERSION = f"{__version__} {EXTRACTOR}"
 MAX_FRAME = 96 * 1024
 """Bytes of one message: what the event loop parses in some milliseconds, whatever it holds."""
 HEADER_BYTES = 4
@@ -84,9 +86,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The reader has started; `confinement` names what of the kernel will hold it."""
+    """The reader has started; `confinement` names what of the kernel will hold it.
+
+    `version` tells a reader that was installed under a running daemon, and may speak another language.
+    """
 
     confinement: str
+    version: str = VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +157,7 @@ def frames(event: Event) -> Iterator[bytes]:
         case Refused():
             yield _frame("refused", state=event.state, reason=event.reason)
         case Ready():
-            yield _frame("ready", confinement=event.confinement)
+            yield _frame("ready", confinement=event.confinement, version=event.version)
         case Job():
             for i in range(0, len(event.passwords), PIECE_PASSWORDS):
                 yield _frame("passwords", passwords=event.passwords[i : i + PIECE_PASSWORDS])

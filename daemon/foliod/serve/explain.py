@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from foliod.base.errors import NotFoundError
-from foliod.base.model import DocumentState
+from foliod.base.model import DocumentState, Verdict
 from foliod.base.paths import bounds, display
 from foliod.serve.request import document_row, moment
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 AGAIN = "it is read again when the file changes, or with: foliod retry"
 """What happens next to documents that stay as they are."""
 NOTHING = "nothing by itself; "
+INSPECT_SECONDS = 10.0
+"""A folder that shows nothing for so long lies on a file system that hangs, or is being swept for a very long time."""
 END_STATES = {
     DocumentState.NOT_PDF: NOTHING + AGAIN,
     DocumentState.UNSUPPORTED: NOTHING + AGAIN,
@@ -33,12 +36,13 @@ async def explain(db: Database, pipeline: Pipeline, path: bytes) -> dict[str, An
     """Return what folder and store know of a path on this host.
 
     `{path, state, reason, next, next_at, folder, holds, file, document, verdicts, page_verdicts, progress, history}`;
-    what there is nothing of is null or empty. `holds` counts the files below a folder by state. Raises NotFoundError for a path that lies in no watched folder and is not known.
+    what there is nothing of is null or empty. `holds` counts the files below a folder by state. Raises
+    NotFoundError for a path that lies in no watched folder and is not known.
     """
-    seen = await pipeline.inspect(path)
+    seen = await _inspected(pipeline, path)
     file = await db.fetchrow("file_at", pipeline.host, path, display(path))
     if file is not None and seen is None:
-        seen = await pipeline.inspect(file["path"])
+        seen = await _inspected(pipeline, file["path"])
     if file is None and seen is None:
         raise NotFoundError(f"{display(path)} lies in no watched folder, and nothing is known of it")
     answer: dict[str, Any] = {
@@ -65,6 +69,22 @@ async def explain(db: Database, pipeline: Pipeline, path: bytes) -> dict[str, An
     return answer
 
 
+async def _inspected(pipeline: Pipeline, path: bytes) -> dict[str, Any] | None:
+    """Return what the folder shows; a file system that hangs is not waited for."""
+    try:
+        async with asyncio.timeout(INSPECT_SECONDS):
+            return await pipeline.inspect(path)
+    except TimeoutError:
+        return {
+            "root": None,
+            "verdict": "busy",
+            "reason": f"the folder did not answer within {INSPECT_SECONDS:g} s",
+            "next": "ask again; if it stays so, its file system hangs",
+            "at": None,
+            "stat": None,
+        }
+
+
 def _file(row: asyncpg.Record) -> dict[str, Any]:
     return {
         "path": row["display"],
@@ -84,7 +104,7 @@ async def _document(db: Database, pipeline: Pipeline, number: int) -> dict[str, 
         return {}  # removed meanwhile
     runs = [dict(row) for row in await db.fetch("verdict_runs", number)]
     history = await db.fetch("document_history", number)
-    waits = [why for task, why in pipeline.troubles.items() if task == "embedder" or task.startswith("reader")]
+    task = "embedder" if rows[0]["state"] == DocumentState.STORED else "reader"
     return {
         "document": document_row(rows[0]),
         "verdicts": verdict_counts(runs),
@@ -99,7 +119,7 @@ async def _document(db: Database, pipeline: Pipeline, number: int) -> dict[str, 
             "held_by": progress["lease_owner"],
             "held_until": moment(progress["lease_until"]),
             "next_attempt_at": moment(progress["next_attempt_at"]),
-            "waiting_for": waits[0] if waits else None,
+            "waiting_for": pipeline.trouble(task),
         },
         "history": [
             {"at": moment(row["at"]), "state": row["state"], "reason": row["reason"], "by": row["owner"]}
@@ -129,12 +149,15 @@ def _summary(answer: dict[str, Any]) -> dict[str, Any]:
         }
     if answer["holds"]:
         return {"state": "folder", "next": "foliod documents --folder lists what it holds"}
-    if document is None or (folder is not None and folder["verdict"] != "known"):
+    if document is None or (folder is not None and folder["verdict"] not in ("known", "busy")):
         if folder is None:
             return {"state": "unread", "reason": file and file["reason"], "next": NOTHING + AGAIN}
         reason = folder["reason"] if file is None or file["reason"] is None else file["reason"]
         return {"state": folder["verdict"], "reason": reason, "next": folder["next"], "next_at": folder["at"]}
     step, at = _next(document, answer["progress"])
+    waiting = sum(answer["verdicts"].get(verdict, 0) for verdict in (Verdict.NEEDS_OCR, Verdict.GARBAGE))
+    if waiting and document["state"] in (DocumentState.STORED, DocumentState.READY):
+        step = f"{step}; {waiting:,} of its pages wait for OCR"
     return {"state": document["state"], "reason": document["reason"], "next": step, "next_at": at}
 
 

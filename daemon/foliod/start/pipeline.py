@@ -68,8 +68,8 @@ class Pipeline:
         self._readers = readers
         self._grace_seconds = grace_seconds
         self._unwatched: list[dict[str, Any]] | None = None
-        self.troubles: dict[str, str] = {}
-        """Tasks that wait for the database or Ollama, and why."""
+        self._troubles: dict[str, str] = {}
+        """Tasks that wait for the database, and why."""
 
     async def run(self) -> None:
         """Run until cancelled; raises what broke one of the tasks, after ending the others."""
@@ -99,12 +99,12 @@ class Pipeline:
             try:
                 result = await step()
             except (DatabaseUnavailableError, OllamaError) as outage:
-                self.troubles[name] = outage.message
+                self._troubles[name] = outage.message
                 log.warning("waiting", task=name, reason=outage.message, seconds=wait)
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
             else:
-                self.troubles.pop(name, None)
+                self._troubles.pop(name, None)
                 return result
 
     async def _forget(self) -> bool:
@@ -126,7 +126,8 @@ class Pipeline:
                 log.warning("root_not_watched", root=root, files=sum(states.values()), reason=reason)
                 left.append({
                     "path": root, "state": "not_watched", "reason": reason, "files": sum(states.values()),
-                    "settling": 0, "unreadable": 0, "swept_at": None, "sweep_ms": None,
+                    "settling": 0, "unfinished": 0, "unreadable": 0, "swept_at": None, "sweep_ms": None,
+                    "noticed_by": None, "noticed_reason": None,
                 })  # fmt: skip
         return left
 
@@ -135,6 +136,11 @@ class Pipeline:
     def needs(self) -> dict[str, Any]:
         """Return what locked and scanned documents need, and what is wrong with it: `{passwords, ocr}`."""
         return {"passwords": self._passwords.report(), "ocr": self._recogniser.report()}
+
+    def trouble(self, task: str) -> str | None:
+        """Return why tasks of a kind (`reader`, `embedder`) can't go on now, None when they can."""
+        why = next((why for name, why in self._troubles.items() if name.startswith(task)), None)
+        return why or (self._vectors.trouble if task == "embedder" else None)
 
     @property
     def host(self) -> str:

@@ -18,7 +18,8 @@ AT_ONCE: Final = 500
 async def begin_again(db: Database, documents: Sequence[int]) -> list[int]:
     """Let documents be read anew, from the first page; return those that will be.
 
-    Left out are those that somebody reads this moment. Vectors stay: equal text is not embedded again.
+    Left out are those that somebody reads this moment. Vectors stay: equal text is not embedded again, unless
+    the model refused it.
     """
     begun: list[int] = []
     for start in range(0, len(documents), AT_ONCE):
@@ -38,6 +39,7 @@ async def ended_badly(db: Database, host: str, folder: bytes | None = None) -> l
 async def _begin_again(tx: Transaction, documents: Sequence[int]) -> list[int]:
     # Locks in the order that all writers keep: the documents' rows, then the lexicon by term.
     rows = await tx.fetch("lock_free", list(documents))
+    await tx.execute("drop_refusals", [row["id"] for row in rows])
     for row in rows:
         if row["searchable"]:
             await tx.execute("lexicon_lock", row["id"])

@@ -161,7 +161,8 @@ class Sweeper:
         if not self.covers(path):
             return None
         known = await self._files.known_at([path])
-        found = await self._in_thread(explain.look, self._wanted, path, known.get(path), self._stop)
+        # Who asks may hang up; that must not be taken for the end of the sweeper.
+        found = await asyncio.shield(self._in_thread(explain.look, self._wanted, path, known.get(path), self._stop))
         now = time.monotonic()
         return explain.explain(
             found,
