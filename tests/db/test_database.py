@@ -338,6 +338,45 @@ async def test_lost_connections_heal(dsn):
         assert await db.fetchval("one") == 1
 
 
+async def test_whatever_an_administrator_ends_is_an_error_that_passes(dsn, seconds=4.0):
+    """Backends terminated and statements cancelled at random moments give no other error than one that passes."""
+    passed: list[DatabaseUnavailableError] = []
+    end = time.monotonic() + seconds
+
+    async def work(db: Database, number: int) -> None:
+        while time.monotonic() < end:
+            try:
+                assert [row["n"] for row in await db.fetch("numbers", 200)] == list(range(1, 201))
+                async with db.transaction() as tx:
+                    await tx.execute("fill", number)
+                    await tx.copy("lexicon", ("term", "chunks"), [(number + 100 + n, 1) for n in range(50)])
+                    await tx.execute("empty", number)
+            except DatabaseUnavailableError as error:
+                passed.append(error)
+                await asyncio.sleep(0.001)
+
+    async def end_some() -> None:
+        async with connect(dsn) as other:
+            while time.monotonic() < end:
+                for what in ("pg_terminate_backend", "pg_cancel_backend"):
+                    await other.fetchval(
+                        f"SELECT count({what}(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                        " AND datname = current_database() AND application_name = 'foliod' AND random() < 0.3"
+                    )
+                    await asyncio.sleep(0.01)
+
+    async with Database.open(dsn, pool_size=4) as db:
+        with_queries(
+            db,
+            numbers="SELECT n FROM generate_series(1, $1::int) n",
+            fill="INSERT INTO foliod.lexicon VALUES ($1, 1)",
+            empty="DELETE FROM foliod.lexicon WHERE term = $1 OR term BETWEEN $1 + 100 AND $1 + 149",
+        )
+        await asyncio.gather(end_some(), *(work(db, number * 1000) for number in range(6)))
+        assert len(passed) > 10
+        assert await sql(db, "SELECT count(*) FROM foliod.lexicon") == 0
+
+
 async def test_the_pool_heals_after_the_server_died(short_dir):
     """A server killed under a transaction gives passing errors until it is back; then the same pool works again."""
     async with EmbeddedServer(short_dir / "state", 16, sync=False) as server:

@@ -31,13 +31,17 @@ SERVER_TROUBLE: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # shutdown, crash, starting up, cancelled by its time-out
     asyncpg.InsufficientResourcesError,  # too many connections, disk or memory full
+    asyncpg.PostgresSystemError,  # the disk fails
+    asyncpg.DataCorruptedError,
+    asyncpg.IndexCorruptedError,
+    asyncpg.InsufficientPrivilegeError,  # taken away under us
     asyncpg.TransactionRollbackError,  # serialization, deadlock
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.LockNotAvailableError,
     asyncpg.ReadOnlySQLTransactionError,  # a failover in progress
     asyncpg.TargetServerAttributeNotMatched,  # the same, with several hosts
 )
-"""What the server says, or its absence, that may go away by itself."""
+"""What the server says, or its absence, that may go away by itself, or that somebody has to mend: no document is to blame."""
 TRANSIENT: Final = (OSError, *SERVER_TROUBLE)
 """The same and what the network says: refused, a vanished socket, a time-out."""
 REFUSED: Final = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
@@ -72,8 +76,9 @@ def translated(address: str, transient: tuple[type[Exception], ...] = TRANSIENT)
     except transient as error:
         msg = f"PostgreSQL at {address} could not do it now: {_reason(error)}"
         raise DatabaseUnavailableError(msg) from error
-    except asyncpg.InterfaceError as error:
-        if not LOST.search(str(error)):
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        # A server that ends a connection between the two halves of a query puts asyncpg out of step.
+        if not (isinstance(error, asyncpg.InternalClientError) or LOST.search(str(error))):
             raise
         msg = f"PostgreSQL at {address} could not do it now: the connection was lost"
         raise DatabaseUnavailableError(msg) from error
@@ -102,7 +107,7 @@ def connecting(address: str) -> Iterator[None]:
             raise
         msg = f"PostgreSQL at {address} can't be asked: foliod is stopping"
         raise DatabaseUnavailableError(msg) from error
-    except TRANSIENT as error:
+    except (*TRANSIENT, asyncpg.InternalClientError) as error:
         if "startup parameter" in str(error):
             msg = f"{address} is a connection pooler; set [database] url to the direct address of PostgreSQL"
             raise ConfigError(msg) from error
