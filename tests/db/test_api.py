@@ -26,6 +26,7 @@ class Swept:
     def __init__(self) -> None:
         self.waited: list[tuple[str | None, float]] = []
         self.reasons: list[str] = []
+        self.troubles: dict[str, str] = {}
 
     async def wait(self, path: str | None, seconds: float) -> None:
         self.waited.append((path, seconds))
@@ -274,7 +275,7 @@ async def test_status_adds_up(db, short_dir, pipeline):
     assert len(status["documents"]) == 11
     assert (status["files"], status["pages"], status["chunks"]) == (3, 5, 5)
     assert status["vectors"] == {"have": 5, "want": 5, "refused": 0}
-    assert status["backlog"] == {"documents": 1, "pages_per_s": 0.0, "eta_s": None}
+    assert status["backlog"] == {"documents": 1, "pages_per_s": 0.0, "eta_s": None, "waiting": []}
     assert status["roots"] == [{"path": "/in", "files": 2, "state": "watching"}]
     assert status["loop_lag"].keys() == {"p50", "p99", "max"}
     assert status["loop_lag_ms"] == status["loop_lag"]["p99"]

@@ -82,6 +82,8 @@ class Database(Section):
     """`[database]`."""
 
     url: SecretStr = SecretStr(EMBEDDED)
+    pooled: bool | None = None
+    """Whether a pooler such as PgBouncer stands before the server; None finds out."""
     pool_size: int = Field(default=8, ge=2, le=100)
     shared_buffers_mb: int = Field(default=128, ge=16)
     """Only for the embedded server."""

@@ -96,7 +96,12 @@ class Status:
             database |= {"reachable": False, "error": f"PostgreSQL did not answer within {COUNT_SECONDS:g} s"}
         except FoliodError as error:
             database |= {"reachable": False, "error": error.message}
+        troubles = services.pipeline.troubles if services.pipeline else {}
+        if database["error"] is None:
+            # Searches go on while nothing can be written: a full disk, a server that is read-only.
+            database["error"] = next((why for task, why in troubles.items() if task != "embedder"), None)
         ready = database["reachable"] and services.pipeline is not None and not services.pipeline.ready_reasons()
+        halted = database["error"] is not None and services.pipeline is not None
         documents = numbers.get("documents")
         ollama = await self._ollama.get()
         telemetry = services.telemetry.snapshot()
@@ -104,7 +109,7 @@ class Status:
         return {
             "version": __version__,
             "uptime_s": telemetry["uptime_s"],
-            "state": _state(ready=bool(ready), documents=documents, ollama=ollama),
+            "state": _state(ready=bool(ready), halted=halted, documents=documents, ollama=ollama),
             "database": database,
             "ollama": ollama,
             "documents": documents,
@@ -112,8 +117,9 @@ class Status:
             "pages": numbers.get("pages"),
             "chunks": numbers.get("chunks"),
             "vectors": numbers.get("vectors"),
-            "backlog": self._backlog(services, documents, numbers.get("vectors")),
-            "roots": services.pipeline.roots() if services.pipeline else [],
+            "backlog": self._backlog(services, documents, numbers.get("vectors"))
+            | {"waiting": sorted(set(troubles.values()))},
+            "roots": [_root(root, database) for root in services.pipeline.roots()] if services.pipeline else [],
             "passwords": needs["passwords"],
             "ocr": needs["ocr"] and {**needs["ocr"], "pages_waiting": numbers.get("pages_for_ocr")},
             "loop_lag_ms": telemetry["loop_lag"]["p99"],
@@ -171,8 +177,10 @@ class Status:
         }
 
 
-def _state(*, ready: bool, documents: dict[str, int] | None, ollama: dict[str, Any]) -> str:
-    """Return one word for what the daemon does; "waiting" is for Ollama, which alone can give the vectors."""
+def _state(*, ready: bool, halted: bool, documents: dict[str, int] | None, ollama: dict[str, Any]) -> str:
+    """Return one word for what the daemon does; "waiting" is for the database, or for Ollama's vectors."""
+    if halted:
+        return "waiting"
     if not ready or documents is None:
         return "starting"
     if documents[DocumentState.QUEUED] or documents[DocumentState.READING]:
@@ -180,6 +188,13 @@ def _state(*, ready: bool, documents: dict[str, int] | None, ollama: dict[str, A
     if documents[DocumentState.STORED]:
         return "indexing" if ollama["reachable"] and not ollama["error"] else "waiting"
     return "idle"
+
+
+def _root(root: dict[str, Any], database: dict[str, Any]) -> dict[str, Any]:
+    """Return what is said of a folder: without the database nothing of it can be written down."""
+    if database["reachable"] or root["state"] not in ("ok", "sweeping"):
+        return root
+    return root | {"state": "waiting", "reason": "what changes in it is written down when the database is back"}
 
 
 async def _unreachable(services: Services) -> str | None:

@@ -104,7 +104,7 @@ def duration(seconds: float) -> str:
 
 def _database(database: Object) -> Row:
     kind = "embedded PostgreSQL" if database.get("embedded") else "PostgreSQL"
-    if database["reachable"]:
+    if database["reachable"] and not database.get("error"):
         return Row("Database", f"{kind}, reachable")
     return Row("Database", f"{kind}: {safe(database.get('error') or 'not reachable')}", "yellow")
 

@@ -241,7 +241,7 @@ async def _database(settings: Settings, status: dict[str, Any] | None) -> Check:
         return Check(name, "ok", "PostgreSQL with pgvector comes with foliod" + (", and runs" if status else ""))
     dsn = settings.database.url.get_secret_value()
     try:
-        async with connect(dsn) as connection:
+        async with connect(dsn) as connection, connection.transaction():
             server = connection.get_server_version()
             row = await connection.fetchrow(
                 "SELECT installed_version, default_version FROM pg_available_extensions WHERE name = 'vector'"

@@ -97,15 +97,16 @@ class Pipeline:
         wait = FIRST_WAIT
         while True:
             try:
-                result = await step()
+                return await step()
             except (DatabaseUnavailableError, OllamaError) as outage:
                 self._troubles[name] = outage.message
-                log.warning("waiting", task=name, reason=outage.message, seconds=wait)
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, LONGEST_WAIT)
-            else:
-                self._troubles.pop(name, None)
-                return result
+                # That the database is away is told once, by its pulse.
+                if self._db.pulse.away is None:
+                    log.warning("waiting", task=name, reason=outage.message, seconds=wait)
+            await self._db.pulse.pause(wait)
+            # A step can take minutes: that it goes on is told from its beginning.
+            del self._troubles[name]
+            wait = min(wait * 2, LONGEST_WAIT)
 
     async def _forget(self) -> bool:
         """Forget what has been gone for longer than the grace period."""

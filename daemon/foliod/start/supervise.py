@@ -36,6 +36,7 @@ from foliod.serve.services import Services
 from foliod.start.notify import notify
 from foliod.start.pipeline import Pipeline
 from foliod.start.state import State, open_state
+from foliod.store.connection import behind_pooler
 from foliod.store.database import Database
 from foliod.store.embedded import EmbeddedServer
 from foliod.store.files import Files
@@ -115,7 +116,7 @@ class _Daemon:
             return
         notify("STATUS=starting PostgreSQL")
         async with EmbeddedServer(state.folder, database.shared_buffers_mb) as server, asyncio.TaskGroup() as group:
-            group.create_task(_keep(server), name="postgres")
+            group.create_task(self._keep(server), name="postgres")
             group.create_task(self._work_on(server.url, state), name="pipeline")
 
     async def _work_on(self, dsn: str, state: State) -> None:
@@ -133,7 +134,9 @@ class _Daemon:
             log.info("ready", roots=[str(watch.path) for watch in s.watch], database=db.address)
             notify("READY=1", "STATUS=watching")
             asyncio.get_running_loop().add_signal_handler(signal.SIGCONT, pipeline.resumed)
-            await pipeline.run()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(db.pulse.run(), name="pulse")
+                group.create_task(pipeline.run(), name="pipeline")
 
     def _wire(self, db: Database, state: State, workers: Workers, recognisers: Workers) -> Pipeline:
         s = self._settings
@@ -171,21 +174,43 @@ class _Daemon:
 
     async def _open(self, stack: AsyncExitStack, dsn: str) -> Database:
         """Migrate and open the database; wait for it as long as it takes."""
+        s = self._settings.database
+        size = max(s.pool_size, self._readers + SPARE_CONNECTIONS)
         wait = 1.0
         while True:
             try:
-                await migrate(dsn)
-                return await stack.enter_async_context(
-                    Database.open(
-                        dsn, pool_size=max(self._settings.database.pool_size, self._readers + SPARE_CONNECTIONS)
-                    )
-                )
+                pooled = not s.embedded and (await behind_pooler(dsn) if s.pooled is None else s.pooled)
+                await migrate(dsn, pooled=pooled)
+                return await stack.enter_async_context(Database.open(dsn, pool_size=size, pooled=pooled))
             except DatabaseUnavailableError as outage:
                 log.warning("waiting", task="database", reason=outage.message, seconds=wait)
                 notify(f"STATUS=waiting for the database: {outage.message}")
                 self._services = dataclasses.replace(self._services, trouble=outage.message)
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, RETRY_SECONDS)
+
+    async def _keep(self, server: EmbeddedServer) -> None:
+        """Start the embedded server again whenever it dies."""
+        while True:
+            how = await server.wait_died()
+            log.error("postgres_died", how=how)
+            self._down(f"PostgreSQL ended ({how}) and is being started again")
+            started, wait = time.monotonic(), 1.0
+            while True:
+                try:
+                    await server.restart()
+                    break
+                except EmbeddedServerError as error:
+                    log.error("postgres_not_restarted", reason=error.message, seconds=wait)  # noqa: TRY400
+                    self._down(f"{error.message}; it is tried again")
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, RETRY_SECONDS)
+            log.info("postgres_restarted", ms=round((time.monotonic() - started) * 1000))
+
+    def _down(self, reason: str) -> None:
+        """Tell clients what is known of an outage."""
+        if self._services.db is not None:
+            self._services.db.pulse.died(reason)
 
     def _take_signals(self) -> None:
         def stop(number: int) -> None:
@@ -221,21 +246,3 @@ def _told(failure: BaseException) -> int:
         return failure.exit_code
     log.error("broken", exc_info=failure)
     return 1
-
-
-async def _keep(server: EmbeddedServer) -> None:
-    """Start the embedded server again whenever it dies."""
-    wait = 1.0
-    while True:
-        how = await server.wait_died()
-        log.error("postgres_died", how=how)
-        started = time.monotonic()
-        try:
-            await server.restart()
-        except EmbeddedServerError as error:
-            log.error("postgres_not_restarted", reason=error.message, seconds=wait)  # noqa: TRY400
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, RETRY_SECONDS)
-        else:
-            wait = 1.0
-            log.info("postgres_restarted", ms=round((time.monotonic() - started) * 1000))

@@ -6,8 +6,10 @@ DatabaseUnavailableError. No message ever holds a password.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import socket
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import parse_qs, urlsplit
@@ -26,6 +28,10 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 
 CONNECT_SECONDS: Final = 10.0
 CLOSE_SECONDS: Final = 3.0
+NAMED: Final = {"application_name": "foliod"}
+"""The one setting that every pooler lets through."""
+PROBE: Final = "1.25"
+"""A value of random_page_cost that nobody else would set."""
 
 SERVER_TROUBLE: Final = (
     asyncpg.PostgresConnectionError,
@@ -44,6 +50,8 @@ SERVER_TROUBLE: Final = (
 """What the server says, or its absence, that may go away by itself, or that somebody has to mend: no document is to blame."""
 TRANSIENT: Final = (OSError, *SERVER_TROUBLE)
 """The same and what the network says: refused, a vanished socket, a time-out."""
+KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
+"""A connection of which nothing is heard is given up within 30 s (tcp(7); seconds, a count, milliseconds)."""
 REFUSED: Final = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
 """Login, password or database are wrong, or were changed under us."""
 LOST: Final = re.compile(r"released back to the pool|(connection|pool) is clos(ed|ing)")
@@ -51,21 +59,46 @@ LOST: Final = re.compile(r"released back to the pool|(connection|pool) is clos(e
 
 
 @asynccontextmanager
-async def connect(dsn: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    """Open one plain connection, without pgvector's types, on which statements may take as long as they need.
+async def connect(dsn: str, *, seconds: float = CONNECT_SECONDS) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """Open one plain connection, without pgvector's types, within so many seconds.
 
+    It may lead through a pooler: queries with arguments or results must stand in a transaction.
     Raises DatabaseUnavailableError, ConfigError when the address is not valid.
     """
-    settings = {"application_name": "foliod", "statement_timeout": "0", "lock_timeout": "0"}
     address = address_of(dsn)
     with connecting(address):
-        connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, server_settings=settings)
+        connection = await asyncpg.connect(dsn, timeout=seconds, server_settings=NAMED, statement_cache_size=0)
     try:
         with translated(address, SERVER_TROUBLE):
             yield connection
     finally:
         with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
-            await connection.close(timeout=CLOSE_SECONDS)
+            await connection.close(timeout=min(seconds, CLOSE_SECONDS))
+
+
+async def behind_pooler(dsn: str) -> bool:
+    """Find out whether a pooler such as PgBouncer stands before the server, so that a connection has no settings.
+
+    Poolers refuse start-up parameters that they don't know, or swallow them. Raises
+    DatabaseUnavailableError, ConfigError when the address is not valid.
+    """
+    address = address_of(dsn)
+    with connecting(address):
+        try:
+            connection = await asyncpg.connect(
+                dsn, timeout=CONNECT_SECONDS, command_timeout=CONNECT_SECONDS, statement_cache_size=0,
+                server_settings=NAMED | {"random_page_cost": PROBE},
+            )  # fmt: skip
+        except asyncpg.PostgresError as error:
+            if "startup parameter" in str(error):
+                return True
+            raise
+        try:
+            async with connection.transaction():
+                found = await connection.fetchval("SHOW random_page_cost")
+        finally:
+            connection.terminate()
+    return bool(found != PROBE)
 
 
 @contextmanager
@@ -82,6 +115,33 @@ def translated(address: str, transient: tuple[type[Exception], ...] = TRANSIENT)
             raise
         msg = f"PostgreSQL at {address} could not do it now: the connection was lost"
         raise DatabaseUnavailableError(msg) from error
+
+
+@asynccontextmanager
+async def noticing_loss(connection: Connection) -> AsyncIterator[None]:
+    """Run a COPY; raises ConnectionDoesNotExistError when the connection is lost.
+
+    asyncpg would wait for ever to send what the lost connection had not taken yet.
+    """
+    loop = asyncio.get_running_loop()
+    scope = asyncio.timeout(None)
+
+    def lost(_: object) -> None:
+        scope.reschedule(loop.time())
+
+    connection.add_termination_listener(lost)
+    try:
+        async with scope:
+            yield
+    except Exception:
+        # Interrupted, asyncpg may also stumble over the connection that is not there any more.
+        if not scope.expired():
+            raise
+        msg = "the connection was lost"
+        raise asyncpg.ConnectionDoesNotExistError(msg) from None
+    finally:
+        with suppress(asyncpg.InterfaceError):
+            connection.remove_termination_listener(lost)
 
 
 @contextmanager
@@ -109,8 +169,9 @@ def connecting(address: str) -> Iterator[None]:
         raise DatabaseUnavailableError(msg) from error
     except (*TRANSIENT, asyncpg.InternalClientError) as error:
         if "startup parameter" in str(error):
-            msg = f"{address} is a connection pooler; set [database] url to the direct address of PostgreSQL"
-            raise ConfigError(msg) from error
+            # Found out at the start, unless it came later or [database] pooled says otherwise.
+            msg = f"{address} is a connection pooler: set [database] pooled = true, or start foliod again"
+            raise DatabaseUnavailableError(msg) from error
         msg = f"PostgreSQL at {address} can't be reached: {_reason(error)}; it is tried again"
         raise DatabaseUnavailableError(msg) from error
 
@@ -136,8 +197,20 @@ def _reason(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
+def _keep_alive(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Let the kernel give up a TCP connection on which the network swallows everything, though the server lives."""
+    sock = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]  # noqa: SLF001 - asyncpg has no other way to it
+    if sock is not None and sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in KEEP_ALIVE.items():
+            # Not every system has all of them.
+            if (option := getattr(socket, name, None)) is not None:
+                sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
 async def prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     """Teach a new connection pgvector's types and jsonb; raises SchemaError without pgvector."""
+    _keep_alive(connection)
     schema = await connection.fetchval(
         "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'vector'"
     )
@@ -153,3 +226,9 @@ async def prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
         encoder=lambda value: b"\x01" + json.dumps(value, allow_nan=False).encode(),
         decoder=lambda data: json.loads(bytes(data[1:])),
     )
+
+
+async def prepare_pooled(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Do the same through a pooler, which may change the server connection after each transaction."""
+    async with connection.transaction():
+        await prepare(connection)

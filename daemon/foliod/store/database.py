@@ -22,18 +22,25 @@ from foliod.base.assets import asset
 from foliod.base.errors import DatabaseUnavailableError, FoliodError
 from foliod.store.connection import (
     CONNECT_SECONDS,
+    NAMED,
     SERVER_TROUBLE,
     TRANSIENT,
     Connection,
     address_of,
+    behind_pooler,
     connecting,
+    noticing_loss,
     prepare,
+    prepare_pooled,
     translated,
 )
+from foliod.store.pulse import Pulse, Use
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from asyncpg.pool import PoolConnectionProxy
 
 T = TypeVar("T")
 Isolation: TypeAlias = Literal["read_committed", "repeatable_read", "serializable"]
@@ -42,6 +49,8 @@ ACQUIRE_SECONDS: Final = 30.0
 """A query waits so long for a free connection."""
 STATEMENT_SECONDS: Final = 300.0
 """The server cancels a statement after so long; building a large index is the longest."""
+RELEASE_SECONDS: Final = 5.0
+"""A connection whose query was broken off is thrown away when the server does not confirm that within so long."""
 CLOSE_SECONDS: Final = 3.0
 TURN_SECONDS: Final = 0.002
 """COPY encodes rows for so long before the event loop gets its turn."""
@@ -152,9 +161,10 @@ class Session(ABC):
         """
         async with self._connected() as connection:
             with translated(self.address):
-                status = await connection.copy_records_to_table(
-                    table, schema_name="foliod", columns=list(columns), records=_taking_turns(records)
-                )
+                async with noticing_loss(connection):
+                    status = await connection.copy_records_to_table(
+                        table, schema_name="foliod", columns=list(columns), records=_taking_turns(records)
+                    )
         return int(status.removeprefix("COPY "))
 
 
@@ -174,11 +184,23 @@ class Transaction(Session):
 class Database(Session):
     """The pool. Make it with `open`."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], queries: Mapping[str, Query], address: str) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool[asyncpg.Record],
+        queries: Mapping[str, Query],
+        address: str,
+        pulse: Pulse,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """`settings` are made anew in each transaction, because a pooler stands before the server."""
         self._pool = pool
         self.queries = queries
         self.address = address
         """Host and database for people: never with a password."""
+        self.pulse = pulse
+        """Knows whether the server lives, while somebody runs it."""
+        self._pooled = settings is not None
+        self._settings = "".join(f"; SET LOCAL {name} = '{value}'" for name, value in (settings or {}).items())
 
     def __repr__(self) -> str:
         return f"<Database {self.address}>"
@@ -186,32 +208,49 @@ class Database(Session):
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, dsn: str, *, pool_size: int = 8, statement_seconds: float = STATEMENT_SECONDS
+        cls,
+        dsn: str,
+        *,
+        pool_size: int = 8,
+        statement_seconds: float = STATEMENT_SECONDS,
+        pooled: bool | None = False,
     ) -> AsyncIterator[Self]:
-        """Open a pool on a migrated database.
+        """Open a pool on a migrated database; `pooled` says that a pooler in transaction mode stands before it.
 
-        Raises DatabaseUnavailableError when it can't be reached now, ConfigError when the address
-        is not valid, SchemaError when pgvector is missing.
+        With None that is found out. Raises DatabaseUnavailableError when it can't be reached now,
+        ConfigError when the address is not valid, SchemaError when pgvector is missing.
         """
+        settings = {
+            "jit": "off",
+            "random_page_cost": "1.1",
+            "statement_timeout": f"{round(statement_seconds * 1000)}ms",
+            "idle_in_transaction_session_timeout": "300s",
+        }
+        if pooled is None:
+            pooled = await behind_pooler(dsn)
+        pulse = Pulse(dsn, pooled=pooled)
+
+        async def init(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+            with pulse.preparing(connection):
+                await (prepare_pooled if pooled else prepare)(connection)
+
         pool: asyncpg.Pool[asyncpg.Record] = await asyncpg.create_pool(
             dsn,
             # Without a floor asyncpg connects only when somebody asks, and complains to nobody else.
             min_size=0,
             max_size=pool_size,
             timeout=CONNECT_SECONDS,
-            init=prepare,
+            init=init,
+            # Nothing here changes a session, and asking for a reset would double the round trips.
+            reset=_unchanged,
             # The server's own time-out comes first; this one is for a server that went silent.
             command_timeout=statement_seconds + 15,
-            # As start-up parameters, because SET is undone when a connection goes back to the pool.
-            server_settings={
-                "application_name": "foliod",
-                "jit": "off",
-                "random_page_cost": "1.1",
-                "statement_timeout": f"{round(statement_seconds * 1000)}",
-                "idle_in_transaction_session_timeout": "300s",
-            },
+            # Behind a pooler the next statement may meet another server connection, which was never told of it.
+            statement_cache_size=0 if pooled else 100,
+            # As start-up parameters they cost nothing.
+            server_settings=NAMED if pooled else NAMED | settings,
         )
-        database = cls(pool, load_queries(asset("sql/queries")), address_of(dsn))
+        database = cls(pool, load_queries(asset("sql/queries")), address_of(dsn), pulse, settings if pooled else None)
         try:
             await database.ping()
             yield database
@@ -224,7 +263,7 @@ class Database(Session):
 
     async def ping(self) -> None:
         """Ask the server for a sign of life; raises DatabaseUnavailableError."""
-        async with self._connected() as connection:
+        async with self._lent() as (connection, _):
             with translated(self.address):
                 await connection.execute("SELECT 1")
 
@@ -235,20 +274,21 @@ class Database(Session):
         Raises DatabaseUnavailableError also when only the commit failed: whether it happened is
         then not known, so what is done again must bear to be done twice.
         """
-        async with self._connected() as connection:
+        level = f" ISOLATION LEVEL {isolation.replace('_', ' ').upper()}" if isolation else ""
+        async with self._lent() as (connection, use):
             with translated(self.address):
-                transaction = connection.transaction(isolation=isolation)
-                await transaction.start()
+                await connection.execute(f"BEGIN{level}{self._settings}")
+            use.begun = True
             try:
                 with translated(self.address, SERVER_TROUBLE):
                     yield Transaction(connection, self.queries, self.address)
             except BaseException:
                 # When this fails too, the connection is thrown away, which undoes as well.
                 with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
-                    await transaction.rollback()
+                    await connection.execute("ROLLBACK")
                 raise
             with translated(self.address):
-                await transaction.commit()
+                await connection.execute("COMMIT")
 
     async def retrying(
         self,
@@ -275,20 +315,42 @@ class Database(Session):
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Connection]:
+        if self._pooled:
+            async with self.transaction() as transaction:
+                yield transaction.connection
+        else:
+            async with self._lent() as (connection, _):
+                yield connection
+
+    @asynccontextmanager
+    async def _lent(self) -> AsyncIterator[tuple[Connection, Use]]:
+        """Lend a connection of the pool, in whose use the server's silence is noticed."""
+        async with self.pulse.use() as use:
+            use.connection = connection = await self._acquire()
+            try:
+                yield connection, use
+            except DatabaseUnavailableError as error:
+                if isinstance(error.__cause__, asyncpg.InternalClientError):
+                    connection.terminate()
+                raise
+            finally:
+                # A connection that can't be reset is closed by the pool; what was done on it is done.
+                with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
+                    await self._pool.release(connection, timeout=RELEASE_SECONDS)
+
+    async def _acquire(self) -> PoolConnectionProxy[asyncpg.Record]:
         with connecting(self.address):
             try:
-                connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+                return await self._pool.acquire(timeout=ACQUIRE_SECONDS)
             except TimeoutError:
                 if self._pool.get_size() < self._pool.get_max_size() or self._pool.get_idle_size() > 0:
                     raise
                 msg = f"all {self._pool.get_size()} connections to PostgreSQL are busy; raise [database] pool_size"
                 raise DatabaseUnavailableError(msg) from None
-        try:
-            yield connection
-        finally:
-            # A connection that can't be reset is closed by the pool; what was done on it is done.
-            with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
-                await self._pool.release(connection)
+
+
+async def _unchanged(connection: Connection) -> None:
+    """Leave a connection as it is when it goes back to the pool."""
 
 
 async def _taking_turns(

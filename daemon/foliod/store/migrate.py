@@ -13,6 +13,7 @@ import structlog
 from foliod.base.assets import asset
 from foliod.base.errors import SchemaError
 from foliod.store.connection import address_of, connect
+from foliod.store.pulse import watched
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,17 +62,16 @@ def load_migrations(folder: Path) -> list[Migration]:
     return migrations
 
 
-async def migrate(dsn: str, *, folder: Path | None = None) -> int:
-    """Apply the migrations that are missing; return how many were.
+async def migrate(dsn: str, *, folder: Path | None = None, pooled: bool = False) -> int:
+    """Apply the migrations that are missing, perhaps through a pooler; return how many were.
 
     Other daemons that start at the same time wait. Raises SchemaError when the server or pgvector
     is missing, too old or not ours to change, when the database was made by a newer foliod, or when
     a migration was changed after it was applied; DatabaseUnavailableError, ConfigError.
     """
     migrations = load_migrations(folder or asset("sql/migrations"))
-    async with connect(dsn) as connection:
+    async with connect(dsn) as connection, watched(dsn, connection, pooled=pooled):
         try:
-            await _check_server(connection)
             await _open(connection, address_of(dsn))
             count = 0
             while await _apply_next(connection, migrations):
@@ -98,6 +98,7 @@ async def _check_server(connection: Connection) -> None:
 async def _open(connection: Connection, address: str) -> None:
     """Make sure of pgvector and of foliod's own schema."""
     async with connection.transaction():
+        await _check_server(connection)
         await _lock(connection)
         installed = await connection.fetchval("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
         if installed is None:
@@ -148,7 +149,9 @@ async def _apply_next(connection: Connection, migrations: list[Migration]) -> bo
 
 
 async def _lock(connection: Connection) -> None:
-    # Held to the end of the transaction, so that it works behind a connection pooler too.
+    # Both hold to the end of the transaction, so that they work behind a connection pooler too. A migration takes as
+    # long as it needs, and so do those who wait for it.
+    await connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
     await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
 
 
