@@ -124,7 +124,8 @@ class Daemon:
         return self.get("/v1/status")
 
     def states(self) -> dict[str, int]:
-        return {k: v for k, v in self.status()["documents"].items() if v}
+        # None while the database can't be asked.
+        return {k: v for k, v in (self.status()["documents"] or {}).items() if v}
 
     def wait_states(self, seconds: float = DEADLINE, **expected: int) -> dict[str, int]:
         """Wait until the documents' states are exactly these."""

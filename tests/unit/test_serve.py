@@ -87,7 +87,7 @@ async def test_alive_before_it_is_ready(short_dir):
         assert status["ollama"]["reachable"] is False
         assert status["ollama"]["error"] == "refused"
         assert status["documents"] is None
-        assert status["backlog"] == {"documents": None, "pages_per_s": None, "eta_s": None}
+        assert status["backlog"] == {"documents": None, "pages_per_s": None, "eta_s": None, "waiting": []}
 
 
 @pytest.mark.parametrize(
