@@ -129,6 +129,8 @@ class Pulse:
             await self._until_doubt()
             if (reason := await self._lost()) is not None:
                 await self._until_back(reason)
+            # What was known of this outage is not the reason of the next one.
+            self._because = None
             self._asked = time.monotonic()
             # A row of errors must not become a row of connections.
             await asyncio.sleep(LOOK_SECONDS)
@@ -195,7 +197,7 @@ class Pulse:
                 self.away = now
                 log.warning("database_still_away", reason=now)
             wait = min(wait * 2, LONGEST_WAIT)
-        self.away = self._because = None
+        self.away = None
         self._present.set()
         log.info("database_back", seconds=round(time.monotonic() - since, 1))
 
