@@ -38,15 +38,18 @@ async def test_a_query_on_a_silent_connection_is_given_up(dsn):
     """When the server falls silent, queries, transactions and those who wait for a connection end soon, with the reason."""
     with proxied(dsn) as proxy:
         async with alive(proxy.url, pool_size=2) as db:
+            silent = asyncio.Event()
 
             async def hold() -> None:
                 async with db.transaction() as tx:
                     await tx.fetchval("one")
                     proxy.stall()
+                    silent.set()
                     await tx.fetchval("one")
 
             async with asyncio.timeout(SOON):
                 holding = asyncio.create_task(hold())
+                await silent.wait()
                 others = [asyncio.create_task(db.fetchval("one")) for _ in range(3)]
                 results = await asyncio.gather(holding, *others, return_exceptions=True)
             assert [type(result) for result in results] == [DatabaseUnavailableError] * 4
@@ -60,6 +63,24 @@ async def test_a_query_on_a_silent_connection_is_given_up(dsn):
             async with asyncio.timeout(SOON):
                 await db.pulse.pause(0)
             assert await db.fetchval("one") == 1
+
+
+async def test_a_connection_that_is_being_made_is_given_up(dsn):
+    """Who waits for a new connection does not wait for a server that fell silent while it was made ready."""
+    with proxied(dsn) as proxy:
+        async with alive(proxy.url, pool_size=2) as db:
+            asked = False
+            # The transaction keeps the one connection that there is, and is given up as well.
+            with contextlib.suppress(DatabaseUnavailableError):
+                async with db.transaction():
+                    # Past the login, and into what each new connection is asked first.
+                    proxy.stall_after(300)
+                    async with asyncio.timeout(SOON):
+                        with pytest.raises(DatabaseUnavailableError):
+                            await db.fetchval("one")
+                    asked = True
+            assert asked
+            assert proxy.stalled
 
 
 @pytest.mark.parametrize("how", ["silence", "reset"])
