@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 class Pipeline(Protocol):
     """What the handlers ask of the background half of the daemon."""
 
+    troubles: dict[str, str]
+    """Tasks that wait for the database, and why."""
+
     def trouble(self, task: str) -> str | None:
         """Return why tasks of a kind (`reader`, `embedder`) can't go on now, None when they can."""
 

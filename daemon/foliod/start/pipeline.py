@@ -68,7 +68,7 @@ class Pipeline:
         self._readers = readers
         self._grace_seconds = grace_seconds
         self._unwatched: list[dict[str, Any]] | None = None
-        self._troubles: dict[str, str] = {}
+        self.troubles: dict[str, str] = {}
         """Tasks that wait for the database, and why."""
 
     async def run(self) -> None:
@@ -99,13 +99,13 @@ class Pipeline:
             try:
                 return await step()
             except (DatabaseUnavailableError, OllamaError) as outage:
-                self._troubles[name] = outage.message
+                self.troubles[name] = outage.message
                 # That the database is away is told once, by its pulse.
                 if self._db.pulse.away is None:
                     log.warning("waiting", task=name, reason=outage.message, seconds=wait)
             await self._db.pulse.pause(wait)
             # A step can take minutes: that it goes on is told from its beginning.
-            del self._troubles[name]
+            del self.troubles[name]
             wait = min(wait * 2, LONGEST_WAIT)
 
     async def _forget(self) -> bool:
@@ -140,7 +140,7 @@ class Pipeline:
 
     def trouble(self, task: str) -> str | None:
         """Return why tasks of a kind (`reader`, `embedder`) can't go on now, None when they can."""
-        why = next((why for name, why in self._troubles.items() if name.startswith(task)), None)
+        why = next((why for name, why in self.troubles.items() if name.startswith(task)), None)
         return why or (self._vectors.trouble if task == "embedder" else None)
 
     @property
