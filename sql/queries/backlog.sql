@@ -2,14 +2,15 @@
 -- Claims the next document that waits to be read and has a file on this host that can be opened, under a lease.
 -- The attempt is counted here, before it starts, so that a document that kills everything is noticed.
 -- $1 host, $2 lease owner, $3 lease in seconds, $4 documents that we hold: their lease may have run out while
--- the machine slept, but they are still being read
+-- the machine slept, but they are still being read. A claim of ours that we do not know of is one whose answer was
+-- lost with its connection.
 UPDATE foliod.documents d
 SET state = 'reading', attempts = d.attempts + 1,
     lease_owner = $2, lease_until = now() + make_interval(secs => $3)
 WHERE d.id = (
     SELECT w.id FROM foliod.documents w
     WHERE ((w.state = 'queued' AND w.next_attempt_at <= now())
-           OR (w.state = 'reading' AND (w.lease_until IS NULL OR w.lease_until < now())))
+           OR (w.state = 'reading' AND (w.lease_until IS NULL OR w.lease_until < now() OR w.lease_owner = $2)))
       AND w.id <> ALL ($4::bigint[])
       AND EXISTS (SELECT 1 FROM foliod.files f
                   WHERE f.document_id = w.id AND f.host = $1 AND f.gone_at IS NULL AND f.reason IS NULL)

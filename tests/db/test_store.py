@@ -305,6 +305,17 @@ async def test_what_an_outage_interrupts_is_given_back_afterwards(db, monkeypatc
     assert again.attempts == 1
 
 
+async def test_a_claim_whose_answer_was_lost_is_made_again_at_once(db):
+    """A connection that breaks just after a claim does not keep the document from being read."""
+    document = await place(db, "a.pdf")
+    work = backlog(db)
+    await work.claim_for_reading()
+    work.held.clear()
+    assert (await work.claim_for_reading()).document == document
+    assert await work.claim_for_reading() is None
+    assert await backlog(db, "here:2").claim_for_reading() is None, "it is nobody else's"
+
+
 async def test_a_machine_that_slept_does_not_read_twice(db):
     """A lease that ran out in the machine's sleep does not let the same daemon claim the document once more."""
     await place(db, "a.pdf")

@@ -67,6 +67,7 @@ class Backlog:
         self._db = db
         self._max_deaths = max_deaths
         self._wakers: dict[str, asyncio.Event] = {}
+        self._claiming = asyncio.Lock()
 
     async def recover(self) -> None:
         """Free what an earlier daemon of this host left claimed. Call once, at start."""
@@ -88,11 +89,14 @@ class Backlog:
 
     async def claim_for_reading(self) -> Claim | None:
         """Claim the next document to read, or None when none waits."""
-        await self._pay()
-        row = await self._db.fetchrow("claim_for_reading", self.host, self.owner, LEASE_SECONDS, list(self.held))
-        if row is None:
-            return None
-        self.held.add(row["id"])
+        # One at a time: a claim of ours that is not held yet must not look like one whose answer was lost.
+        async with self._claiming:
+            await self._pay()
+            ours = list(self.held | self._owed)
+            row = await self._db.fetchrow("claim_for_reading", self.host, self.owner, LEASE_SECONDS, ours)
+            if row is None:
+                return None
+            self.held.add(row["id"])
         return Claim(row["id"], row["sha256"].hex(), row["attempts"], row["deaths"], row["set_aside"], row["reason"])
 
     async def claim_for_embedding(self, count: int) -> list[int]:
