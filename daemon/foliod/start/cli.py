@@ -272,7 +272,13 @@ def config(
 
 
 @app.command()
-def doctor(config: Config = None, as_json: Json = False) -> None:
+def doctor(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also check every row of the store, and every watched file against it.")
+    ] = False,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
     """Check everything foliod needs.
 
     What is wrong is told with the way to mend it. Exits with 1 when something fails.
@@ -283,18 +289,27 @@ def doctor(config: Config = None, as_json: Json = False) -> None:
     from foliod.base.sources import find
     from foliod.start.doctor import Check, examine
 
+    more: dict[str, Any] = {}
+
     async def checks() -> list[Check]:
         try:
             settings = settings_of(config, secrets=True)
         except ConfigError as error:
             return [Check("configuration", "fail", error.message, "correct it; `foliod config --defaults` is a sample")]
-        return [check async for check in examine(settings, config or find())]
+        found = [check async for check in examine(settings, config or find())]
+        if deep:
+            from foliod.start.deep import examine_store
+
+            examined = await examine_store(settings)
+            more["store"] = examined.printable()
+            found += examined.checks
+        return found
 
     found = asyncio.run(checks())
     failed = any(check.status == "fail" for check in found)
     told = [asdict(check) for check in found]
     if as_json:
-        print_json({"ok": not failed, "checks": told})
+        print_json({"ok": not failed, "checks": told} | more)
     else:
         from foliod.start.show import show_checks
 

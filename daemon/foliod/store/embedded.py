@@ -60,7 +60,7 @@ class EmbeddedServer:
     @property
     def url(self) -> str:
         """Address for asyncpg and psql; says everything, so that PG* variables change nothing."""
-        return f"postgresql://foliod@/{DATABASE}?host={self._lodging.socket_dir}&port=5432&sslmode=disable"
+        return address(self._lodging.socket_dir)
 
     @property
     def pid(self) -> int | None:
@@ -280,6 +280,11 @@ class EmbeddedServer:
                 elif command.startswith(child):
                     children.append(int(entry.name))
         return servers, children
+
+
+def address(socket_dir: Path) -> str:
+    """Return the address of a server whose socket lies in a folder."""
+    return f"postgresql://foliod@/{DATABASE}?host={socket_dir}&port=5432&sslmode=disable"
 
 
 def _sync_folder(folder: Path) -> None:

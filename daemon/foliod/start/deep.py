@@ -1,0 +1,154 @@
+"""`foliod doctor --deep`: checks every row of the store and every file of the watched folders. Changes nothing.
+
+It asks the database of the running daemon. When none runs, the embedded PostgreSQL is started for
+the check, under the lock that keeps a daemon out, and stopped again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from foliod.base.config import Watch
+from foliod.base.errors import FoliodError, StateInUseError
+from foliod.base.telemetry import set_up_logs
+from foliod.start.client import Client
+from foliod.start.doctor import Check
+from foliod.start.state import open_state
+from foliod.start.terminal import count
+from foliod.store.check import EXAMPLES, LATE_SECONDS, Finding, Running, check, snapshot
+from foliod.store.embedded import EmbeddedServer, address
+from foliod.store.lodging import Lodging
+from foliod.watch.audit import Patience, audit
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from foliod.base.config import Settings
+    from foliod.store.database import Transaction
+
+NAME = "store"
+UNKNOWN_FIX = "run it as the user that runs foliod, while the database can be reached"
+
+
+@dataclass(slots=True)
+class Deep:
+    """What the deep check found: for people as checks, for programs as findings."""
+
+    checks: list[Check] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    totals: dict[str, int] = field(default_factory=dict)
+
+    def printable(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {
+            "findings": [asdict(finding) for finding in self.findings],
+            "counts": dict(self.counts),
+            "totals": self.totals,
+        }
+
+
+async def examine_store(settings: Settings) -> Deep:
+    """Check the whole store; what keeps it from being checked is a failed check too."""
+    set_up_logs(settings.log.model_copy(update={"level": "error"}))
+    status = await asyncio.to_thread(_status, settings)
+    deep = Deep()
+    try:
+        async with _database(settings, running=status is not None) as dsn:
+            if dsn is None:
+                deep.checks.append(Check(NAME, "ok", "nothing is stored yet"))
+                return deep
+            async with snapshot(dsn) as tx:
+                await _examine(tx, settings, status, deep)
+    except FoliodError as error:
+        deep.checks.append(Check(NAME, "fail", f"it can't be checked: {error.message}", UNKNOWN_FIX))
+    return deep
+
+
+async def _examine(tx: Transaction, settings: Settings, status: dict[str, Any] | None, deep: Deep) -> None:
+    host = await asyncio.to_thread(_host, settings.state)
+    roots: dict[str, dict[str, Any]] = {root["path"]: root for root in (status or {}).get("roots", [])}
+    report = await check(tx, running=_running(settings, host, status))
+    deep.findings, deep.counts, deep.totals = report.findings, report.counts, report.totals
+    watched = settings.watch or tuple(
+        Watch(path=Path(path)) for path, root in roots.items() if root["state"] != "not_watched"
+    )
+    for watch in watched if host else ():
+        root = roots.get(str(watch.path), {})
+        # A root that is waiting for something, or has much to do, may be behind for long.
+        behind = not root or root["state"] != "ok" or bool(root["settling"])
+        patience = Patience(
+            settings.ingest.sweep_seconds + watch.settle_seconds + LATE_SECONDS if root else 0.0, behind
+        )
+        async for finding in audit(tx, host, watch, patience):
+            deep.counts[finding.name] += 1
+            if deep.counts[finding.name] <= EXAMPLES:
+                deep.findings.append(finding)
+    deep.checks = _told(deep, report.seconds)
+
+
+def _told(deep: Deep, seconds: float) -> list[Check]:
+    checks = [Check(NAME, "warn" if f.passing else "fail", f.message, f.fix) for f in deep.findings]
+    told = Counter(finding.name for finding in deep.findings)
+    for name, number in deep.counts.items():
+        if number > told[name]:
+            checks.append(Check(NAME, "warn", f"{number - told[name]:,} more of the kind {name}"))
+    amounts = ", ".join(count(number, what.removesuffix("s")) for what, number in deep.totals.items())
+    if not checks:
+        checks.append(Check(NAME, "ok", f"all of it is sound: {amounts}; checked in {seconds:.1f} s"))
+    return checks
+
+
+def _running(settings: Settings, host: str, status: dict[str, Any] | None) -> Running | None:
+    """Return what is known of the daemon, when it runs for long enough that nothing may be overdue."""
+    if status is None or status["uptime_s"] < settings.ingest.grace_seconds + LATE_SECONDS:
+        return None
+    held = [os.fsencode(root["path"]) for root in status["roots"] if root["state"] != "ok"]
+    return Running(host, settings.ingest.grace_seconds, held)
+
+
+@asynccontextmanager
+async def _database(settings: Settings, *, running: bool) -> AsyncIterator[str | None]:
+    """Give the address of the database for the check; None when there is none yet."""
+    if not settings.database.embedded:
+        yield settings.database.url.get_secret_value()
+        return
+    lodging = Lodging(settings.state)
+    if not lodging.data.exists():
+        yield None
+        return
+    theirs = address(await asyncio.to_thread(lodging.socket_link.resolve))
+    if running:
+        yield theirs
+        return
+    async with AsyncExitStack() as stack:
+        try:
+            stack.enter_context(open_state(settings.state))
+        except StateInUseError:
+            # A daemon that runs, and does not answer: its database may.
+            yield theirs
+            return
+        server = EmbeddedServer(settings.state, settings.database.shared_buffers_mb)
+        yield (await stack.enter_async_context(server)).url
+
+
+def _status(settings: Settings) -> dict[str, Any] | None:
+    try:
+        with Client(settings.socket) as client:
+            return client.status()
+    except FoliodError:
+        return None
+
+
+def _host(state: Path) -> str:
+    """Return this host's name in the store; empty when it has none yet."""
+    try:
+        return (state / "host").read_text("utf-8").strip()
+    except OSError:
+        return ""
