@@ -1,0 +1,62 @@
+"""Connections that the server ends while foliod is about to use them."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from foliod.base.errors import DatabaseUnavailableError
+from foliod.store import database
+from foliod.store.connection import connect
+from foliod.store.database import Database
+
+
+async def end_backend(dsn: str, pid: int) -> None:
+    async with connect(dsn) as other:
+        assert await other.fetchval("SELECT pg_terminate_backend($1, 10000)", pid)
+
+
+def end_backend_aside(dsn: str, pid: int) -> None:
+    """End a connection in a thread that our loop waits for.
+
+    The farewell and the end of the connection lie in the socket then, and asyncpg takes in one
+    after the other, with turns of the loop in between.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, end_backend(dsn, pid)).result()
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_server_that_says_farewell_is_an_outage(dsn, turns):
+    """In whichever moment a query meets a connection that the server has just ended, it is an outage that passes."""
+    async with Database.open(dsn) as db:
+        with pytest.raises(DatabaseUnavailableError):
+            async with db.transaction() as tx:
+                pid = await tx.connection.fetchval("SELECT pg_backend_pid()")
+                end_backend_aside(dsn, pid)
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                await tx.execute("share_vectors")
+        await db.ping()
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_farewell_to_a_new_connection_is_an_outage_too(dsn, turns, monkeypatch):
+    """A connection that the server ends before the pool has prepared it is an outage that passes."""
+    real = database.prepare
+
+    async def prepare(connection):
+        if connection not in ended:
+            ended.append(connection)
+            end_backend_aside(dsn, connection.get_server_pid())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        await real(connection)
+
+    ended = []
+    monkeypatch.setattr(database, "prepare", prepare)
+    with pytest.raises(DatabaseUnavailableError):
+        async with Database.open(dsn):
+            pass
