@@ -163,6 +163,7 @@ class Ingest:
                             progress.begun(len(stored), opened=True)
                             await self._store.put_facts(document, owner, event, EXTRACTOR)
                         case Page():
+                            self._counts.add("pages_parsed")
                             await progress.brought(event)
                         case (Chunk() as chunk, terms):
                             if writer is None:
