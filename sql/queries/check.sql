@@ -108,12 +108,14 @@ WHERE d.state IN ('stored', 'ready', 'needs_ocr') AND d.ocr_at IS NULL
 ORDER BY d.id LIMIT $1;
 
 -- name: check_stuck_claims
--- Claims that nobody extends and nobody takes over, though a daemon runs.
--- $1 how many to return, $2 for so many seconds
+-- Claims that nobody extends and nobody takes over, though a daemon runs; of this host only that daemon may hold one.
+-- $1 how many to return, $2 for so many seconds, $3 host, $4 process id of its daemon
 SELECT id AS document, NULL::text AS file, count(*) OVER () AS total,
        format('%s claimed it until %s', lease_owner, to_char(lease_until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'))
        AS what
-FROM foliod.documents WHERE lease_until < now() - make_interval(secs => $2)
+FROM foliod.documents
+WHERE lease_until < now() - make_interval(secs => $2)
+   OR (starts_with(lease_owner, $3 || ':') AND NOT starts_with(lease_owner, $3 || ':' || $4::integer || '-'))
 ORDER BY id LIMIT $1;
 
 -- name: check_chunk_counts

@@ -99,7 +99,7 @@ async def test_work_under_way_is_no_finding(db, dsn):
     """A document that is being read, with some of its pages stored, and one that waits are as they should be."""
     async with system(db):
         await sound(db)
-        store, work = Store(db), backlog(db)
+        store, work = Store(db), backlog(db, owner="here:1-1")
         await place(db, "waits.pdf")
         document = await place(db, "half.pdf")
         claimed = {(await work.claim_for_reading()).document, (await work.claim_for_reading()).document}
@@ -107,7 +107,7 @@ async def test_work_under_way_is_no_finding(db, dsn):
         await work.release(claimed - {document})
         await store.put_facts(document, work.owner, DocumentFacts(pages=9), "x")
         await store.put_pages(document, work.owner, [page(1, "one"), page(2, "two")], 60)
-        report = await checked(dsn, running=Running("here", 60))
+        report = await checked(dsn, running=Running("here", 1, 60))
     assert report.findings == []
 
 
@@ -137,10 +137,25 @@ async def test_what_a_running_daemon_left_undone_is_found(db, dsn):
             f" lease_until = now() - make_interval(secs => {late}) WHERE id = ({ANOTHER})",
         )
         assert (await checked(dsn)).findings == []
-        found = (await checked(dsn, running=Running("here", 60))).findings
+        found = (await checked(dsn, running=Running("here", 1, 60))).findings
         assert sorted(finding.name for finding in found) == ["overdue", "stuck_claims"]
-        kept = (await checked(dsn, running=Running("here", 60, held=[b"/in"]))).findings
+        kept = (await checked(dsn, running=Running("here", 1, 60, held=[b"/in"]))).findings
         assert [finding.name for finding in kept] == ["stuck_claims"]
+
+
+async def test_a_claim_of_a_dead_daemon_is_found(db, dsn):
+    """A claim that an earlier daemon of this host left is a finding as soon as another one runs; others' are not."""
+    async with system(db):
+        await sound(db)
+        await spoil(
+            db,
+            "UPDATE foliod.documents SET state = 'stored', ready_at = NULL, lease_until = now() + interval '1 minute',"
+            f" lease_owner = CASE WHEN id = ({ONE}) THEN 'here:12-1' ELSE 'there:7-1' END",
+        )
+        assert (await checked(dsn, running=Running("here", 12, 60))).findings == []
+        [finding] = (await checked(dsn, running=Running("here", 1, 60))).findings
+        assert finding.name == "stuck_claims"
+        assert finding.file == "/in/virus.pdf"
 
 
 async def test_many_findings_are_counted(db, dsn):

@@ -74,7 +74,7 @@ async def examine_store(settings: Settings) -> Deep:
 async def _examine(tx: Transaction, settings: Settings, status: dict[str, Any] | None, deep: Deep) -> None:
     host = await asyncio.to_thread(_host, settings.state)
     roots: dict[str, dict[str, Any]] = {root["path"]: root for root in (status or {}).get("roots", [])}
-    report = await check(tx, running=_running(settings, host, status))
+    report = await check(tx, running=await asyncio.to_thread(_running, settings, host, status))
     deep.findings, deep.counts, deep.totals = report.findings, report.counts, report.totals
     watched = settings.watch or tuple(
         Watch(path=Path(path)) for path, root in roots.items() if root["state"] != "not_watched"
@@ -109,8 +109,13 @@ def _running(settings: Settings, host: str, status: dict[str, Any] | None) -> Ru
     """Return what is known of the daemon, when it runs for long enough that nothing may be overdue."""
     if status is None or status["uptime_s"] < settings.ingest.grace_seconds + LATE_SECONDS:
         return None
+    try:
+        # It holds the lock, and wrote this into it.
+        pid = int((settings.state / "lock").read_text("ascii"))
+    except (OSError, ValueError):
+        return None
     held = [os.fsencode(root["path"]) for root in status["roots"] if root["state"] != "ok"]
-    return Running(host, settings.ingest.grace_seconds, held)
+    return Running(host, pid, settings.ingest.grace_seconds, held)
 
 
 @asynccontextmanager

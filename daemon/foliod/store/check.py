@@ -112,6 +112,7 @@ class Running:
     """What is known of a daemon that has been running for long enough that nothing may be overdue."""
 
     host: str
+    pid: int
     grace_seconds: float
     held: Sequence[bytes] = ()
     """Roots that must not lose anything now, because they are not there, or not watched any more."""
@@ -178,7 +179,7 @@ async def _apply(tx: Transaction, report: Report, rule: Rule, *more: object) -> 
 
 async def _overdue(tx: Transaction, report: Report, running: Running) -> None:
     stuck = Rule("check_stuck_claims", "nobody works at it, and nobody takes it over: {what}", "restart foliod")
-    await _apply(tx, report, stuck, LATE_SECONDS)
+    await _apply(tx, report, stuck, LATE_SECONDS, running.host, running.pid)
     forget = Rule(
         "check_overdue", "it is gone, and should have been forgotten: {what}", "restart foliod, then check again"
     )
