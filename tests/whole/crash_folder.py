@@ -22,8 +22,8 @@ WORDS = [
     f"{a}{b}{c}" for a in ("sta", "ver", "lom", "tri", "pan") for b in "aeiou" for c in ("ter", "ning", "dal", "rox")
 ]
 MOST_PAGES = 300
-MOST_FILES = 32
-FEWEST_FILES = 8
+MOST_FILES = 45
+FEWEST_FILES = 20
 
 
 def pdf(serial: int, pages: int) -> bytes:
@@ -77,7 +77,7 @@ class Folder(threading.Thread):
     def run(self) -> None:
         ways: dict[Callable[[], None], int] = {
             self.add: 30, self.add_slowly: 6, self.change_same_size: 9, self.change: 5, self.replace: 7, self.move: 12,
-            self.copy: 8, self.delete: 9, self.move_folder: 4, self.delete_folder: 2, self.touch: 3,
+            self.copy: 6, self.delete: 4, self.move_folder: 4, self.delete_folder: 1, self.touch: 3,
         }  # fmt: skip
         try:
             while not self._ended.wait(self._dice.expovariate(6)):

@@ -35,7 +35,7 @@ from foliod.base.errors import DatabaseUnavailableError, DocumentRefusedError
 from foliod.base.model import Page, ReadSummary
 from foliod.ingest.workers import ReadLimits
 from foliod.reading import wire, worker_main
-from foliod.store.check import check, snapshot
+from foliod.store.check import Running, check, snapshot
 from live import Daemon, running, wait_for
 
 KILLS = int(os.environ.get("FOLIOD_CRASH_KILLS", "16"))
@@ -347,8 +347,13 @@ def check_meanwhile(daemon: Daemon) -> bool:
 
 
 async def checked(daemon: Daemon) -> Any:
+    """Check the store; claims of dead daemons too, once the one that runs has freed them."""
+    running = None
+    if daemon.is_alive() and daemon.request("GET", "/readyz").status_code == 200:
+        host = (daemon.state / "host").read_text().strip()
+        running = Running(host, daemon.process.pid, 60.0)
     async with snapshot(address(daemon)) as tx:
-        return await check(tx)
+        return await check(tx, running=running)
 
 
 def keep_log(daemon: Daemon) -> None:
