@@ -124,10 +124,12 @@ WHERE d.id > $4 AND (d.state IN ('needs_password', 'needs_ocr', 'not_pdf', 'unsu
 ORDER BY d.id LIMIT $5;
 
 -- name: lock_free
--- Locks documents that nobody reads or writes, in the order of ids. Who embeds one finds it changed, and lets go.
+-- Locks documents that nobody reads or writes and that have a file, in the order of ids. Who embeds one finds it
+-- changed, and lets go.
 -- $1 document ids
-SELECT id, chunk_count > 0 AS searchable FROM foliod.documents
+SELECT id, chunk_count > 0 AS searchable FROM foliod.documents d
 WHERE id = ANY($1::bigint[]) AND (state <> 'reading' OR lease_until < now())
+  AND EXISTS (SELECT 1 FROM foliod.files f WHERE f.document_id = d.id AND f.gone_at IS NULL AND f.reason IS NULL)
 ORDER BY id FOR UPDATE SKIP LOCKED;
 
 -- name: drop_refusals
@@ -135,6 +137,16 @@ ORDER BY id FOR UPDATE SKIP LOCKED;
 -- $1 document ids
 DELETE FROM foliod.embeddings e USING foliod.chunks c
 WHERE c.document_id = ANY($1::bigint[]) AND e.text_hash = c.text_hash AND e.reason IS NOT NULL;
+
+-- name: unready_refused
+-- Other documents that share such a text want its vector again.
+-- $1 document ids
+UPDATE foliod.documents SET state = 'stored', ready_at = NULL
+WHERE state = 'ready' AND id <> ALL ($1::bigint[]) AND id IN (
+    SELECT theirs.document_id FROM foliod.chunks mine
+    JOIN foliod.embeddings e ON e.text_hash = mine.text_hash AND e.reason IS NOT NULL
+    JOIN foliod.chunks theirs ON theirs.text_hash = mine.text_hash
+    WHERE mine.document_id = ANY($1));
 
 -- name: begin_again
 -- Documents become as if they had never been read; their pages and chunks are gone already.

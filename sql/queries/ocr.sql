@@ -17,7 +17,7 @@ WHERE d.id = (
             AND f.gone_at IS NULL AND f.reason IS NULL)
     ORDER BY w.ocr_at, w.id
     LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING d.id, d.sha256, d.attempts, d.deaths;
+RETURNING d.id, d.sha256, d.attempts, d.deaths, d.set_aside, d.reason;
 
 -- name: reading_waits
 -- Whether a document with a file on this host could be read now.

@@ -28,6 +28,9 @@ class Swept:
         self.reasons: list[str] = []
         self.troubles: dict[str, str] = {}
 
+    def trouble(self, task: str) -> str | None:
+        return next(iter(self.troubles.values()), None)
+
     async def wait(self, path: str | None, seconds: float) -> None:
         self.waited.append((path, seconds))
         if path == "/in/late.pdf":

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import shutil
+import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -18,6 +20,7 @@ from foliod.base.config import Ollama, Settings
 from foliod.base.errors import BadVectorError, WorkerDiedError
 from foliod.base.model import FileStat, Page, ReadSummary
 from foliod.base.telemetry import Counters
+from foliod.ingest import original, reader
 from foliod.ingest import vectors as ingested_vectors
 from foliod.ingest.backlog import MOST_SET_ASIDE, Backlog
 from foliod.ingest.embed import Embedder
@@ -362,4 +365,77 @@ async def test_a_model_with_too_many_dimensions_is_refused_plainly(db):
             await parts.vectors.space()
         assert await parts.vectors.embed_next()
         assert "embed_model" in (await parts.vectors._embedder.health()).error
+        assert await parts.state() == "stored"
+
+
+async def test_a_file_system_that_hangs_holds_up_nobody_else(db, tmp_path, monkeypatch):
+    """A document on a mount that does not answer is left for later; the others are read meanwhile."""
+    monkeypatch.setattr(original, "OPEN_SECONDS", 0.2)
+    hung, answers = tmp_path / "hung.pdf", threading.Event()
+    shutil.copy(SAMPLES / "multicolumn.pdf", hung)
+    open_regular = original._open_regular
+
+    def slow(path):
+        if path == os.fsencode(hung):
+            answers.wait(60)
+        return open_regular(path)
+
+    monkeypatch.setattr(original, "_open_regular", slow)
+    async with FakeOllama() as ollama, bench(db, ollama) as parts:
+        first = await parts.place(hung)
+        second = await parts.place(SAMPLES / "PMC7068164.pdf")
+        await one(db, "UPDATE foliod.files SET root = '/elsewhere' WHERE document_id = $1 RETURNING 1", second)
+        assert await parts.ingest.read_next()
+        assert await parts.ingest.read_next()
+        states = "SELECT state FROM foliod.documents WHERE id = $1"
+        assert (await one(db, states, first), await one(db, states, second)) == ("queued", "stored")
+        await parts.due()
+        assert await parts.ingest.read_next(), "the hung folder is not asked once more"
+        answers.set()
+
+        async def answered() -> bool:
+            await parts.due()
+            await parts.ingest.read_next()
+            return await one(db, states, first) == "stored"
+
+        async with asyncio.timeout(30):
+            while not await answered():
+                await asyncio.sleep(0.05)
+
+
+async def test_a_document_that_can_not_be_opened_is_tried_ever_later(db, tmp_path):
+    """What lies in a folder that is away does not keep the readers busy, and is read soon when it is back."""
+    path = tmp_path / "away.pdf"
+    shutil.copy(SAMPLES / "PMC7068164.pdf", path)
+    async with FakeOllama() as ollama, bench(db, ollama) as parts:
+        await parts.place(path)
+        path.rename(tmp_path / "elsewhere.pdf")
+        waits = []
+        for _ in range(7):
+            await parts.due()
+            assert await parts.ingest.read_next()
+            waits.append(
+                await one(db, "SELECT extract(epoch FROM next_attempt_at - now())::float FROM foliod.documents")
+            )
+        assert waits == sorted(waits)
+        assert waits[0] < 6
+        assert 100 < waits[-1] <= 120
+        (tmp_path / "elsewhere.pdf").rename(path)
+        await parts.due()
+        assert await parts.ingest.read_next()
+        assert await parts.state() == "stored"
+
+
+async def test_readers_that_can_not_be_started_are_told_and_blame_nobody(db, monkeypatch):
+    """When no process can be started the reason is there for the status, and the documents wait."""
+    monkeypatch.setattr(reader, "COMMAND", (sys.executable, "-c", "raise SystemExit('no space left')"))
+    async with FakeOllama() as ollama, bench(db, ollama) as parts:
+        await parts.place(SAMPLES / "PMC7068164.pdf")
+        assert not await parts.ingest.read_next()
+        assert "no space left" in parts.ingest.trouble
+        assert await parts.state() == "queued"
+        monkeypatch.undo()
+        await parts.due()
+        assert await parts.ingest.read_next()
+        assert parts.ingest.trouble is None
         assert await parts.state() == "stored"

@@ -496,7 +496,7 @@ async def test_mutants_end_in_a_known_way(workers, tmp_path):
 
 # --- a process that lies ----------------------------------------------------------------
 
-READY = {"kind": "ready", "confinement": "nothing"}
+READY = {"kind": "ready", "confinement": "nothing", "version": wire.VERSION}
 FACTS = {"kind": "facts", "pages": 2, "title": None, "author": None, "created": None, "modified": None}
 PAGE = {
     "kind": "page",

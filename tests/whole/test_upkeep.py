@@ -94,6 +94,22 @@ def test_a_retry_says_what_it_needs():
         assert daemon.cli("retry").returncode == 2
 
 
+def test_text_is_not_given_up_for_a_file_that_is_away():
+    """A document whose file can't be opened now is not read again: what was read of it stays."""
+    with running(QUICK) as daemon:
+        article = daemon.drop(ARTICLE)
+        daemon.wait_states(stored=1)
+        daemon.inbox.rename(daemon.base / "elsewhere")
+        wait_for(lambda: daemon.status()["roots"][0]["state"] == "missing")
+        told = daemon.cli("retry", str(article))
+        assert told.returncode == 1
+        assert "can be opened" in told.stderr
+        assert daemon.search("coronavirus", limit=1)["hits"]
+        (daemon.base / "elsewhere").rename(daemon.inbox)
+        assert daemon.cli("retry", str(article)).returncode == 0
+        daemon.wait_states(stored=1)
+
+
 def test_a_folder_that_vanished_is_forgotten_only_when_somebody_says_so():
     """A vanished folder removes nothing by itself; `foliod forget` lets its documents leave the answers."""
     with running(QUICK) as daemon:

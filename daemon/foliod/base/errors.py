@@ -72,6 +72,13 @@ class NotFoundError(FoliodError):
     status = 404
 
 
+class ConflictError(FoliodError):
+    """What is asked for can't be done as things are."""
+
+    code = "conflict"
+    status = 409
+
+
 class TooLargeError(FoliodError):
     """The request is larger than allowed."""
 

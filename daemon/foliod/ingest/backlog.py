@@ -18,7 +18,9 @@ from foliod.base.model import DocumentState
 from foliod.base.version import EXTRACTOR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Iterable
+
+    import asyncpg
 
     from foliod.store.database import Database
 
@@ -67,7 +69,7 @@ class Backlog:
         self._db = db
         self._max_deaths = max_deaths
         self._wakers: dict[str, asyncio.Event] = {}
-        self._claiming = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def recover(self) -> None:
         """Free what an earlier daemon of this host left claimed. Call once, at start."""
@@ -89,32 +91,36 @@ class Backlog:
 
     async def claim_for_reading(self) -> Claim | None:
         """Claim the next document to read, or None when none waits."""
-        # One at a time: a claim of ours that is not held yet must not look like one whose answer was lost.
-        async with self._claiming:
-            await self._pay()
-            ours = list(self.held | self._owed)
+        async with self._claiming() as ours:
             row = await self._db.fetchrow("claim_for_reading", self.host, self.owner, LEASE_SECONDS, ours)
-            if row is None:
-                return None
-            self.held.add(row["id"])
-        return Claim(row["id"], row["sha256"].hex(), row["attempts"], row["deaths"], row["set_aside"], row["reason"])
+            return self._claimed(row)
 
     async def claim_for_embedding(self, count: int) -> list[int]:
         """Claim up to `count` documents that want vectors."""
-        await self._pay()
-        rows = await self._db.fetch("claim_for_embedding", self.owner, LEASE_SECONDS, count, list(self.held))
-        claimed = sorted(row["id"] for row in rows)
-        self.held.update(claimed)
-        return claimed
+        async with self._claiming() as ours:
+            rows = await self._db.fetch("claim_for_embedding", self.owner, LEASE_SECONDS, count, ours)
+            claimed = sorted(row["id"] for row in rows)
+            self.held.update(claimed)
+            return claimed
 
     async def claim_for_ocr(self) -> Claim | None:
         """Claim the next document whose pages wait for OCR; None when there is none, or others wait to be read."""
-        await self._pay()
-        row = await self._db.fetchrow("claim_for_ocr", self.host, self.owner, LEASE_SECONDS, list(self.held))
+        async with self._claiming() as ours:
+            row = await self._db.fetchrow("claim_for_ocr", self.host, self.owner, LEASE_SECONDS, ours)
+            return self._claimed(row)
+
+    @contextlib.asynccontextmanager
+    async def _claiming(self) -> AsyncIterator[list[int]]:
+        """Claim alone, and know what is ours: a claim not held yet must not look like one whose answer was lost."""
+        async with self._lock:
+            await self._pay()
+            yield list(self.held | self._owed)
+
+    def _claimed(self, row: asyncpg.Record | None) -> Claim | None:
         if row is None:
             return None
         self.held.add(row["id"])
-        return Claim(row["id"], row["sha256"].hex(), row["attempts"], row["deaths"])
+        return Claim(row["id"], row["sha256"].hex(), row["attempts"], row["deaths"], row["set_aside"], row["reason"])
 
     async def release(self, documents: Iterable[int], *, delay: float = 0.0) -> None:
         """Give documents back as if they had not been claimed, due again after `delay` seconds.

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from foliod.store.store import Store, TextWriter
 
 CHANGED_SECONDS = 5.0
-"""A document whose file changed meanwhile is looked at again after so long."""
+MOST_CHANGED_SECONDS = 120.0
+"""A document whose file changed or can't be opened is looked at again after so long, doubled each time."""
 TROUBLE_SECONDS = 30.0
 """Wait when no reading process can be started."""
 FIRST_LOOK_SECONDS = 5.0
@@ -85,11 +86,15 @@ class Ingest:
         self._tesseract = tesseract
         self._settings = settings
         self._counts = counts
+        self.trouble: str | None = None
+        """Why no document can be read now, whatever it holds; None when that is not known of."""
+        self._postponed: dict[int, int] = {}
+        """How often a document could not be opened, one time after the other."""
         self._context_tokens = UNKNOWN_CONTEXT_TOKENS
         self._ask_again = 0.0
 
     async def read_next(self) -> bool:
-        """Read one waiting document to its end state; False when none waits.
+        """Read one waiting document to its end state; False when none waits, or none can be read now.
 
         Raises DatabaseUnavailableError; every other trouble becomes the document's state.
         """
@@ -103,13 +108,15 @@ class Ingest:
                 # Neither is the document's fault, and the pages stored so far stay.
                 await asyncio.shield(self._backlog.release([claim.document]))
                 raise
-        return True
+        return self.trouble is None
 
     async def _read_to_its_end(self, claim: Claim) -> None:
         progress = Progress(partial(self._put_pages, claim.document))
         try:
             await self._read(claim, progress)
+            self._well(claim)
         except DocumentRefusedError as refusal:
+            self._well(claim)
             end, reason = after_deaths(claim, refusal)
             await self._backlog.refused(claim.document, end, reason)
             log.warning("document_refused", state=end, reason=reason)
@@ -124,8 +131,11 @@ class Ingest:
             if isinstance(change, ChangedWhileReadError):
                 # Only now, because the transaction that was to store the text held the document's row.
                 await self._store.drop_pages(claim.document, self._backlog.owner)
-            await self._backlog.release([claim.document], delay=CHANGED_SECONDS)
-            log.info("document_postponed", reason=change.message, seconds=CHANGED_SECONDS)
+            # Longer each time: the folder may be away for long, and others wait.
+            times = self._postponed[claim.document] = self._postponed.get(claim.document, 0) + 1
+            seconds = min(CHANGED_SECONDS * 2 ** (times - 1), MOST_CHANGED_SECONDS)
+            await self._backlog.release([claim.document], delay=seconds)
+            log.info("document_postponed", reason=change.message, seconds=seconds)
         except LeaseLostError as lost:
             self._backlog.done([claim.document])
             log.warning("lease_lost", reason=lost.message)
@@ -134,7 +144,9 @@ class Ingest:
         except FoliodError as trouble:
             # No process can be started: no document is to blame, and the installation may be mended meanwhile.
             await self._backlog.release([claim.document], delay=TROUBLE_SECONDS)
-            log.error("reader_unavailable", reason=trouble.message, seconds=TROUBLE_SECONDS)  # noqa: TRY400
+            if self.trouble != trouble.message:
+                log.error("reader_unavailable", reason=trouble.message, seconds=TROUBLE_SECONDS)  # noqa: TRY400
+            self.trouble = trouble.message
         except Exception:
             # A fault of ours that this document brings out: it must not hold up the others.
             log.exception("attempt_crashed")
@@ -191,6 +203,11 @@ class Ingest:
             chunks=0 if writer is None else writer.chunks,
             ms=round((time.monotonic() - started) * 1000),
         )
+
+    def _well(self, claim: Claim) -> None:
+        """Note that a file could be opened and read by a process."""
+        self.trouble = None
+        self._postponed.pop(claim.document, None)
 
     async def _put_pages(self, document: int, pages: Sequence[Page]) -> None:
         await self._store.put_pages(document, self._backlog.owner, pages, LEASE_SECONDS)

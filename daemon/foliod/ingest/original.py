@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from foliod.base.errors import ChangedWhileReadError, FileChangedError
 from foliod.base.model import FileStat
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
     from foliod.store.database import Database
 
 
+T = TypeVar("T")
+
+OPEN_SECONDS = 20.0
+HASH_SECONDS = 600.0
+"""What takes longer lies on a file system that hangs."""
+MOST_THREADS = 32
+
+
 @dataclass(frozen=True, slots=True)
 class Original:
     """An open file with a claimed document's content."""
@@ -26,6 +35,8 @@ class Original:
     fd: int
     path: bytes
     display: str
+    root: str
+    """The watched folder that it lies in, for people."""
     paths: tuple[bytes, ...]
     """All places of the document on this host."""
     before: FileStat
@@ -34,12 +45,19 @@ class Original:
 
 
 class Originals:
-    """Opens the files of claimed documents. `changed` is told the path of a file that is not what the store says."""
+    """Opens the files of claimed documents. `changed` is told the path of a file that is not what the store says.
+
+    A file system that hangs is given up after a while, and not touched again until it answers.
+    """
 
     def __init__(self, db: Database, host: str, changed: Callable[[bytes], None]) -> None:
         self._db = db
         self._host = host
         self._changed = changed
+        # Threads of its own: those that hang are missed by nobody else.
+        self._threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="originals")
+        self._hanging: dict[str, asyncio.Future[Any]] = {}
+        """What a root was asked, and has not answered."""
 
     @asynccontextmanager
     async def open(self, claim: Claim) -> AsyncIterator[Original]:
@@ -52,7 +70,10 @@ class Originals:
         reason = "no file of this document is left on this host"
         for place in places:
             try:
-                fd = await asyncio.to_thread(_open_regular, place["path"])
+                fd = await self._ask(place["root"], OPEN_SECONDS, _open_regular, place["path"])
+            except TimeoutError:
+                reason = f"{place['display']} can't be opened: its file system does not answer"
+                continue
             except OSError as error:
                 reason = f"{place['display']} can't be opened: {error.strerror}"
                 self._changed(place["path"])
@@ -60,9 +81,9 @@ class Originals:
             known = FileStat(place["size"], place["mtime_ns"], place["ctime_ns"], place["inode"], place["device"])
             try:
                 found = FileStat.of(os.fstat(fd))
-                if found == known or (found.size == known.size and await _holds(fd, claim)):
+                if found == known or (found.size == known.size and await self._holds(fd, claim, place["root"])):
                     paths = tuple([other["path"] for other in places])
-                    yield Original(fd, place["path"], place["display"], paths, found, claim)
+                    yield Original(fd, place["path"], place["display"], place["root"], paths, found, claim)
                     return
             finally:
                 os.close(fd)
@@ -76,26 +97,52 @@ class Originals:
         Raises:
             ChangedWhileReadError: it holds something else now.
         """
-        if FileStat.of(os.fstat(original.fd)) != original.before and not await _holds(original.fd, original.claim):
+        if FileStat.of(os.fstat(original.fd)) != original.before and not await self._holds(
+            original.fd, original.claim, original.root
+        ):
             self._changed(original.path)
             msg = f"{original.display} changed while it was read; it is read again when it is still"
             raise ChangedWhileReadError(msg)
 
+    async def _holds(self, fd: int, claim: Claim, root: str) -> bool:
+        """Whether a file still holds the claimed content: a move or chmod changes its times, not its bytes."""
+        # The thread has its own descriptor: it may go on when nobody waits for it any more.
+        copy = os.dup(fd)
+        try:
+            return bool(await self._ask(root, HASH_SECONDS, _sha256, copy) == claim.sha256)
+        except (OSError, TimeoutError):
+            # What can't be read (a failing disk, a folder by now) does not hold it as far as we can tell.
+            return False
 
-async def _holds(fd: int, claim: Claim) -> bool:
-    """Whether a file still holds the claimed content: a move or chmod changes its times, not its bytes."""
-    try:
-        return await asyncio.to_thread(_sha256, fd) == claim.sha256
-    except OSError:
-        # What can't be read (a failing disk, a folder by now) does not hold it as far as we can tell.
-        return False
+    async def _ask(self, root: str, seconds: float, work: Callable[..., T], *args: Any) -> T:
+        """Run `work` in a thread; raises TimeoutError when the root does not answer, or has not answered before."""
+        hanging = self._hanging.get(root)
+        if hanging is not None and not hanging.done():
+            raise TimeoutError
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
+        await asyncio.wait([future], timeout=seconds)
+        if not future.done():
+            self._hanging[root] = future
+            # What comes of it too late is closed by nobody else.
+            future.add_done_callback(_forget)
+            raise TimeoutError
+        return future.result()
+
+
+def _forget(late: asyncio.Future[Any]) -> None:
+    if not late.cancelled() and late.exception() is None and isinstance(late.result(), int):
+        os.close(late.result())
 
 
 def _sha256(fd: int) -> str:
+    """Hash a file from its start, and close it."""
     digest, offset = hashlib.sha256(), 0
-    while piece := os.pread(fd, 1 << 20, offset):
-        digest.update(piece)
-        offset += len(piece)
+    try:
+        while piece := os.pread(fd, 1 << 20, offset):
+            digest.update(piece)
+            offset += len(piece)
+    finally:
+        os.close(fd)
     return digest.hexdigest()
 
 

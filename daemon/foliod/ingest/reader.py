@@ -110,9 +110,19 @@ class Reader:
         """Whether it waits for the next job."""
         self.killed = False
         """Whether somebody else ended it before it had started."""
-        self._socket, theirs = socket.socketpair()
+        try:
+            said, says = os.pipe()
+        except OSError as error:
+            msg = f"the process that reads PDFs can't be started: {error.strerror}"
+            raise FoliodError(msg) from error
+        try:
+            self._socket, theirs = socket.socketpair()
+        except OSError as error:
+            os.close(said)
+            os.close(says)
+            msg = f"the process that reads PDFs can't be started: {error.strerror}"
+            raise FoliodError(msg) from error
         self._socket.setblocking(False)
-        said, says = os.pipe()
         # Nobody empties this pipe while the process runs; it must not wait when the pipe is full.
         os.set_blocking(says, False)
         os.set_blocking(said, False)
@@ -331,7 +341,9 @@ class Reader:
         how = f"exit code {code}"
         if code is not None and code < 0:
             how = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-        log.warning("worker_died", worker=self._process.pid, how=how, said=self._last_words())
+        # Only the kind of a Python error: its message may quote the document.
+        said = self._last_words().partition(":")[0]
+        log.warning("worker_died", worker=self._process.pid, how=how, said=said)
         return WorkerDiedError(f"{job.name}: the process that read it died ({how})")
 
     def _last_words(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -10,7 +11,7 @@ import structlog
 from aiohttp import web
 
 from foliod.base.contract import ForgetRequest, RetryRequest
-from foliod.base.errors import BadRequestError, NotFoundError
+from foliod.base.errors import BadRequestError, ConflictError, NotFoundError
 from foliod.base.paths import display
 from foliod.serve.explain import explain
 from foliod.serve.request import SERVICES, answer_json, body, needed
@@ -19,6 +20,9 @@ from foliod.store.again import begin_again, ended_badly
 if TYPE_CHECKING:
     from foliod.serve.services import Pipeline
     from foliod.store.database import Database
+
+OPEN_SECONDS = 5.0
+"""A file system that takes longer hangs."""
 
 log = structlog.get_logger()
 routes = web.RouteTableDef()
@@ -50,6 +54,9 @@ async def retry(request: web.Request) -> web.Response:
         wanted = [asked.document]
     else:
         wanted = await ended_badly(db, pipeline.host)
+    if len(wanted) == 1 and not await _can_be_read(db, pipeline, wanted[0]):
+        msg = f"no file of document {wanted[0]} can be opened now; what was read of it stays, and nothing was done"
+        raise ConflictError(msg)
     begun = await begin_again(db, wanted)
     if asked.document is not None and not begun and await db.fetchval("document_state", asked.document) is None:
         raise NotFoundError(f"there is no document {asked.document}; GET /v1/documents lists them")
@@ -74,6 +81,18 @@ async def _documents_at(db: Database, pipeline: Pipeline, path: bytes) -> list[i
     if file is None:
         return await ended_badly(db, pipeline.host, path)
     return [] if file["document_id"] is None else [file["document_id"]]
+
+
+async def _can_be_read(db: Database, pipeline: Pipeline, document: int) -> bool:
+    """Say whether a document is on this host and can be opened: its text is not given up for nothing."""
+    if await db.fetchval("document_state", document) is None:
+        return True  # said by who asks
+    places = [row["path"] for row in await db.fetch("document_places", document, pipeline.host)]
+    try:
+        async with asyncio.timeout(OPEN_SECONDS):
+            return await asyncio.to_thread(lambda: any(os.access(path, os.R_OK) for path in places))
+    except TimeoutError:
+        return False
 
 
 def _asked_path(query: str) -> bytes:

@@ -46,6 +46,11 @@ class Kept(Generic[Value]):
         self._until = 0.0
         self._value: Value | None = None
 
+    @property
+    def last(self) -> Value | None:
+        """The value, however old; None when there was none yet."""
+        return self._value
+
     async def get(self) -> Value:
         """Return the value; raises what gathering raises."""
         if self._old_meanwhile and self._value is not None and time.monotonic() < self._until + OLD_SECONDS:
@@ -91,9 +96,12 @@ class Status:
                 database |= {"reachable": False, "error": services.trouble or "PostgreSQL is being started"}
             else:
                 async with asyncio.timeout(COUNT_SECONDS):
-                    numbers = await self._store.get()
+                    # What takes longer is counted to its end all the same, for who asks next.
+                    numbers = await asyncio.shield(self._store.get())
         except TimeoutError:
-            database |= {"reachable": False, "error": f"PostgreSQL did not answer within {COUNT_SECONDS:g} s"}
+            trouble = await _unreachable(services)
+            database |= {"reachable": trouble is None, "error": trouble}
+            numbers = self._store.last or {}
         except FoliodError as error:
             database |= {"reachable": False, "error": error.message}
         troubles = services.pipeline.troubles if services.pipeline else {}
@@ -118,7 +126,7 @@ class Status:
             "chunks": numbers.get("chunks"),
             "vectors": numbers.get("vectors"),
             "backlog": self._backlog(services, documents, numbers.get("vectors"))
-            | {"waiting": sorted(set(troubles.values()))},
+            | {"waiting": sorted({*troubles.values(), *filter(None, [_reading_trouble(services)])})},
             "roots": [_root(root, database) for root in services.pipeline.roots()] if services.pipeline else [],
             "passwords": needs["passwords"],
             "ocr": needs["ocr"] and {**needs["ocr"], "pages_waiting": numbers.get("pages_for_ocr")},
@@ -195,6 +203,10 @@ def _root(root: dict[str, Any], database: dict[str, Any]) -> dict[str, Any]:
     if database["reachable"] or root["state"] not in ("ok", "sweeping"):
         return root
     return root | {"state": "waiting", "reason": "what changes in it is written down when the database is back"}
+
+
+def _reading_trouble(services: Services) -> str | None:
+    return None if services.pipeline is None else services.pipeline.trouble("reader")
 
 
 async def _unreachable(services: Services) -> str | None:

@@ -141,7 +141,7 @@ class Pipeline:
     def trouble(self, task: str) -> str | None:
         """Return why tasks of a kind (`reader`, `embedder`) can't go on now, None when they can."""
         why = next((why for name, why in self.troubles.items() if name.startswith(task)), None)
-        return why or (self._vectors.trouble if task == "embedder" else None)
+        return why or (self._vectors.trouble if task == "embedder" else self._ingest.trouble)
 
     @property
     def host(self) -> str:

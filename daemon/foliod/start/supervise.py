@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import os
 import signal
+import sys
+import threading
 import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
@@ -51,6 +54,8 @@ if TYPE_CHECKING:
 
 DRAIN_SECONDS = 9.5
 """From the signal to the end: the doors take four of them at most, PostgreSQL usually far less than one."""
+LEAVE_SECONDS = 2.0
+"""What threads do takes less, unless their file system hangs."""
 SPARE_CONNECTIONS = 5
 """Each reader may hold a connection while it writes; so many are left for questions, sweeps and vectors."""
 RETRY_SECONDS = 30.0
@@ -101,10 +106,13 @@ class _Daemon:
                 log.info("stopping", counters=self._telemetry.counters.totals())
                 started = time.monotonic()
             failure = await _drain(tasks, started + DRAIN_SECONDS - time.monotonic())
+        code = 0
         if failure is not None:
-            return _told(failure)
-        log.info("stopped", seconds=round(time.monotonic() - started, 1))
-        return 0
+            code = _told(failure)
+        else:
+            log.info("stopped", seconds=round(time.monotonic() - started, 1))
+        await _leave(code)
+        return code
 
     # --- work ---------------------------------------------------------------------------
 
@@ -235,6 +243,31 @@ async def _drain(tasks: Sequence[asyncio.Task[Any]], seconds: float) -> BaseExce
         log.error("not_drained", tasks=sorted(task.get_name() for task in late), seconds=DRAIN_SECONDS)
         os._exit(1)
     return failure
+
+
+async def _leave(code: int) -> None:
+    """End the process when threads hang in a file system that does not answer: Python would wait for them for ever."""
+    until = time.monotonic() + LEAVE_SECONDS
+    while (busy := _busy_threads()) and time.monotonic() < until:  # noqa: ASYNC110 - no thread tells when it is done
+        await asyncio.sleep(0.05)
+    if busy:
+        log.warning("threads_left", threads=sorted(busy))
+        logging.shutdown()
+        os._exit(code)
+
+
+def _busy_threads() -> list[str]:
+    """Return the threads that are in the middle of something; those that wait for work end by themselves."""
+    frames = sys._current_frames()  # noqa: SLF001 - documented, for debugging and this
+    return [
+        thread.name
+        for thread in threading.enumerate()
+        if thread is not threading.main_thread()
+        and not thread.daemon
+        and (frame := frames.get(thread.ident or 0)) is not None
+        # A thread of an executor that waits for work is in its `_worker`.
+        and frame.f_code.co_name != "_worker"
+    ]
 
 
 def _told(failure: BaseException) -> int:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from foliod.store.database import Database, Transaction
 
 AT_ONCE: Final = 500
-"""Documents without text in one transaction; one with text has a transaction of its own."""
+"""Documents in one transaction."""
 
 
 async def begin_again(db: Database, documents: Sequence[int]) -> list[int]:
@@ -39,6 +39,7 @@ async def ended_badly(db: Database, host: str, folder: bytes | None = None) -> l
 async def _begin_again(tx: Transaction, documents: Sequence[int]) -> list[int]:
     # Locks in the order that all writers keep: the documents' rows, then the lexicon by term.
     rows = await tx.fetch("lock_free", list(documents))
+    await tx.execute("unready_refused", [row["id"] for row in rows])
     await tx.execute("drop_refusals", [row["id"] for row in rows])
     for row in rows:
         if row["searchable"]:
