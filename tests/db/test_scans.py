@@ -275,6 +275,41 @@ async def test_a_long_scan_is_found_before_it_is_done(db, languages, tmp_path, m
         assert await parts.reason() is None
 
 
+async def test_blank_pages_at_the_beginning_end_no_long_scan(db, languages, scan, monkeypatch):
+    """A long scan that begins with many blank pages is no empty document: its other pages are recognised."""
+    monkeypatch.setattr(ocr, "ROUND_SECONDS", 0.0)
+    monkeypatch.setattr(ocr, "EARLY_PAGES", 2)
+    async with machine(db, languages, Seen("", "", "", *TEXTS[3:])) as parts:
+        await parts.place(scan)
+        assert await parts.ingest.read_next()
+        for _ in range(3):
+            assert await parts.recogniser.recognise_next()
+        assert await parts.state() == "needs_ocr"
+        while await parts.recogniser.recognise_next():
+            pass
+        assert await verdicts(db) == "empty empty empty ocr ocr ocr"
+        assert await found(db, "harbour number 6") == 1
+        assert (await parts.state(), await parts.reason()) == ("stored", None)
+
+
+async def test_no_text_yet_is_no_end_while_pages_wait(db, languages, scan):
+    """Whenever the text is written: a document without any, of which pages wait, goes on waiting, and is given back."""
+    async with machine(db, languages) as parts:
+        await parts.place(scan)
+        assert await parts.ingest.read_next()
+
+        async def at_once(*_):
+            return True
+
+        pages, parts.recogniser._pages = parts.recogniser._pages, at_once
+        assert await parts.recogniser.recognise_next()
+        assert await parts.state() == "needs_ocr"
+        assert await one(db, "SELECT count(*) FROM foliod.documents WHERE lease_owner IS NOT NULL") == 0
+        parts.recogniser._pages = pages
+        assert await parts.recogniser.recognise_next()
+        assert await parts.state() == "stored"
+
+
 async def test_tesseract_that_can_not_be_started_is_no_page_s_fault(db, languages, scan):
     """When Tesseract refuses its files, every page waits, the reason says why, and it is not tried without end."""
     seen = Seen()

@@ -178,7 +178,8 @@ class Recogniser:
                 break
         recognised = (await self._store.verdicts(document)).get(Verdict.OCR, 0)
         fresh = self._unwritten.get(document, 0)
-        return fresh >= EARLY_PAGES and 2 * fresh >= recognised
+        # While only blank pages have come there is nothing to write, and the others may hold text.
+        return recognised > 0 and fresh >= EARLY_PAGES and 2 * fresh >= recognised
 
     async def _page(self, claim: Claim, original: Original, found: Tessdata, row: asyncpg.Record) -> Page:
         """Return what becomes of a page; FAILED when nothing came of it."""
@@ -236,22 +237,27 @@ class Recogniser:
                             writer = await stack.enter_async_context(self._store.writing_text(document, owner))
                         await writer.add(chunk, terms)
                     case ReadSummary() as summary:
-                        await self._finish(document, summary, writer)
+                        if not await self._finish(document, summary, writer):
+                            return
         waiting = self._unwritten.pop(document, 0)
         self._backlog.done([document])
         self._backlog.wake()
         log.info("document_recognised", file=original.display, pages=waiting, chunks=writer.chunks if writer else 0)
         await asyncio.sleep(EMBED_SECONDS)
 
-    async def _finish(self, document: int, summary: ReadSummary, writer: TextWriter | None) -> None:
+    async def _finish(self, document: int, summary: ReadSummary, writer: TextWriter | None) -> bool:
+        """Give the document its state; False when it gave no text yet and pages still wait, which says nothing of them."""
         trouble = await self._db.fetchval("document_trouble", document) or summary.partial
         if writer is None:
             verdicts = await self._store.verdicts(document)
+            if verdicts.get(Verdict.NEEDS_OCR) or verdicts.get(Verdict.GARBAGE):
+                return False
             await self._backlog.refused(document, *nothing_recognised(verdicts))
-            return
+            return True
         verdicts = await writer.verdicts()
         reason = what_is_missing(verdicts, trouble, await self._tesseract.note_for(verdicts))
         await writer.finish(state=DocumentState.STORED, partial=reason is not None, reason=reason, trouble=trouble)
+        return True
 
 
 @contextlib.asynccontextmanager
