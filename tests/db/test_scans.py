@@ -75,6 +75,18 @@ async def verdicts(db) -> str:
     return await one(db, "SELECT string_agg(verdict, ' ' ORDER BY number) FROM foliod.pages")
 
 
+async def verdicts_of(db, document: int) -> str:
+    return await one(
+        db, "SELECT string_agg(verdict, ' ' ORDER BY number) FROM foliod.pages WHERE document_id = $1", document
+    )
+
+
+async def due(db) -> None:
+    """Let the time be over for which OCR was postponed."""
+    async with db.transaction() as tx:
+        await tx.connection.execute("UPDATE foliod.documents SET ocr_at = now() WHERE ocr_at IS NOT NULL")
+
+
 async def found(db, words: str) -> int:
     return await one(db, "SELECT count(*) FROM foliod.chunks WHERE text LIKE '%' || $1 || '%'", words)
 
@@ -330,6 +342,43 @@ async def test_tesseract_that_can_not_be_started_is_no_page_s_fault(db, language
         (languages / "eng.traineddata").write_text("new")
         assert await parts.recogniser.recognise_next()
         assert await parts.state() == "stored"
+
+
+async def test_a_page_at_which_tesseract_does_not_start_holds_up_no_other(db, languages, scan, tmp_path, monkeypatch):
+    """When Tesseract starts for other documents, the page at which it never does is given up, and OCR goes on."""
+    seen = Seen()
+
+    async def refuses():
+        raise DocumentRefusedError(DocumentState.NEEDS_OCR, "Tesseract can't be started; install its files again")
+
+    other = tmp_path / "other.pdf"
+    other.write_bytes(made_pdfs.scanned(made_pdfs.letters("other"), dpi=40))
+    async with machine(db, languages, seen) as parts:
+        first = await parts.place(scan)
+        assert await parts.ingest.read_next()
+        second = await parts.place(other)
+        assert await parts.ingest.read_next()
+        seen.does[1] = refuses
+        monkeypatch.setattr(tessdata, "BROKEN_SECONDS", 0.0)
+        assert await parts.recogniser.recognise_next()
+        seen.does.clear()
+        # The other one is tried first, though it came later.
+        assert await parts.recogniser.recognise_next()
+        assert await one(db, "SELECT state FROM foliod.documents WHERE id = $1", second) == "stored"
+        seen.does[1] = refuses
+        monkeypatch.setattr(tessdata, "BROKEN_SECONDS", 600.0)
+        for _ in range(2):
+            await due(db)
+            assert await parts.recogniser.recognise_next()
+            assert (await parts.tesseract.look()).missing is None
+            # Tesseract starts for other documents.
+            parts.tesseract.started()
+        await due(db)
+        assert await parts.recogniser.recognise_next()
+        assert await verdicts_of(db, first) == "failed" + " ocr" * 5
+        assert await one(db, "SELECT reason FROM foliod.documents WHERE id = $1", first) == (
+            "1 of 6 pages could not be read"
+        )
 
 
 async def test_pages_that_can_not_be_decoded_are_recognised(db, languages, tmp_path):

@@ -85,10 +85,26 @@ async def test_files_that_tesseract_refuses_are_not_tried_again_and_again(bare, 
     place = folder(bare / "usr/5/tessdata", "eng")
     tesseract = Tesseract(Ingest())
     assert (await tesseract.look()).missing is None
-    tesseract.broken("eng is damaged")
+    assert not tesseract.not_started("eng is damaged")
     assert (await tesseract.look()).missing == "eng is damaged"
     (place / "eng.traineddata").write_text("new")
     assert (await tesseract.look()).missing is None
+
+
+async def test_a_tesseract_that_could_not_be_started_is_tried_again(bare, monkeypatch):
+    """OCR is not off for ever when a process was short of memory once; and who started it before is not to blame."""
+    monkeypatch.setattr(tessdata, "LOOK_SECONDS", 0.0)
+    folder(bare / "usr/5/tessdata", "eng")
+    tesseract = Tesseract(Ingest())
+    await tesseract.look()
+    monkeypatch.setattr(tessdata, "BROKEN_SECONDS", 0.0)
+    assert not tesseract.not_started("no memory")
+    assert (await tesseract.look()).missing is None
+    tesseract.started()
+    assert tesseract.not_started("no memory")
+    monkeypatch.setattr(tessdata, "BROKEN_SECONDS", 600.0)
+    assert not tesseract.not_started("no memory")
+    assert (await tesseract.look()).missing == "no memory"
 
 
 # --- pictures and lines -----------------------------------------------------------------

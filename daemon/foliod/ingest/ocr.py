@@ -99,7 +99,7 @@ class Recogniser:
         Raises DatabaseUnavailableError; every other trouble is the page's or the document's.
         """
         found = await self._tesseract.look()
-        await self._note()
+        await self._note(found)
         if found.missing is not None:
             return False
         claim = await self._backlog.claim_for_ocr()
@@ -117,11 +117,12 @@ class Recogniser:
         """Return whether OCR can be done, and what with: `{available, problem, languages, tessdata}`."""
         return self._tesseract.report()
 
-    async def _note(self) -> None:
+    async def _note(self, found: Tessdata) -> None:
         """Say on the documents what they wait for, when that has changed."""
         if self._tesseract.note != self._noted:
             await self._db.execute("note_ocr", self._backlog.host, self._tesseract.note)
-            await self._db.execute("ocr_due", self._backlog.host)
+            if found.missing is None:
+                await self._db.execute("ocr_due", self._backlog.host)
             self._noted = self._tesseract.note
 
     async def _recognise(self, claim: Claim, found: Tessdata) -> None:
@@ -130,11 +131,8 @@ class Recogniser:
                 if await self._pages(claim, original, found):
                     await self._write(claim, original)
         except DocumentRefusedError as refusal:
-            if refusal.state == DocumentState.NEEDS_OCR:
-                self._tesseract.broken(refusal.message)
-                log.error("ocr_broken", reason=refusal.message)  # noqa: TRY400
-            else:
-                await self._postpone(claim, TROUBLE_SECONDS, refusal)
+            # Also when Tesseract does not start: other documents are tried before this one then.
+            await self._postpone(claim, TROUBLE_SECONDS, refusal)
         except FileChangedError as change:
             await self._postpone(claim, CHANGED_SECONDS, change)
         except LeaseLostError as lost:
@@ -167,6 +165,13 @@ class Recogniser:
                     page = await self._page(claim, original, found, row)
             except WorkerDiedError as death:
                 await self._failed(document, row, death.message)
+            except DocumentRefusedError as refusal:
+                if refusal.state == DocumentState.NEEDS_OCR:
+                    if self._tesseract.not_started(refusal.message):
+                        await self._failed(document, row, refusal.message)
+                    else:
+                        log.error("ocr_broken", reason=refusal.message)  # noqa: TRY400
+                raise
             else:
                 if page.verdict is Verdict.FAILED:
                     await self._failed(document, row, "Tesseract or MuPDF gave up on its picture")
@@ -202,6 +207,8 @@ class Recogniser:
                     page = event
         await self._originals.verify(original)
         assert page is not None
+        if page.verdict is not Verdict.FAILED:
+            self._tesseract.started()
         if page.verdict is Verdict.EMPTY and row["verdict"] == Verdict.GARBAGE:
             # There was text, though nobody can read it.
             page = replace(page, verdict=Verdict.FAILED)

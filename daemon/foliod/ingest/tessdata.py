@@ -29,6 +29,8 @@ KNOWN_FOLDERS = (
 SUFFIX = ".traineddata"
 LOOK_SECONDS = 10.0
 """How often is looked whether the files are there."""
+BROKEN_SECONDS = 600.0
+"""A Tesseract that could not be started is tried again after so long: it may have been short of memory only."""
 LATER = "that is done when no other document waits"
 
 log = structlog.get_logger()
@@ -52,7 +54,9 @@ class Tesseract:
     def __init__(self, settings: Ingest) -> None:
         self._settings = settings
         self._found = Tessdata(None, settings.ocr_languages, None)
-        self._broken: tuple[tuple[int, ...], str] | None = None
+        self._broken: tuple[tuple[int, ...], str, float] | None = None
+        self._started_with: tuple[int, ...] | None = None
+        """The files with which it has started since a page was blamed last."""
         self._until = 0.0
         self._said: str | None = None
 
@@ -61,17 +65,31 @@ class Tesseract:
         if time.monotonic() >= self._until:
             self._found = await asyncio.to_thread(find, self._settings)
             self._until = time.monotonic() + LOOK_SECONDS
-            if self._broken is not None and self._broken[0] == self._found.signature and not self._found.missing:
-                self._found = replace(self._found, missing=self._broken[1])
+            if self._broken is not None and not self._found.missing:
+                files, reason, until = self._broken
+                if files == self._found.signature and time.monotonic() < until:
+                    self._found = replace(self._found, missing=reason)
             if self.note != self._said:
                 self._said = self.note
                 log.info("ocr", folder=self._found.folder, languages=self._found.languages, state=self.note)
         return self._found
 
-    def broken(self, reason: str) -> None:
-        """Say that Tesseract can't be started with what was found; it is not tried again before that changes."""
-        self._broken = self._found.signature, reason
+    def started(self) -> None:
+        """Say that Tesseract could be started with what was found."""
+        self._started_with = self._found.signature
+
+    def not_started(self, reason: str) -> bool:
+        """Say that Tesseract could not be started for a page; return whether that is the page's fault.
+
+        It is when Tesseract started with these files since a page was blamed last. Else Tesseract is broken, and
+        is not tried again before its files change or BROKEN_SECONDS are over.
+        """
+        if self._started_with == self._found.signature:
+            self._started_with = None
+            return True
+        self._broken = self._found.signature, reason, time.monotonic() + BROKEN_SECONDS
         self._until = 0.0
+        return False
 
     @property
     def note(self) -> str:
