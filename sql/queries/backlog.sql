@@ -101,6 +101,7 @@ WHERE id = $1;
 -- $1 document, $2 lease owner, $3 state, $4 reason
 UPDATE foliod.documents
 SET state = $3, reason = $4, lease_owner = NULL, lease_until = NULL, attempts = 0,
+    deaths = CASE WHEN $3 = 'needs_ocr' THEN 0 ELSE deaths END,
     ocr_at = CASE WHEN EXISTS (SELECT 1 FROM foliod.pages p WHERE p.document_id = $1
                                AND p.verdict IN ('needs_ocr', 'garbage')) THEN now() END
 WHERE id = $1 AND lease_owner = $2;

@@ -58,11 +58,35 @@ WHERE document_id = $1 AND number = $2
 RETURNING verdict;
 
 -- name: postpone_ocr
--- Nothing can be done for a document's pages now.
--- $1 document, $2 lease owner, $3 seconds until OCR is due again
+-- Nothing can be done for a document's pages now; what stands in the way is said in the place of what they wait for.
+-- $1 document, $2 lease owner, $3 seconds until OCR is due again, $4 why
 UPDATE foliod.documents
-SET ocr_at = now() + make_interval(secs => $3), lease_owner = NULL, lease_until = NULL
+SET ocr_at = now() + make_interval(secs => $3), lease_owner = NULL, lease_until = NULL,
+    reason = concat_ws(' — ', nullif(split_part(reason, ' — ', 1), ''), $4::text)
 WHERE id = $1 AND lease_owner = $2;
+
+-- name: recognised_not_written
+-- Writing the text of recognised pages ended badly: it is tried again, or OCR of the document has ended. What can be
+-- found of it stays; its pages are ahead of its chunks then, which a time that never comes says. Tells whether it ended.
+-- $1 document, $2 lease owner, $3 bad ends allowed, $4 seconds until OCR is due again, $5 why
+WITH ended AS (
+    UPDATE foliod.documents d
+    SET deaths = d.deaths + 1, lease_owner = NULL, lease_until = NULL,
+        state = CASE WHEN d.deaths + 1 >= $3 AND d.state = 'needs_ocr' THEN 'failed' ELSE d.state END,
+        partial = d.partial OR (d.deaths + 1 >= $3 AND d.state <> 'needs_ocr'),
+        ocr_at = CASE WHEN d.deaths + 1 < $3 THEN now() + make_interval(secs => $4)
+                      WHEN d.state <> 'needs_ocr' THEN 'infinity' END,
+        reason = CASE WHEN d.deaths + 1 < $3 OR d.state <> 'needs_ocr'
+                      THEN concat_ws(CASE WHEN d.deaths + 1 < $3 THEN ' — ' ELSE '; ' END,
+                                     nullif(split_part(d.reason, ' — ', 1), ''), $5::text)
+                      ELSE $5::text END
+    WHERE d.id = $1 AND d.lease_owner = $2
+    RETURNING d.id, d.deaths >= $3 AS ended
+), given_up AS (
+    UPDATE foliod.pages p SET verdict = 'failed', ocr_deaths = p.ocr_deaths + 1
+    FROM ended WHERE ended.ended AND p.document_id = ended.id AND p.verdict IN ('needs_ocr', 'garbage')
+)
+SELECT ended FROM ended;
 
 -- name: set_title
 -- A scan has a title only when its first page has been recognised.
@@ -78,7 +102,7 @@ SELECT trouble FROM foliod.documents WHERE id = $1;
 -- Says of every document whose pages wait for OCR on this host what they wait for, behind what is missing.
 -- $1 host, $2 what they wait for
 UPDATE foliod.documents d SET reason = split_part(d.reason, ' — ', 1) || ' — ' || $2
-WHERE d.ocr_at IS NOT NULL AND d.state IN ('needs_ocr', 'stored', 'ready')
+WHERE isfinite(d.ocr_at) AND d.state IN ('needs_ocr', 'stored', 'ready')
   AND d.reason IS DISTINCT FROM split_part(d.reason, ' — ', 1) || ' — ' || $2
   AND EXISTS (SELECT 1 FROM foliod.files f WHERE f.document_id = d.id AND f.host = $1 AND f.gone_at IS NULL);
 
@@ -86,7 +110,7 @@ WHERE d.ocr_at IS NOT NULL AND d.state IN ('needs_ocr', 'stored', 'ready')
 -- OCR can be tried now: Tesseract or a language is there that was not before.
 -- $1 host
 UPDATE foliod.documents d SET ocr_at = now()
-WHERE d.ocr_at > now()
+WHERE d.ocr_at > now() AND isfinite(d.ocr_at)
   AND EXISTS (SELECT 1 FROM foliod.files f WHERE f.document_id = d.id AND f.host = $1 AND f.gone_at IS NULL);
 
 -- name: pages_for_ocr

@@ -11,7 +11,7 @@ from test_store import one
 import made_pdfs
 from fake_ollama import FakeOllama
 from foliod.base.config import Ingest, Settings
-from foliod.base.errors import DocumentRefusedError, WorkerDiedError
+from foliod.base.errors import DocumentRefusedError, FoliodError, WorkerDiedError
 from foliod.base.model import DocumentState, Page, ReadSummary, Verdict
 from foliod.base.version import EXTRACTOR
 from foliod.ingest import ocr, tessdata
@@ -379,6 +379,75 @@ async def test_a_page_at_which_tesseract_does_not_start_holds_up_no_other(db, la
         assert await one(db, "SELECT reason FROM foliod.documents WHERE id = $1", first) == (
             "1 of 6 pages could not be read"
         )
+
+
+@pytest.mark.parametrize("ends", [WorkerDiedError("the reader was killed"), ZeroDivisionError()], ids=["dies", "ours"])
+async def test_recognised_pages_that_can_not_be_written_end_the_ocr(db, languages, scan, ends):
+    """A scan on which every writing of its text ends badly is not tried for ever, and says what happened."""
+    seen = Seen()
+    async with machine(db, languages, seen) as parts:
+        await parts.place(scan)
+        assert await parts.ingest.read_next()
+
+        async def fails(*_):
+            raise ends
+
+        parts.recogniser._write = fails
+        assert await parts.recogniser.recognise_next()
+        assert await parts.state() == "needs_ocr"
+        assert " — its recognised pages could not be written: " in await parts.reason()
+        assert not await parts.recogniser.recognise_next()
+        await due(db)
+        assert await parts.recogniser.recognise_next()
+        assert await parts.state() == "failed"
+        assert (await parts.reason()).startswith("its recognised pages could not be written: ")
+        await due(db)
+        assert not await parts.recogniser.recognise_next()
+        assert await one(db, "SELECT count(*) FROM foliod.documents WHERE lease_owner IS NOT NULL") == 0
+
+
+async def test_what_was_found_stays_when_the_rest_can_not_be_written(db, languages, scan, monkeypatch):
+    """A scan of which a part is searchable keeps that when its other pages can't be written, and says what is missing."""
+    monkeypatch.setattr(ocr, "ROUND_SECONDS", 0.0)
+    monkeypatch.setattr(ocr, "EARLY_PAGES", 2)
+    async with machine(db, languages) as parts:
+        await parts.place(scan)
+        assert await parts.ingest.read_next()
+        for _ in range(2):
+            assert await parts.recogniser.recognise_next()
+
+        async def dies(*_):
+            msg = "the reader was killed"
+            raise WorkerDiedError(msg)
+
+        parts.recogniser._write = dies
+        for _ in range(6):
+            await parts.recogniser.recognise_next()
+            if await one(db, "SELECT deaths FROM foliod.documents") == 1:
+                await due(db)
+        assert await parts.state() == "stored"
+        assert await found(db, "harbour number 1") == 1
+        assert (await parts.reason()).endswith("; its recognised pages could not be written: the reader was killed")
+        assert await one(db, "SELECT partial FROM foliod.documents")
+        assert not await parts.recogniser.recognise_next()
+        assert await db.fetch("check_ocr", 10) == []
+
+
+async def test_why_ocr_was_postponed_is_said(db, languages, scan):
+    """A scan whose pages can't be recognised now says why, behind what is missing."""
+    seen = Seen()
+
+    async def no_process():
+        msg = "no reading process can be started"
+        raise FoliodError(msg)
+
+    seen.does[1] = no_process
+    async with machine(db, languages, seen) as parts:
+        await parts.place(scan)
+        assert await parts.ingest.read_next()
+        assert await parts.recogniser.recognise_next()
+        assert await parts.state() == "needs_ocr"
+        assert "they need OCR — no reading process can be started; tried again" in await parts.reason()
 
 
 async def test_pages_that_can_not_be_decoded_are_recognised(db, languages, tmp_path):

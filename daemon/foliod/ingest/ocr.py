@@ -129,7 +129,7 @@ class Recogniser:
         try:
             async with self._originals.open(claim) as original:
                 if await self._pages(claim, original, found):
-                    await self._write(claim, original)
+                    await self._write_or_count(claim, original)
         except DocumentRefusedError as refusal:
             # Also when Tesseract does not start: other documents are tried before this one then.
             await self._postpone(claim, TROUBLE_SECONDS, refusal)
@@ -148,7 +148,8 @@ class Recogniser:
 
     async def _postpone(self, claim: Claim, seconds: float, why: FoliodError) -> None:
         log.warning("ocr_postponed", reason=why.message, seconds=seconds)
-        await self._db.execute("postpone_ocr", claim.document, self._backlog.owner, seconds)
+        note = f"{why.message}; tried again after a while"
+        await self._db.execute("postpone_ocr", claim.document, self._backlog.owner, seconds, note)
         self._backlog.done([claim.document])
 
     # --- pages --------------------------------------------------------------------------
@@ -222,6 +223,31 @@ class Recogniser:
         log.warning("ocr_failed", page=row["number"], reason=reason, given_up=verdict == Verdict.FAILED)
 
     # --- text ---------------------------------------------------------------------------
+
+    async def _write_or_count(self, claim: Claim, original: Original) -> None:
+        """Write the text; an abnormal end is counted, and after `max_attempts` of them the document's OCR has ended."""
+        try:
+            await self._write(claim, original)
+        except WorkerDiedError as death:
+            await self._not_written(claim, death.message)
+        except DocumentRefusedError as refusal:
+            if refusal.state in (DocumentState.NEEDS_PASSWORD, DocumentState.NEEDS_OCR):
+                raise
+            await self._not_written(claim, refusal.message)
+        except FoliodError:
+            raise
+        except Exception:
+            log.exception("ocr_crashed")
+            await self._not_written(claim, "foliod failed on this document; its log tells more")
+
+    async def _not_written(self, claim: Claim, reason: str) -> None:
+        why = f"its recognised pages could not be written: {reason}"
+        allowed = self._settings.max_attempts
+        ended = await self._db.fetchval(
+            "recognised_not_written", claim.document, self._backlog.owner, allowed, TROUBLE_SECONDS, why
+        )
+        self._backlog.done([claim.document])
+        log.warning("recognised_not_written", reason=reason, given_up=ended)
 
     async def _write(self, claim: Claim, original: Original) -> None:
         """Chunk a document anew, and replace its text in one transaction; what was found before is found until then."""
