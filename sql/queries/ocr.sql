@@ -44,9 +44,12 @@ RETURNING p.number, p.verdict, p.ocr_attempts, p.ocr_deaths;
 UPDATE foliod.pages SET ocr_attempts = greatest(ocr_attempts - 1, 0) WHERE document_id = $1 AND number = $2;
 
 -- name: put_ocr_page
--- What became of a page by OCR.
--- $1 document, $2 page, $3 verdict, $4 text, $5 headings
-UPDATE foliod.pages SET verdict = $3, text = $4, headings = $5, ocr_attempts = 0
+-- What became of a page by OCR; what was said against it before stays said.
+-- $1 document, $2 page, $3 verdict, $4 text, $5 headings, $6 why text of it may be missing, or NULL
+UPDATE foliod.pages
+SET verdict = $3, text = $4, headings = $5, ocr_attempts = 0,
+    trouble = CASE WHEN strpos(trouble, $6::text) > 0 THEN trouble
+                   ELSE nullif(concat_ws('; ', trouble, $6::text), '') END
 WHERE document_id = $1 AND number = $2;
 
 -- name: ocr_page_failed

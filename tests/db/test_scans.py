@@ -28,6 +28,7 @@ class Seen(Workers):
         super().__init__(1)
         self.texts = texts or TEXTS
         self.asked: list[int] = []
+        self.troubles: dict[int, str] = {}
         self.does = {}
         """By page: something that is called before the page comes."""
 
@@ -37,7 +38,8 @@ class Seen(Workers):
         if number in self.does:
             await self.does[number]()
         text = self.texts[number - 1]
-        yield Page(number, Verdict.OCR if text else Verdict.EMPTY, text, 500, 300, 0)
+        verdict = Verdict.OCR if text else Verdict.EMPTY
+        yield Page(number, verdict, text, 500, 300, 0, trouble=self.troubles.get(number))
         yield ReadSummary(1, None, EXTRACTOR)
 
 
@@ -475,3 +477,20 @@ async def test_what_was_said_against_a_file_stays_said(db, languages, tmp_path):
         assert "only the first 2 of 4 pages" in await parts.reason()
         assert await parts.recogniser.recognise_next()
         assert await parts.reason() == "only the first 2 of 4 pages were read; max_pages sets the limit"
+
+
+async def test_what_ocr_left_out_is_said(db, languages, scan):
+    """That the text of a recognised page was cut is said of the document, beside what was said of the page before."""
+    seen = Seen()
+    seen.troubles = {2: "has more text than max_page_chars allows, the rest was left out", 3: "has errors (zlib)"}
+    async with machine(db, languages, seen) as parts:
+        await parts.place(scan)
+        assert await parts.ingest.read_next()
+        async with db.transaction() as tx:
+            await tx.connection.execute("UPDATE foliod.pages SET trouble = 'has errors (zlib)' WHERE number IN (3, 4)")
+        assert await parts.recogniser.recognise_next()
+        assert await parts.state() == "stored"
+        assert await one(db, "SELECT partial FROM foliod.documents")
+        assert await parts.reason() == (
+            "page 2 has more text than max_page_chars allows, the rest was left out; page 3, 4 has errors (zlib)"
+        )

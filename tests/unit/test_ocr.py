@@ -179,12 +179,14 @@ def test_a_recogniser_can_speak_of_its_page_only(event):
 # --- with Tesseract ---------------------------------------------------------------------
 
 
-async def recognise(path: Path, page: int = 1, languages: str = "eng", where: str = TESSDATA, **more) -> Page:
+async def recognise(
+    path: Path, page: int = 1, languages: str = "eng", where: str = TESSDATA, limits: ReadLimits = LIMITS, **more
+) -> Page:
     """Recognise a page in a confined process, as the daemon does."""
     fd = os.open(path, os.O_RDONLY)
     try:
         async with Workers(1) as workers:
-            job = ReadJob(fd, path.name, LIMITS, ocr=Ocr(page, languages, where), **more)
+            job = ReadJob(fd, path.name, limits, ocr=Ocr(page, languages, where), **more)
             async with aclosing(workers.read(job)) as events:
                 found, summary = [event async for event in events]
             assert isinstance(summary, ReadSummary)
@@ -213,6 +215,16 @@ async def test_a_scanned_page_is_read(scan, turned):
     page = await recognise(path, 2)
     assert (page.number, page.verdict, page.rotation) == (2, Verdict.OCR, turned)
     assert words(page.text) == words(ENGLISH)
+
+
+@needs_english
+async def test_a_recognised_page_that_was_cut_says_so(scan):
+    """A page of which OCR found more text than allowed is cut, and says so; a whole one has nothing to say."""
+    path = scan(ENGLISH)
+    assert (await recognise(path)).trouble is None
+    page = await recognise(path, limits=replace(LIMITS, max_page_chars=20))
+    assert page.text == "The incubation perio"
+    assert page.trouble == "has more text than max_page_chars allows, the rest was left out"
 
 
 @needs_german

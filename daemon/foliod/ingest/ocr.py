@@ -25,7 +25,7 @@ from foliod.base.errors import (
 )
 from foliod.base.model import Chunk, DocumentFacts, DocumentState, Page, ReadSummary, Verdict
 from foliod.ingest.backlog import LEASE_SECONDS, MOST_ATTEMPTS
-from foliod.ingest.outcome import nothing_recognised, what_is_missing
+from foliod.ingest.outcome import nothing_recognised, what_is_missing, with_earlier
 from foliod.ingest.workers import ReadJob
 from foliod.reading.wire import Ocr
 
@@ -253,6 +253,10 @@ class Recogniser:
         """Chunk a document anew, and replace its text in one transaction; what was found before is found until then."""
         document, owner = claim.document, self._backlog.owner
         stored = await self._store.pages_so_far(document)
+        # Both are asked before the transaction holds a connection. What was said of a document that was read before
+        # its pages had troubles stands in the document only.
+        earlier = await self._store.troubles(document)
+        said = await self._db.fetchval("document_trouble", document)
         job = ReadJob(original.fd, original.display, await self._ingest.limits(patient=True), stored=stored)
         async with AsyncExitStack() as stack:
             reading = self._passwords.reading(self._readers, job, document, original.paths)
@@ -270,7 +274,8 @@ class Recogniser:
                             writer = await stack.enter_async_context(self._store.writing_text(document, owner))
                         await writer.add(chunk, terms)
                     case ReadSummary() as summary:
-                        if not await self._finish(document, summary, writer):
+                        trouble = with_earlier(summary, earlier).partial or said
+                        if not await self._finish(document, trouble, writer):
                             return
         waiting = self._unwritten.pop(document, 0)
         self._backlog.done([document])
@@ -278,14 +283,13 @@ class Recogniser:
         log.info("document_recognised", file=original.display, pages=waiting, chunks=writer.chunks if writer else 0)
         await asyncio.sleep(EMBED_SECONDS)
 
-    async def _finish(self, document: int, summary: ReadSummary, writer: TextWriter | None) -> bool:
+    async def _finish(self, document: int, trouble: str | None, writer: TextWriter | None) -> bool:
         """Give the document its state; False when it gave no text yet and pages still wait, which says nothing of them."""
-        trouble = await self._db.fetchval("document_trouble", document) or summary.partial
         if writer is None:
             verdicts = await self._store.verdicts(document)
             if verdicts.get(Verdict.NEEDS_OCR) or verdicts.get(Verdict.GARBAGE):
                 return False
-            await self._backlog.refused(document, *nothing_recognised(verdicts))
+            await self._backlog.refused(document, *nothing_recognised(verdicts, trouble))
             return True
         verdicts = await writer.verdicts()
         reason = what_is_missing(verdicts, trouble, await self._tesseract.note_for(verdicts))

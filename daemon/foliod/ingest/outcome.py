@@ -61,12 +61,13 @@ def nothing_to_search(verdicts: dict[Verdict, int], summary: ReadSummary, note: 
     )
 
 
-def nothing_recognised(verdicts: dict[Verdict, int]) -> tuple[str, str]:
-    """Return the state of a document that gave no text by OCR either, and why."""
+def nothing_recognised(verdicts: dict[Verdict, int], trouble: str | None) -> tuple[str, str]:
+    """Return the state of a document that gave no text by OCR either, and why; `trouble` as in `what_is_missing`."""
     pages = sum(verdicts.values())
+    but = f"; {trouble}" if trouble else ""
     if failed := verdicts.get(Verdict.FAILED):
-        return DocumentState.FAILED, f"OCR failed on {failed} of {pages} pages, and there is no text on the others"
-    return DocumentState.EMPTY, f"OCR found no text in the pictures of its {pages} pages"
+        return DocumentState.FAILED, f"OCR failed on {failed} of {pages} pages, and there is no text on the others{but}"
+    return DocumentState.EMPTY, f"OCR found no text in the pictures of its {pages} pages{but}"
 
 
 def what_is_missing(verdicts: dict[Verdict, int], trouble: str | None, note: str | None) -> str | None:

@@ -113,7 +113,11 @@ class OpenDocument:
     def read_page(self, number: int, max_chars: int) -> Page:
         """Return page `number`, from 1; its text is cut at `max_chars`. A page that can't be read has failed."""
         had_warning, was_repaired = bool(self._warning), self.repaired
-        page = self._read_page(number, max_chars)
+        return self._with_trouble(self._read_page(number, max_chars), had_warning, was_repaired)
+
+    def _with_trouble(self, page: Page, had_warning: bool, was_repaired: bool) -> Page:
+        """Return a page with why text of it may be missing; what was said of the file before is not said of it."""
+        number = page.number
         said = [what for what, pages in self._notes.items() if pages[-1] == number]
         if self._warning and not had_warning:
             said.append(f"has errors ({self._warning})")
@@ -171,6 +175,13 @@ class OpenDocument:
         Raises:
             DocumentRefusedError: `needs_ocr`, when Tesseract can't be started.
         """
+        # What MuPDF complained of when it opened the file is told by who writes the document's text.
+        self._note_warning()
+        had_warning, was_repaired = bool(self._warning), self.repaired
+        page = self._recognise_page(number, languages, tessdata, max_chars)
+        return self._with_trouble(page, had_warning, was_repaired)
+
+    def _recognise_page(self, number: int, languages: str, tessdata: str, max_chars: int) -> Page:
         try:
             page = self._pdf.load_page(number - 1)
             width, height = _length(page.rect.width), _length(page.rect.height)
@@ -178,6 +189,7 @@ class OpenDocument:
             scale = zoom(width, height)
             # In colour: with grey pictures Tesseract finds nothing.
             picture = page.get_pixmap(matrix=_mupdf.Matrix(scale, scale), colorspace=_mupdf.csRGB, alpha=False)
+            self._note_warning()
             picture.set_dpi(*[max(1, round(scale * 72))] * 2)
             recognised = picture.pdfocr_tobytes(compress=True, language=languages, tessdata=tessdata)
             del picture
@@ -194,7 +206,8 @@ class OpenDocument:
                 self._note(number, "needs more memory than worker_memory_mb allows")
             return Page(number, Verdict.FAILED, "", 0.0, 0.0, 0)
         finally:
-            self._note_warning()
+            # Complaints of what Tesseract made are none of the file.
+            _complaints()
         if not looks_like_text(text):
             return Page(number, Verdict.EMPTY, "", width, height, rotation)
         text, headings = self._cut_at(max_chars, number, text, headings)

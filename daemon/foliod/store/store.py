@@ -165,7 +165,9 @@ class Store:
         """Replace a stored page by what OCR made of it."""
         async with self._claimed(document, owner) as tx:
             headings = [[h.offset, h.level, h.text] for h in page.headings]
-            await tx.execute("put_ocr_page", document, page.number, str(page.verdict), page.text, headings)
+            await tx.execute(
+                "put_ocr_page", document, page.number, str(page.verdict), page.text, headings, page.trouble
+            )
 
     async def troubles(self, document: int) -> dict[str, list[int]]:
         """Return why text of stored pages may be missing, with the numbers of the pages."""
