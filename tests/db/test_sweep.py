@@ -15,7 +15,7 @@ import structlog
 from test_store import HOST
 
 from foliod.base.config import Ingest, Watch
-from foliod.base.errors import DatabaseUnavailableError, NotFoundError
+from foliod.base.errors import DatabaseUnavailableError, FileChangedError, NotFoundError
 from foliod.base.paths import numbers, signature
 from foliod.store.files import Files
 from foliod.watch import agenda, take
@@ -170,6 +170,28 @@ async def test_a_changed_file_is_read_again(db, tmp_path, change):
             os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
         await swept.settle()
         assert await stored(db) == there(tmp_path) and swept.counts["files_hashed"] == 2
+
+
+async def test_a_file_that_changes_while_it_is_read_waits_though_its_hint_got_lost(db, tmp_path, monkeypatch):
+    """In a flood of hints all are thrown away; the file is tried again all the same, and the daemon goes on."""
+    monkeypatch.setattr(agenda, "MANY_HINTS", 0)
+    monkeypatch.setattr(agenda, "REST", 1e9)
+    changes, honest = [FileChangedError("a.pdf")] * 3, take.digest
+
+    def digest(*args, **options):
+        if changes:
+            raise changes.pop()
+        return honest(*args, **options)
+
+    monkeypatch.setattr(take, "digest", digest)
+    put(tmp_path / "a.pdf", "a")
+    async with sweeping(db, tmp_path, settle=0.1) as swept:
+
+        async def alike() -> bool:
+            return await stored(db) == there(tmp_path)
+
+        await until(alike)
+        assert not changes and len(swept.events("swept")) == 1, "no sweep came to help"
 
 
 async def test_a_touched_file_is_the_same_document(db, tmp_path):

@@ -32,6 +32,21 @@ def test_a_growing_file_is_not_due():
     assert due(settling, 21) == [(b"a", b"19")]
 
 
+def test_a_file_that_changed_while_it_was_read_begins_anew():
+    """Its time starts again with the signature that is known; a file of which nothing is known stays unknown."""
+    settling = Settling(2)
+    settling.observe(b"a", b"\0\0\0\0\0\0\0\7one", 10)
+    settling.observe(b"b", b"\0\0\0\0\0\0\0\10two", 11)
+    settling.renew(b"a", 12)
+    settling.renew(b"never seen", 12)
+    assert due(settling, 13.9) == [(b"b", b"\0\0\0\0\0\0\0\10two")] and settling.next_due() == 13
+    assert settling.look(b"a").signature == b"\0\0\0\0\0\0\0\7one" and settling.look(b"a").due == 14
+    assert settling.sizes() == {7, 8} and len(settling) == 2
+    settling.postpone(b"b", 99, "somebody is still writing it")
+    settling.renew(b"b", 15)
+    assert settling.look(b"b").due == 17 and settling.look(b"b").reason is None and settling.postponed() == 0
+
+
 def test_a_file_that_was_read_or_vanished_is_not_due():
     """What was written down is no longer waited for."""
     settling = Settling(0)

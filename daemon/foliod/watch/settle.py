@@ -54,6 +54,12 @@ class Settling:
             self.forget(path)
             self._postponed[path] = replace(waiting, due=due, reason=reason)
 
+    def renew(self, path: bytes, now: float) -> None:
+        """Say that a file is not what it looked like, without knowing more: its time begins anew."""
+        if (waiting := self.look(path)) is not None:
+            self.forget(path)
+            self._files[path] = (waiting.signature, now)
+
     def forget(self, path: bytes) -> None:
         """Say that a file was read, or is not there any more."""
         self._files.pop(path, None)
@@ -95,7 +101,6 @@ class Settling:
                 *(signature for signature, _ in self._files.values()),
                 *(waiting.signature for waiting in self._postponed.values()),
             )
-            if signature
         }
 
 

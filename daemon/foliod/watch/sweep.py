@@ -211,7 +211,7 @@ class Sweeper:
                 self._count_due = True
                 self._wake_backlog()
             else:
-                self._settling.observe(path, b"", time.monotonic())
+                self._settling.renew(path, time.monotonic())
                 self.hint(path)
         await self._taker.look_at_open(self._settling)
         if self._count_due and time.monotonic() >= self._count_at:
