@@ -10,6 +10,7 @@ import socket
 from collections import Counter
 from pathlib import Path
 
+import asyncpg
 import pytest
 import structlog
 from test_store import HOST
@@ -192,6 +193,83 @@ async def test_a_file_that_changes_while_it_is_read_waits_though_its_hint_got_lo
 
         await until(alike)
         assert not changes and len(swept.events("swept")) == 1, "no sweep came to help"
+
+
+async def test_a_path_of_any_length_harms_nobody(db, tmp_path):
+    """A path that no index entry can hold is named in the log, and the files beside it are read."""
+    put(tmp_path / "a.pdf", "a")
+    rng, folder = random.Random(1), os.fsencode(tmp_path)
+    while len(folder) < 3500:
+        folder += b"/" + bytes(
+            rng.choice(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") for _ in range(250)
+        )
+        os.mkdir(folder)
+        with open(folder + b"/x.pdf", "wb") as file:
+            file.write(folder)
+    async with sweeping(db, tmp_path) as swept:
+        await swept.settle()
+        assert await stored(db) == {path: sha for path, sha in there(tmp_path).items() if len(path) <= 2500}
+        ignored = {event["path"]: event["reason"] for event in swept.events("file_ignored")}
+        assert set(map(os.fsencode, ignored)) == there(tmp_path).keys() - (await stored(db)).keys() != set()
+
+
+@pytest.mark.parametrize("where", ["digest", "store"])
+async def test_a_file_that_foliod_fails_on_ends_nothing(db, tmp_path, monkeypatch, where):
+    """A fault of our own costs one file: log and store say so once, all others are read, and it is tried again."""
+    paths = [put(tmp_path / f"{n}.pdf", str(n)) for n in range(4)]
+    odd, honest, record = paths[1], take.digest, Files.record
+    tries = []
+
+    def digest(path, *args, **options):
+        if where == "digest" and path == odd and len(tries) < 2:
+            tries.append(path)
+            raise ZeroDivisionError
+        return honest(path, *args, **options)
+
+    async def failing(self, path, *args):
+        if where == "store" and path == odd and len(tries) < 2:
+            tries.append(path)
+            raise asyncpg.ProgramLimitExceededError
+        return await record(self, path, *args)
+
+    monkeypatch.setattr(take, "digest", digest)
+    monkeypatch.setattr(Files, "record", failing)
+    async with sweeping(db, tmp_path) as swept:
+        for _ in range(2):
+            await swept.settle()
+            expected = there(tmp_path)
+            del expected[odd]
+            assert await stored(db) == expected
+            [(reason,)] = await rows(db, "SELECT reason FROM foliod.files WHERE path = $1", odd)
+            assert "foliod failed on it" in reason
+            assert len(swept.events("file_failed")) == 1
+            if len(tries) == 2:
+                break
+        await swept.settle()
+        assert await stored(db) == there(tmp_path) and not swept.sweeper.pending()
+
+
+async def test_a_file_that_the_store_refuses_in_every_way_ends_nothing(db, tmp_path, monkeypatch):
+    """When not even the reason can be written down, the log has it, and the other files are read."""
+    put(tmp_path / "a.pdf", "a")
+    odd, record, refuse = put(tmp_path / "odd.pdf", "o"), Files.record, Files.refuse
+
+    def failing(honest):
+        async def fail(self, path, *args):
+            if path == odd:
+                raise asyncpg.ProgramLimitExceededError
+            return await honest(self, path, *args)
+
+        return fail
+
+    monkeypatch.setattr(Files, "record", failing(record))
+    monkeypatch.setattr(Files, "refuse", failing(refuse))
+    async with sweeping(db, tmp_path) as swept:
+        await swept.settle()
+        put(tmp_path / "b.pdf", "b")
+        await swept.settle()
+        assert await stored(db) == {path: sha for path, sha in there(tmp_path).items() if path != odd}
+        assert len(swept.events("file_failed")) == 1 and swept.events("file_unread")[0]["file"] == os.fsdecode(odd)
 
 
 async def test_a_touched_file_is_the_same_document(db, tmp_path):

@@ -276,3 +276,21 @@ def test_a_walk_can_be_stopped(tmp_path):
     stop.set()
     with pytest.raises(walk.Stopped):
         walk.compare(wanted(tmp_path), [os.fsencode(tmp_path)], {}, stop)
+
+
+def test_a_path_that_the_store_can_not_hold_is_ignored(tmp_path):
+    """Too long a path is named with the reason; one that is known already is judged as any other."""
+    folder = os.fsencode(tmp_path)
+    while len(folder) < 2400:
+        folder += b"/" + b"d" * min(200, 2400 - len(folder) - 1)
+    os.makedirs(folder)
+    fits, long = folder + b"/" + b"a" * 95 + b".pdf", folder + b"/" + b"b" * 96 + b".pdf"
+    for path in (fits, long):
+        with open(path, "wb"):
+            pass
+    found = compare(tmp_path)
+    assert (len(fits), len(long)) == (2500, 2501) and found.candidates.keys() == {fits}
+    assert found.ignored.keys() == {long} and "longer than 2500 bytes" in found.ignored[long]
+    known = {long: signature(os.stat(long), os.stat(folder).st_dev) + walk.STILL}
+    again = compare(tmp_path, known | known_of(found))
+    assert unchanged(again) and not again.ignored and again.files == 2

@@ -17,6 +17,8 @@ IDENTITY: Final = slice(0, 32)
 
 Not the device: its number may change when the machine starts again.
 """
+LONGEST: Final = 2500
+"""Bytes of the longest path that the store can hold: an entry of its index by host and path has 2704 (PostgreSQL)."""
 FOLDER_DEVICE: Final = slice(40, 48)
 _SIGNATURE: Final = struct.Struct(">6Q")
 _64_BITS: Final = 2**64 - 1

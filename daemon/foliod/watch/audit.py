@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from foliod.base.paths import Wanted, below, bounds, display
+from foliod.base.paths import LONGEST, Wanted, below, bounds, display
 from foliod.store.check import Finding
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _files(wanted: Wanted) -> Iterator[bytes]:
                     if entry.is_dir(follow_symlinks=False):
                         if wanted.recursive and not wanted.excluded(entry.path):
                             folders.append(entry.path)
-                    elif wanted.file(entry.path) and _is_file(entry.path, real_root):
+                    elif len(entry.path) <= LONGEST and wanted.file(entry.path) and _is_file(entry.path, real_root):
                         yield entry.path
         except OSError:
             # What can't be listed can't be compared; the sweep says so.

@@ -17,12 +17,13 @@ from typing import Any, Final
 
 import structlog
 
-from foliod.base.errors import FileChangedError, FileUnfinishedError, FileUnreadableError
+from foliod.base.errors import DatabaseUnavailableError, FileChangedError, FileUnfinishedError, FileUnreadableError
 from foliod.base.paths import display, numbers, size_of
 from foliod.base.telemetry import Counters
 from foliod.store.files import Files, Place, Recorded
 from foliod.watch.digest import digest, still_written
 from foliod.watch.settle import Settling
+from foliod.watch.walk import Stopped
 
 MEGABYTE: Final = 2**20
 OPEN_SECONDS: Final = 60.0
@@ -64,6 +65,8 @@ class Taker:
         """Files that were read though somebody had them open for writing, with their signatures."""
         self.open_at = math.inf
         """When it is looked whether they are closed."""
+        self._odd: dict[bytes, bytes] = {}
+        """Files that foliod failed on, with their signatures: told once of each."""
 
     async def take_due(self, settling: Settling, count: int) -> AsyncIterator[tuple[bytes, bool]]:
         """Take files that have been still for long enough, the small ones first; yield each with what `take` said.
@@ -78,8 +81,14 @@ class Taker:
                 settling.postpone(path, time.monotonic() + self._postpone_seconds, unfinished.message)
                 if unfinished.message != waiting.reason:
                     log.info("file_unfinished", file=display(path), reason=unfinished.message)
-            else:
-                yield path, taken
+                continue
+            except (DatabaseUnavailableError, Stopped):
+                raise
+            except Exception as fault:  # noqa: BLE001 - it is told in the log
+                # One odd file must not end the daemon, which would meet it again at every start.
+                await self._set_aside(path, waiting.signature, fault)
+                taken = True
+            yield path, taken
 
     async def look_at_open(self, settling: Settling) -> None:
         """Have files taken again that somebody wrote while they were read, and has closed since."""
@@ -119,6 +128,19 @@ class Taker:
             self.open[path] = seen
             self.open_at = min(self.open_at, time.monotonic() + OPEN_SECONDS)
         return True
+
+    async def _set_aside(self, path: bytes, seen: bytes, fault: Exception) -> None:
+        """Treat a file that foliod failed on as one that can't be read: the next sweep tries it again."""
+        if self._odd.get(path) != seen:
+            self._odd[path] = seen
+            log.error("file_failed", file=display(path), exc_info=fault)
+        reason = f"foliod failed on it ({type(fault).__name__}); its log has the details, which are worth a report"
+        try:
+            await self._refuse(path, seen, reason)
+        except DatabaseUnavailableError:
+            raise
+        except Exception as second:  # noqa: BLE001 - the store can't hold even that; the log has it
+            log.warning("file_unread", file=display(path), reason=f"{reason}; {type(second).__name__} in the store")
 
     async def _refuse(self, path: bytes, seen: bytes, reason: str) -> None:
         if await self._files.refuse(path, self._root, seen, reason):

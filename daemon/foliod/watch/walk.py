@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from foliod.base.paths import FOLDER_DEVICE, IDENTITY, Wanted, below, parents, signature
+from foliod.base.paths import FOLDER_DEVICE, IDENTITY, LONGEST, Wanted, below, parents, signature
 from foliod.watch.links import inside
 
 STILL: Final = b"\0"
@@ -191,6 +191,8 @@ class _Comparison:
             refusal = None
             if kinds.S_ISLNK(state.st_mode):
                 state, refusal = self._follow(path, state)
+            if not refusal and len(path) > LONGEST and path not in self._known:
+                refusal = f"its path is longer than {LONGEST} bytes, which is more than the store can hold"
             if not refusal and not kinds.S_ISREG(state.st_mode):
                 refusal = KINDS.get(kinds.S_IFMT(state.st_mode), "it is not a file")
         except OSError as error:
