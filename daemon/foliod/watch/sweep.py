@@ -266,6 +266,8 @@ class Sweeper:
             found = await self._in_thread(walk.compare, self._wanted, [self.path], known, self._stop)
             if had and not found.files and not found.others:
                 trouble = "empty", f"it held {_files(had)} and has none now; {EMPTY}"
+        awaited = set(self._settling)
+        self._observe(found, whole=True)
         if confirmed:
             trouble = await self._confirmations.forget(confirmed, trouble, known, found)
         if trouble is None:
@@ -275,7 +277,7 @@ class Sweeper:
                 missing = _files(len(found.unmounted))
                 trouble = "changed", f"{missing} lay on a file system that is not mounted here now; they are kept"
             if told is not None:
-                self._sight.check(found, told.union(self._settling))
+                self._sight.check(found, told | awaited)
             self._opened(self._shut - found.unreadable.keys())
         else:
             self._files.hold(self.path)
@@ -283,7 +285,6 @@ class Sweeper:
         before, (self.state, self.reason) = self.state, trouble or ("ok", None)
         self._teller.state(before, self.state, self.reason)
         self._shut = set(found.unreadable)
-        self._observe(found, whole=True)
         for path in [path for path in self._settling if path not in found.candidates]:
             self._settled(path)
         seconds = time.monotonic() - started
@@ -313,10 +314,10 @@ class Sweeper:
             # Whether files are gone or only the root is, the whole root has to tell.
             gone = []
             self._agenda.hint(None)
+        self._observe(found, whole=False)
         await self._write(found, gone=gone)
         for path in fresh.intersection(found.folders):
             self._agenda.again[path] = now + max(LOOK_AGAIN_SECONDS, self.root.settle_seconds)
-        self._observe(found, whole=False)
         for path in [path for path in self._settling if path in scopes and path not in found.candidates]:
             self._settled(path)
         self._count_due = self._count_due or bool(gone or found.back)
@@ -338,6 +339,7 @@ class Sweeper:
             self._sight.doubt.set()
 
     def _observe(self, found: walk.Findings, *, whole: bool) -> None:
+        """Take note of what is to be read: before anything is written down as gone, which may only have moved there."""
         self._teller.oddities(found, whole=whole)
         self._links.found(found.links, whole=whole)
         now = time.monotonic()
