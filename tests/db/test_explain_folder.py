@@ -59,6 +59,27 @@ async def test_what_is_no_file_to_read(db, tmp_path):
         assert await verdict(swept, root / "sub") == "not_recursive"
 
 
+async def test_nothing_is_told_of_what_lies_behind_a_link_to_a_folder(db, tmp_path):
+    """Whether something is there, how big it is and whose, is not to be learnt through a link out of the folder."""
+    root = tmp_path / "root"
+    put(root / "a.pdf", "a")
+    put(tmp_path / "out/secret.pdf", "s")
+    put(tmp_path / "out/deep/secret.txt", "s")
+    (root / "l").symlink_to(tmp_path / "out")
+    (tmp_path / "entry").symlink_to("root")
+    for way in (root, tmp_path / "entry"):
+        async with sweeping(db, way) as swept:
+            await swept.settle()
+            told = [
+                await swept.sweeper.explain(os.fsencode(way / "l" / name))
+                for name in ("secret.pdf", "none.pdf", "deep", "deep/secret.txt", "deep/none.txt", "no/such/folder.pdf")
+            ]
+            assert {(one["verdict"], one["stat"]) for one in told} == {("ignored", None)}
+            assert all("behind a link" in one["reason"] for one in told)
+            assert await verdict(swept, way / "a.pdf") == "known"
+            assert await verdict(swept, way / "no/such/folder.pdf") == "not_there"
+
+
 async def test_the_way_of_a_file(db, tmp_path):
     """Unnoticed, noticed, settling, known, changed, gone: a file's verdict goes with it."""
     keep = put(tmp_path / "keep.pdf", "k")

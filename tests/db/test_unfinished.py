@@ -128,6 +128,22 @@ async def test_a_link_follows_what_it_leads_to_without_a_sweep(db, tmp_path):
         assert await stored(db) == there(root) and len(swept.events("swept")) == sweeps
 
 
+async def test_a_hint_behind_a_link_to_a_folder_is_one_for_where_the_file_lies(db, tmp_path):
+    """Events may come by the name of a link to a folder inside the root: the file is read where it lies, and only there."""
+    put(tmp_path / "sub/keep.pdf", "k")
+    (tmp_path / "l").symlink_to("sub")
+    (tmp_path / "top").symlink_to(".")
+    async with sweeping(db, tmp_path) as swept:
+        await swept.settle()
+        sweeps = len(swept.events("swept"))
+        for way, path in (("l/a.pdf", "sub/a.pdf"), ("top/b.pdf", "b.pdf")):
+            put(tmp_path / path, path)
+            await swept.sweeper.wait_settled(os.fsencode(tmp_path / way))
+            await swept.sweeper.wait_settled(os.fsencode(tmp_path / "l/none.pdf"))
+            assert await stored(db) == there(tmp_path)
+        assert len(swept.events("swept")) == sweeps
+
+
 async def test_a_root_that_is_a_link_to_somewhere_else_now(db, tmp_path):
     """Re-pointed to another folder: the store equals that one, and what is in both is not a new document."""
     for name in ("first", "second"):

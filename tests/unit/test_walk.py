@@ -294,3 +294,18 @@ def test_a_path_that_the_store_can_not_hold_is_ignored(tmp_path):
     known = {long: signature(os.stat(long), os.stat(folder).st_dev) + walk.STILL}
     again = compare(tmp_path, known | known_of(found))
     assert unchanged(again) and not again.ignored and again.files == 2
+
+
+@pytest.mark.parametrize("scope", ["l/a.pdf", "l/deep", "l/none.pdf"])
+def test_no_hint_leads_through_a_link_to_a_folder(tmp_path, scope):
+    """What is hinted at behind a link to a folder is ignored, there or not; what was known there is missed."""
+    root = tmp_path / "root"
+    put(root / "keep.pdf")
+    put(tmp_path / "out/a.pdf"), put(tmp_path / "out/deep/b.pdf")
+    (root / "l").symlink_to("../out")
+    found = compare(root, scopes=[root / scope])
+    assert unchanged(found) and not found.folders
+    assert found.ignored == ({os.fsencode(root / scope): walk.LINKED} if scope.endswith(".pdf") else {})
+    path = os.fsencode(root / "l/a.pdf")
+    known = {path: signature(os.stat(path), os.stat(root).st_dev) + walk.STILL}
+    assert compare(root, known).gone == [path]

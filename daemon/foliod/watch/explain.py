@@ -13,6 +13,7 @@ from typing import Any, Final
 from foliod.base.paths import Wanted
 from foliod.watch import walk
 from foliod.watch.digest import OPEN_FLAGS
+from foliod.watch.links import elsewhere
 from foliod.watch.settle import Waiting
 
 AGAIN: Final = "it is looked at again by the next sweep"
@@ -36,6 +37,8 @@ def look(wanted: Wanted, path: bytes, known: bytes | None, stop: threading.Event
     """
     if b"\0" in path:
         return Seen("not_there", "no name holds a NUL character")
+    if path != wanted.root and elsewhere(os.path.dirname(path), os.path.realpath(wanted.root), wanted.root):
+        return Seen("ignored", walk.LINKED, AGAIN)
     state = None
     with contextlib.suppress(OSError):
         state = os.lstat(path)

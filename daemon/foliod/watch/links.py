@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 
-from foliod.base.paths import parents
+from foliod.base.paths import below, parents
 
 
 class Links:
@@ -33,3 +33,21 @@ class Links:
 def inside(real: bytes, real_root: bytes, root: bytes) -> bytes:
     """Return the path below the root, as the walk has it, of what lies in the folder that the root leads to."""
     return os.path.join(root, real[len(real_root) :].lstrip(b"/"))
+
+
+def elsewhere(folder: bytes, real_root: bytes, root: bytes) -> bool:
+    """Say whether a folder below the root is only reached through a link to a folder, which the walk does not follow."""
+    own = os.path.join(real_root, folder[len(root) :].lstrip(b"/")).rstrip(b"/")
+    return os.path.realpath(folder) != (own or b"/")
+
+
+def straight(paths: Iterable[bytes], root: bytes) -> set[bytes]:
+    """Return where paths behind links to folders really lie, of those that lie in the root: events may name either."""
+    real_root, found = os.path.realpath(root), set()
+    for path in paths:
+        folder, name = os.path.split(path)
+        if below(path, root) and elsewhere(folder, real_root, root):
+            real = os.path.realpath(folder)
+            if real == real_root or below(real, real_root):
+                found.add(os.path.join(inside(real, real_root, root), name))
+    return found

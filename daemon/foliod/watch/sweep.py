@@ -27,7 +27,7 @@ from foliod.store.files import Files
 from foliod.watch import explain, walk
 from foliod.watch.agenda import Agenda
 from foliod.watch.confirm import Confirmations
-from foliod.watch.links import Links
+from foliod.watch.links import Links, straight
 from foliod.watch.settle import Settling, Waiters
 from foliod.watch.sight import Sight
 from foliod.watch.take import Taker
@@ -299,6 +299,7 @@ class Sweeper:
         """Look at hinted paths: files and folders, there or gone."""
         now = time.monotonic()
         scopes, fresh = self._agenda.take_paths(now)
+        scopes |= await self._in_thread(straight, scopes, self.path)
         scopes |= self._links.to(scopes)
         waiters = self._waiters.unseen(scopes)
         known = await self._files.known_at(list(scopes))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from foliod.base.paths import FOLDER_DEVICE, IDENTITY, LONGEST, Wanted, below, parents, signature
-from foliod.watch.links import inside
+from foliod.watch.links import elsewhere, inside
 
 STILL: Final = b"\0"
 REASON: Final = b"\1"
@@ -24,6 +24,7 @@ GONE: Final = b"\2"
 CERTAINLY_GONE: Final = (errno.ENOENT, errno.ENOTDIR)
 """Any other error leaves open whether the file is still there."""
 
+LINKED: Final = "it lies behind a link to a folder, which is not followed"
 KINDS: Final = {
     kinds.S_IFIFO: "it is a named pipe, not a file",
     kinds.S_IFSOCK: "it is a socket, not a file",
@@ -118,6 +119,7 @@ class _Comparison:
         self._stop = stop
         self._found = Findings()
         self._real_root = os.path.realpath(wanted.root)
+        self._elsewhere: dict[bytes, bool] = {}
         self._devices: dict[bytes, bytes | None] = {}
         self._renamed_devices: dict[bytes, bytes] = {}
 
@@ -125,6 +127,9 @@ class _Comparison:
         found, walked = self._found, set[bytes]()
         for scope in sorted(scopes):
             if any(parent in walked for parent in parents(scope)):
+                continue
+            if self._linked(scope):
+                self._look(scope)
                 continue
             try:
                 # The root itself may be a link; nothing below it is followed into another folder.
@@ -166,6 +171,14 @@ class _Comparison:
     def _look(self, path: bytes) -> None:
         """Judge one path that no walk came to: hinted, or known and not found."""
         found = self._found
+        if self._linked(path):
+            # Not even whether it is there is to be learnt by this way.
+            found.others = True
+            if self._wanted.file(path):
+                found.ignored[path] = LINKED
+            if path in self._known:
+                self._missed(path)
+            return
         try:
             os.lstat(path)
             if self._wanted.file(path):
@@ -182,6 +195,15 @@ class _Comparison:
                 self._missed(path)
             else:
                 found.unmounted.append(path)
+
+    def _linked(self, path: bytes) -> bool:
+        """Say whether a path lies behind a link to a folder."""
+        if not below(path, self._wanted.root):
+            return False
+        folder = os.path.dirname(path)
+        if (linked := self._elsewhere.get(folder)) is None:
+            linked = self._elsewhere[folder] = elsewhere(folder, self._real_root, self._wanted.root)
+        return linked
 
     def _judge(self, path: bytes, entry: os.DirEntry[bytes] | None, device: int) -> None:
         """Compare one file, of which the name is wanted, with what is known of it."""
