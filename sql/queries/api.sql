@@ -61,7 +61,7 @@ SELECT path, display, root, size, mtime_ns, document_id, reason, seen_at, gone_a
 FROM foliod.files WHERE host = $1 AND (path = $2 OR display = $3) ORDER BY path = $2 DESC, id LIMIT 1;
 
 -- name: states_below
--- How many files below a folder are in which state, as in file_states.
+-- How many files below a folder are in which state: their document's, else "unread"; "gone" for missed ones.
 -- $1 host, $2 and $3 what the paths lie between
 SELECT CASE WHEN f.gone_at IS NOT NULL THEN 'gone' WHEN d.id IS NULL THEN 'unread' ELSE d.state END AS state,
        count(*) AS files

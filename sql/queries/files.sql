@@ -94,14 +94,14 @@ DELETE FROM foliod.files WHERE host = $1 AND path = $2 AND document_id = $3;
 -- $1 host, $2 path
 SELECT document_id FROM foliod.files WHERE host = $1 AND path = $2 AND gone_at IS NULL;
 
--- name: file_states
--- How many files of each root are in which state: their document's, else "unread" with a reason against them;
--- "gone" for those that were missed.
--- $1 host
-SELECT f.root, CASE WHEN f.gone_at IS NOT NULL THEN 'gone' WHEN d.id IS NULL THEN 'unread' ELSE d.state END AS state,
-       count(*) AS files
-FROM foliod.files f LEFT JOIN foliod.documents d ON d.id = f.document_id
-WHERE f.host = $1 GROUP BY 1, 2;
+-- name: left_behind
+-- How many files that lie in no watched folder each root left behind. The root alone does not tell: an unchanged
+-- file keeps the one it was found in, when a folder above or below that is watched instead.
+-- $1 host, $2 and $3 what the paths of watched folders lie between
+SELECT f.root, count(*) AS files FROM foliod.files f
+WHERE f.host = $1 AND NOT EXISTS (SELECT 1 FROM unnest($2::bytea[], $3::bytea[]) AS watched (low, high)
+                                  WHERE f.path > watched.low AND f.path < watched.high)
+GROUP BY 1 ORDER BY 1;
 
 -- name: forget_paths
 -- The user says that these files are not coming back: no grace for them.
@@ -109,9 +109,16 @@ WHERE f.host = $1 GROUP BY 1, 2;
 UPDATE foliod.files SET gone_at = '-infinity' WHERE host = $1 AND path = ANY($2::bytea[]);
 
 -- name: forget_below
--- The user says that what a folder held is not coming back: no grace for its files.
--- $1 host, $2 after this path, $3 before this path
-UPDATE foliod.files SET gone_at = '-infinity' WHERE host = $1 AND path > $2 AND path < $3;
+-- The user says that what a folder held is not coming back: no grace for its files. Returns how many these are.
+-- Watched folders inside it, or around it, are left out.
+-- $1 host, $2 after this path, $3 before this path, $4 and $5 what the paths of watched folders lie between
+WITH forgotten AS (
+    UPDATE foliod.files f SET gone_at = '-infinity'
+    WHERE f.host = $1 AND f.path > $2 AND f.path < $3
+      AND NOT EXISTS (SELECT 1 FROM unnest($4::bytea[], $5::bytea[]) AS watched (low, high)
+                      WHERE f.path > watched.low AND f.path < watched.high)
+    RETURNING 1)
+SELECT count(*) FROM forgotten;
 
 -- name: mark_unplaced
 -- Documents that lost their last place because other content took it: they stay for the grace period.

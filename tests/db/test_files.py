@@ -213,7 +213,7 @@ async def test_the_user_may_say_that_a_folder_is_not_coming_back(db):
     files.hold(b"/in")
     await put(files, b"/in/a.pdf", "a")
     kept = await put(files, b"/other/b.pdf", "b")
-    await files.forget_below(b"/in")
+    assert await files.forget_below(b"/in", []) == 1
     assert await files.forget_gone(60) == 1 and await documents(db) == [kept]
 
 
@@ -277,15 +277,20 @@ async def test_vectors_that_come_too_late_are_removed(db):
     assert await rows(db, "SELECT text_hash FROM foliod.embeddings") == [(sha("kept"),)]
 
 
-async def test_files_are_counted_by_root_and_state(db):
-    """Each root says how many of its files are queued, unread or gone."""
+async def test_what_lies_in_a_watched_folder_is_not_left_behind(db):
+    """A folder above, or below, the old one is watched now: only files that nobody watches count, and can be forgotten."""
     files = Files(db, HOST)
-    await put(files, b"/in/a.pdf", "a")
-    await put(files, b"/in/b.pdf", "b")
-    await files.refuse(b"/in/c.pdf", ROOT, look(), "why")
-    await files.record(b"/more/d.pdf", b"/more", look(), sha("a"))
-    await files.miss([b"/in/b.pdf"])
-    assert await files.states() == {"/in": {"queued": 1, "gone": 1, "unread": 1}, "/more": {"queued": 1}}
+    for path in (b"/data/sub/a.pdf", b"/data/sub/deep/b.pdf", b"/data/subway/c.pdf"):
+        await files.record(path, b"/data/sub", look(), sha(path.decode()))
+    await files.refuse(b"/data/sub/d.pdf", b"/data/sub", look(), "why")
+    await files.miss([b"/data/sub/a.pdf"])
+    assert await files.left_behind([]) == {"/data/sub": 4}
+    assert await files.left_behind([b"/data"]) == {}
+    assert await files.forget_below(b"/data/sub", [b"/data"]) == 0
+    assert await files.left_behind([b"/other", b"/data/sub/deep"]) == {"/data/sub": 3}
+    assert await files.forget_below(b"/data/sub", [b"/other", b"/data/sub/deep"]) == 2
+    assert await files.forget_gone(60) == 1
+    assert await paths(db) == [b"/data/sub/deep/b.pdf", b"/data/subway/c.pdf"]
 
 
 async def test_hot_queries_use_their_indexes(db):

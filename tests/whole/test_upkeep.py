@@ -159,3 +159,26 @@ def test_a_folder_that_is_watched_no_more_is_forgotten_on_demand():
         assert "1 file forgotten" in daemon.cli("forget", str(daemon.inbox)).stderr
         wait_for(lambda: daemon.states() == {})
         wait_for(lambda: len(daemon.status()["roots"]) == 1)
+
+
+def test_a_folder_that_another_one_covers_now_can_not_be_forgotten():
+    """The folder above it is watched instead: the files are watched as before, and none is taken from the answers."""
+    with running(QUICK) as daemon:
+        daemon.drop(ARTICLE)
+        daemon.wait_states(stored=1)
+        assert daemon.stop() == 0
+        above = daemon.inbox.parent / "above"
+        above.mkdir()
+        sub = above / "sub"
+        daemon.inbox.rename(sub)
+        daemon.config.write_text(daemon.config.read_text().replace(f'path = "{daemon.inbox}"', f'path = "{sub}"'))
+        daemon.start()
+        wait_for(lambda: str(sub / ARTICLE.name) in str(daemon.get("/v1/documents")))
+        assert daemon.stop() == 0
+        daemon.config.write_text(daemon.config.read_text().replace(f'path = "{sub}"', f'path = "{above}"'))
+        daemon.start()
+        wait_for(lambda: any(root["path"] == str(above) and root["files"] for root in daemon.status()["roots"]))
+        told = daemon.cli("forget", str(sub))
+        assert told.returncode == 1, told.stderr
+        assert daemon.states() == {"stored": 1}
+        assert all(root["path"] != str(sub) for root in daemon.status()["roots"])

@@ -118,19 +118,20 @@ class Pipeline:
         return True
 
     async def _left_behind(self) -> list[dict[str, Any]]:
-        """Return the folders whose files are in the store though the configuration names them no more."""
-        watched = {sweeper.report()["path"] for sweeper in self._sweepers}
+        """Return the folders whose files are in the store though no watched folder covers them any more."""
         left = []
-        for root, states in (await self._files.states()).items():
-            if root not in watched:
-                reason = "not watched any more; what was read of it is still found, and changes go unnoticed"
-                log.warning("root_not_watched", root=root, files=sum(states.values()), reason=reason)
-                left.append({
-                    "path": root, "state": "not_watched", "reason": reason, "files": sum(states.values()),
-                    "settling": 0, "unfinished": 0, "unreadable": 0, "swept_at": None, "sweep_ms": None,
-                    "noticed_by": None, "noticed_reason": None,
-                })  # fmt: skip
+        for root, files in (await self._files.left_behind(self._watched())).items():
+            reason = "not watched any more; what was read of it is still found, and changes go unnoticed"
+            log.warning("root_not_watched", root=root, files=files, reason=reason)
+            left.append({
+                "path": root, "state": "not_watched", "reason": reason, "files": files,
+                "settling": 0, "unfinished": 0, "unreadable": 0, "swept_at": None, "sweep_ms": None,
+                "noticed_by": None, "noticed_reason": None,
+            })  # fmt: skip
         return left
+
+    def _watched(self) -> list[bytes]:
+        return [sweeper.path for sweeper in self._sweepers]
 
     # --- what the doors ask -------------------------------------------------------------
 
@@ -177,6 +178,8 @@ class Pipeline:
     async def forget(self, root: bytes) -> int:
         """Forget what is missing from a watched folder, or all of one that is watched no more; return how many files.
 
+        Of the latter, what lies in a watched folder stays.
+
         Raises NotFoundError when `root` is neither, FileUnreadableError when it can't be listed.
         """
         sweeper = next((sweeper for sweeper in self._sweepers if sweeper.path == root), None)
@@ -185,8 +188,7 @@ class Pipeline:
             count = await sweeper.forget()
             self._files.release(root)
         elif left is not None:
-            count = int(left["files"])
-            await self._files.forget_below(root)
+            count = await self._files.forget_below(root, self._watched())
         else:
             known = ", ".join(root["path"] for root in self.roots())
             msg = f"{display(root)} is no watched folder, and was none; these are: {known}"

@@ -94,12 +94,11 @@ class Files:
         count: int = await self._db.fetchval("count_files", self._host, *bounds(folder))
         return count
 
-    async def states(self) -> dict[str, dict[str, int]]:
-        """Count files by root, then by state: their document's, "unread" or "gone"."""
-        counts: dict[str, dict[str, int]] = {}
-        for row in await self._db.fetch("file_states", self._host):
-            counts.setdefault(row["root"], {})[row["state"]] = row["files"]
-        return counts
+    async def left_behind(self, watched: Sequence[bytes]) -> dict[str, int]:
+        """Count the files that lie in none of the `watched` folders, by the root (for people) they were found in."""
+        return {
+            row["root"]: row["files"] for row in await self._db.fetch("left_behind", self._host, *_between(watched))
+        }
 
     # --- writing ------------------------------------------------------------------------
 
@@ -186,10 +185,15 @@ class Files:
         for start in range(0, len(ordered), BATCH):
             await self._db.execute("forget_paths", self._host, ordered[start : start + BATCH])
 
-    async def forget_below(self, folder: bytes) -> None:
-        """Forget all files below a folder, without grace, with the next `forget_gone`: the user says so."""
-        await self._db.execute("forget_below", self._host, *bounds(folder))
-        self.release(folder)
+    async def forget_below(self, folder: bytes, watched: Sequence[bytes]) -> int:
+        """Forget all files below a folder, without grace, with the next `forget_gone`: the user says so.
+
+        Those that lie in one of the `watched` folders are left out. Returns how many are forgotten.
+        """
+        count: int = await self._db.fetchval("forget_below", self._host, *bounds(folder), *_between(watched))
+        if folder not in watched:
+            self.release(folder)
+        return count
 
     async def forget_gone(self, grace_seconds: float) -> int:
         """Forget files that have been gone for the grace period, and documents that have no other place.
@@ -247,3 +251,8 @@ class Files:
                 async with self._db.transaction() as tx:
                     await tx.execute("own_vectors")
                     await tx.execute("drop_unused_vectors", [row["text_hash"] for row in rows])
+
+
+def _between(folders: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """Return what the paths below folders lie between, as queries take it."""
+    return [bounds(folder)[0] for folder in folders], [bounds(folder)[1] for folder in folders]
