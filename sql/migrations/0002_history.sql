@@ -16,7 +16,9 @@ CREATE INDEX history_document ON foliod.history (document_id, id);
 CREATE FUNCTION foliod.note_history() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO foliod.history (document_id, state, reason, owner)
-    VALUES (new.id, new.state, new.reason, coalesce(new.lease_owner, old.lease_owner));
+    -- While it is read, what was said of it before is being found out anew.
+    VALUES (new.id, new.state, CASE WHEN new.state <> 'reading' THEN new.reason END,
+            coalesce(new.lease_owner, old.lease_owner));
     -- The last fifty tell enough of a document that is tried for ever.
     DELETE FROM foliod.history WHERE document_id = new.id AND id <= (
         SELECT id FROM foliod.history WHERE document_id = new.id ORDER BY id DESC OFFSET 50 LIMIT 1);

@@ -848,3 +848,19 @@ def test_errors_name_their_socket(environ):
         client.status()
     with Client(Path("/tmp/" + "x" * 200)) as client, pytest.raises(FoliodError, match="too long for a socket"):
         client.status()
+
+
+@pytest.mark.parametrize("command", [["explain"], ["retry"], ["forget"], ["documents", "--folder"]])
+def test_what_may_not_be_read_can_be_asked_about(command, tmp_path, monkeypatch):
+    """A path that the asker may not read goes to the daemon, who knows of it, instead of being refused."""
+    from typer.testing import CliRunner
+
+    from foliod.start.cli import app
+
+    (tmp_path / "locked.pdf").write_bytes(b"")
+    monkeypatch.setenv("FOLIOD_STATE_DIR", str(tmp_path))
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode, **how: "locked" not in str(path) and access(path, mode, **how))
+    told = CliRunner().invoke(app, [*command, str(tmp_path / "locked.pdf")])
+    assert told.exit_code == 3, told.output
+    assert "not running" in told.output

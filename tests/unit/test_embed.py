@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from contextlib import aclosing
 
@@ -454,7 +455,12 @@ async def test_batches_grow_again_after_trouble(ollama):
             embedder.outage.begin(caught.value)
         ollama.fault()
         before = len(ollama.embeds)
-        await embedded(embedder, MANY * 4)
+        async with asyncio.timeout(60):
+            # On a busy machine an answer may still come too late; the next try goes on from there.
+            while True:
+                with contextlib.suppress(OllamaUnavailableError):
+                    await embedded(embedder, MANY * 4)
+                    break
     counts = [len(body["input"]) for body in ollama.embeds[before:] if body["input"] != [PROBE]]
     assert counts[0] <= 5
     assert max(counts) > 4 * counts[0]

@@ -32,7 +32,7 @@ def test_a_file_is_explained():
         assert "passwords_file" in told["next"]
         shown = daemon.cli("explain", str(locked))
         assert shown.returncode == 0
-        assert "needs password" in shown.stdout
+        assert "needs_password" in shown.stdout
         assert "passwords_file" in shown.stdout
         assert json.loads(daemon.cli("explain", "--json", str(locked)).stdout) == told
         told = daemon.get("/v1/explain", path=str(daemon.inbox))
@@ -49,6 +49,28 @@ def test_a_path_that_is_not_foliods_business_is_said_to_be_none():
             assert client.get("/v1/explain", params={"path": "relative.pdf"}).status_code == 400
             assert client.get("/v1/explain").status_code == 400
         assert daemon.cli("explain", "/etc/passwd").returncode == 1
+
+
+def test_a_fresh_file_can_be_waited_for_and_asked_alone():
+    """`--wait FILE --document FILE` works for a file that was dropped a moment ago."""
+    with running() as daemon:
+        article = daemon.drop(ARTICLE)
+        told = daemon.cli("search", "--wait", str(article), "--document", str(article), "coronavirus")
+        assert told.returncode == 0, told.stderr
+        assert "coronavirus" in told.stdout.lower()
+
+
+def test_a_folder_that_is_away_is_said_to_be():
+    """The watched folder and a file in it are explained by the folder's absence, and what to do about it."""
+    with running(QUICK) as daemon:
+        article = daemon.drop(ARTICLE)
+        daemon.wait_states(stored=1)
+        daemon.inbox.rename(daemon.base / "elsewhere")
+        wait_for(lambda: daemon.status()["roots"][0]["state"] == "missing")
+        for path in (daemon.inbox, article):
+            told = daemon.get("/v1/explain", path=str(path))
+            assert told["state"] == "root_missing", told
+            assert "foliod forget" in told["next"]
 
 
 def test_a_name_that_is_not_utf8_can_be_explained():
@@ -90,6 +112,7 @@ def test_a_retry_says_what_it_needs():
             assert client.post("/v1/retry", json=body).status_code == 400, body
         assert client.post("/v1/retry", json={"document": 99}).status_code == 404
         assert client.post("/v1/retry", json={"path": "/etc/passwd"}).status_code == 404
+        assert client.post("/v1/retry", json={"path": f"{daemon.inbox}/nosuch.pdf"}).status_code == 404
         assert client.post("/v1/retry", json={"path": str(daemon.inbox)}).status_code == 202
         assert daemon.cli("retry").returncode == 2
 

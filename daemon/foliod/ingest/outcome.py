@@ -66,7 +66,9 @@ def nothing_recognised(verdicts: dict[Verdict, int], trouble: str | None) -> tup
     pages = sum(verdicts.values())
     but = f"; {trouble}" if trouble else ""
     if failed := verdicts.get(Verdict.FAILED):
-        return DocumentState.FAILED, f"OCR failed on {failed} of {pages} pages, and there is no text on the others{but}"
+        # What the file itself is to blame for is damage; the rest is OCR's.
+        state = DocumentState.DAMAGED if trouble else DocumentState.FAILED
+        return state, f"no text could be read: {failed} of {pages} pages failed, before OCR or by it{but}"
     return DocumentState.EMPTY, f"OCR found no text in the pictures of its {pages} pages{but}"
 
 

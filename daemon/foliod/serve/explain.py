@@ -142,12 +142,12 @@ def _summary(answer: dict[str, Any]) -> dict[str, Any]:
     if file is not None and file["gone_at"] is not None:
         return {
             "state": "gone",
-            "reason": f"the file is missing since {file['gone_at']}",
+            "reason": "the file is missing",
             "next": "it leaves the answers when the grace period is over ([ingest] grace_seconds), unless it comes back"
             if folder is not None
             else "it is kept: its folder is not watched any more; foliod forget removes it",
         }
-    if answer["holds"]:
+    if answer["holds"] and (folder is None or folder["verdict"] == "folder"):
         return {"state": "folder", "next": "foliod documents --folder lists what it holds"}
     if document is None or (folder is not None and folder["verdict"] not in ("known", "busy")):
         if folder is None:

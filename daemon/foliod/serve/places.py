@@ -50,6 +50,8 @@ async def retry(request: web.Request) -> web.Response:
         wanted = await _documents_at(db, pipeline, path)
         if not wanted and not looked:
             raise NotFoundError(f"{display(path)} lies in no watched folder, and nothing is known of it")
+        if not wanted and (seen := await pipeline.inspect(path)) is not None and seen["verdict"] == "not_there":
+            raise NotFoundError(f"{display(path)}: {seen['reason']}")
     elif asked.document is not None:
         wanted = [asked.document]
     else:

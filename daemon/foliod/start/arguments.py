@@ -22,7 +22,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Mode = Annotated[
     Literal["hybrid", "keyword", "vector"], typer.Option(help="Search by keyword, by meaning (vector), or both.")
 ]
-Folder = Annotated[Path | None, typer.Option(metavar="DIR", help="Only documents in this folder.")]
+Folder = Annotated[Path | None, typer.Option(metavar="DIR", help="Only documents in this folder.", readable=False)]
 Document = Annotated[str | None, typer.Option(metavar="NAME", help="Only this one: its number, path, or title.")]
 After = Annotated[str | None, typer.Option(metavar="DATE", help="Only documents made after this date.")]
 Before = Annotated[str | None, typer.Option(metavar="DATE", help="Only documents made before this date.")]
@@ -59,6 +59,7 @@ def text_of(words: list[str]) -> str:
 
 def narrowed(
     find: Callable[[str], int],
+    settle: Callable[..., object],
     folder: Path | None,
     document: str | None,
     after: str | None,
@@ -66,7 +67,13 @@ def narrowed(
     wait: str | None,
     wait_seconds: float,
 ) -> dict[str, Any]:
-    """Return the fields of a request that searches and questions share; `find` knows a document's id by its name."""
+    """Return the fields of a request that searches and questions share.
+
+    `find` knows a document's id by its name, `settle` waits for what is to be waited for.
+    """
+    if document is not None and wait is not None and not document.isdecimal():
+        # A file that was just dropped has no document yet.
+        settle(wait=wait if wait == "settled" else absolute(Path(wait)), wait_seconds=wait_seconds)
     return {
         "folder": absolute(folder),
         "document": None if document is None else find(document),

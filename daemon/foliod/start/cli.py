@@ -153,7 +153,7 @@ def ask(
             model=model,
             think=think,
             mode=mode,
-            **narrowed(client.document_id, folder, document, after, before, wait, wait_seconds),
+            **narrowed(client.document_id, client.settle, folder, document, after, before, wait, wait_seconds),
         )
         if as_json:
             print_events(events)
@@ -186,7 +186,7 @@ def search(
 ) -> None:
     """Find passages by words and by meaning."""
     with client_of(config) as client:
-        only = narrowed(client.document_id, folder, document, after, before, wait, wait_seconds)
+        only = narrowed(client.document_id, client.settle, folder, document, after, before, wait, wait_seconds)
         answer = client.search(text_of(query), limit=limit, mode=mode, **only)
     if as_json:
         print_json(answer)

@@ -67,6 +67,10 @@ class Client:
         """Return the answer of `/v1/search`; what is None is not sent."""
         return self._post("/v1/search", {"query": query, **more})
 
+    def settle(self, *, wait: str, wait_seconds: float) -> None:
+        """Return when `wait` ("settled" or a path) can be searched, or has come to its end."""
+        self.search("foliod", limit=1, mode="keyword", wait=wait, wait_seconds=wait_seconds)
+
     def documents(self, *, state: str | None = None, limit: int | None = None, **more: str | None) -> dict[str, Any]:
         """Return at most `limit` documents (None is all), as `{"documents": […], "cursor": …}`."""
         found: list[dict[str, Any]] = []

@@ -24,7 +24,7 @@ def show_explanation(terminal: Terminal, answer: Object) -> None:
     out = terminal.out
     state = answer["state"] or "unknown"
     out.print(Text.assemble((safe(answer["path"]), "bold")), soft_wrap=True)
-    lines = [("state", Text(state.replace("_", " "), style(state)))]
+    lines = [("state", Text(state, style(state)))]
     lines += [(name, Text(safe(value))) for name, value in _lines(answer) if value]
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
@@ -44,7 +44,7 @@ def _lines(answer: Object) -> Iterator[tuple[str, str | None]]:
     yield "because", answer["reason"]
     at = f" (at {_when(answer['next_at'])})" if answer["next_at"] else ""
     yield "next", answer["next"] and f"{answer['next']}{at}"
-    yield "holds", ", ".join(f"{number:,} {state.replace('_', ' ')}" for state, number in answer["holds"].items())
+    yield "holds", ", ".join(f"{number:,} {state}" for state, number in answer["holds"].items())
     file, document, progress = answer["file"], answer["document"], answer["progress"]
     if file is not None:
         gone = f", missing since {_when(file['gone_at'])}" if file["gone_at"] else ""
@@ -57,15 +57,15 @@ def _lines(answer: Object) -> Iterator[tuple[str, str | None]]:
         others = [path for path in document["paths"] if path != file["path"]]
         yield "also at", ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
     if document is not None and document["pages"] is not None:
-        verdicts = ", ".join(f"{number} {verdict.replace('_', ' ')}" for verdict, number in answer["verdicts"].items())
+        verdicts = ", ".join(f"{number} {verdict}" for verdict, number in answer["verdicts"].items())
         yield "pages", f"{document['pages']:,}" + (f": {verdicts}" if verdicts else "")
         for run in answer["page_verdicts"]:
             if run["verdict"] not in ("text", "ocr", "empty"):
-                yield "", f"{pages([run['first'], run['last']])}: {run['verdict'].replace('_', ' ')}"
+                yield "", f"{pages([run['first'], run['last']])}: {run['verdict']}"
     if progress is not None:
         ends = f", {count(progress['abnormal_ends'], 'abnormal end')}" if progress["abnormal_ends"] else ""
         yield "attempts", f"{progress['attempts']}{ends}" if progress["attempts"] or ends else None
-        yield "held by", progress["held_by"]
+        yield "held by", progress["held_by"] and progress["held_by"].partition(":")[0]
 
 
 def _when(moment: str) -> str:

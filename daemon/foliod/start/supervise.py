@@ -265,8 +265,9 @@ def _busy_threads() -> list[str]:
         if thread is not threading.main_thread()
         and not thread.daemon
         and (frame := frames.get(thread.ident or 0)) is not None
-        # A thread of an executor that waits for work is in its `_worker`.
+        # A thread that waits for work is in its executor's `_worker`, or waits for a lock or a queue.
         and frame.f_code.co_name != "_worker"
+        and os.path.basename(frame.f_code.co_filename) not in ("threading.py", "queue.py")
     ]
 
 

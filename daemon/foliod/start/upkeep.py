@@ -14,7 +14,8 @@ from foliod.base.errors import BadRequestError
 from foliod.start.arguments import Config, Json, absolute
 from foliod.start.command import client_of, print_json, terminal
 
-Place = Annotated[Path, typer.Argument(metavar="PATH", show_default=False)]
+Place = Annotated[Path, typer.Argument(metavar="PATH", show_default=False, readable=False)]
+"""Not checked here: what may not be read is what people ask about."""
 
 
 def explain(path: Place, config: Config = None, as_json: Json = False) -> None:
@@ -33,7 +34,7 @@ def explain(path: Place, config: Config = None, as_json: Json = False) -> None:
 
 
 def retry(
-    path: Annotated[Path | None, typer.Argument(metavar="PATH", show_default=False)] = None,
+    path: Annotated[Path | None, typer.Argument(metavar="PATH", show_default=False, readable=False)] = None,
     everything: Annotated[bool, typer.Option("--all", help="All documents that ended badly.")] = False,
     document: Annotated[int | None, typer.Option(min=1, metavar="ID", help="This document.")] = None,
     config: Config = None,
@@ -61,7 +62,7 @@ def retry(
 
 
 def forget(
-    root: Annotated[Path, typer.Argument(metavar="ROOT", show_default=False)],
+    root: Annotated[Path, typer.Argument(metavar="ROOT", show_default=False, readable=False)],
     config: Config = None,
     as_json: Json = False,
 ) -> None:

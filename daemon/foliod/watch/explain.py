@@ -20,6 +20,9 @@ AGAIN: Final = "it is looked at again by the next sweep"
 NEVER: Final = "nothing; it is left alone"
 
 
+WAITED: Final = "the folder is waited for, and what was read of it is kept until then, or until: foliod forget"
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What the file system says of a path: a verdict, the reason for it, what follows, and its stat."""
@@ -44,9 +47,8 @@ def look(wanted: Wanted, path: bytes, known: bytes | None, stop: threading.Event
         state = os.lstat(path)
     if (root := walk.trouble(wanted.root)) is not None:
         kept = "" if known is None else "; what was read of the file is kept"
-        return Seen(
-            "root_missing" if root[0] == "missing" else "unreadable", f"the watched {root[1]}{kept}", None, state
-        )
+        verdict = "root_missing" if root[0] == "missing" else "unreadable"
+        return Seen(verdict, f"of the watched folder: {root[1]}{kept}", WAITED, state)
     if refusal := _unwanted(wanted, path, is_folder=state is not None and kinds.S_ISDIR(state.st_mode)):
         return Seen(*refusal, NEVER, state)
     if state is not None and kinds.S_ISDIR(state.st_mode) and known is None:

@@ -161,4 +161,6 @@ def _reason(error: BaseException) -> str:
         return f"{error}; subfolders that can't be read are swept but not watched"
     if "limit reached" in str(error):
         return f"{error}: {LIMIT_ADVICE}"
+    if "Unable to decode path" in str(error):
+        return f"{error}: rename it; as long as it changes, the folder is looked through without events"
     return str(error) or type(error).__name__
