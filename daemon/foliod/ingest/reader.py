@@ -113,15 +113,13 @@ class Reader:
         try:
             said, says = os.pipe()
         except OSError as error:
-            msg = f"the process that reads PDFs can't be started: {error.strerror}"
-            raise FoliodError(msg) from error
+            raise _not_started(error) from error
         try:
             self._socket, theirs = socket.socketpair()
         except OSError as error:
             os.close(said)
             os.close(says)
-            msg = f"the process that reads PDFs can't be started: {error.strerror}"
-            raise FoliodError(msg) from error
+            raise _not_started(error) from error
         self._socket.setblocking(False)
         # Nobody empties this pipe while the process runs; it must not wait when the pipe is full.
         os.set_blocking(says, False)
@@ -141,8 +139,7 @@ class Reader:
             except OSError as error:
                 self._socket.close()
                 os.close(said)
-                msg = f"the process that reads PDFs can't be started: {error.strerror}"
-                raise FoliodError(msg) from error
+                raise _not_started(error) from error
             finally:
                 os.close(says)
 
@@ -352,6 +349,10 @@ class Reader:
             lines = os.read(self._said, 1 << 16)[-LAST_WORDS_BYTES:].decode("ascii", "replace").split("\n")
             return next(("".join(filter(str.isprintable, line))[:200] for line in reversed(lines) if line.strip()), "")
         return ""
+
+
+def _not_started(error: OSError) -> FoliodError:
+    return FoliodError(f"the process that reads PDFs can't be started: {error.strerror}")
 
 
 class _Clock:

@@ -53,6 +53,8 @@ async def retry(request: web.Request) -> web.Response:
         if not wanted and (seen := await pipeline.inspect(path)) is not None and seen["verdict"] == "not_there":
             raise NotFoundError(f"{display(path)}: {seen['reason']}")
     elif asked.document is not None:
+        if await db.fetchval("document_state", asked.document) is None:
+            raise NotFoundError(f"there is no document {asked.document}; GET /v1/documents lists them")
         wanted = [asked.document]
     else:
         wanted = await ended_badly(db, pipeline.host)
@@ -60,8 +62,6 @@ async def retry(request: web.Request) -> web.Response:
         msg = f"no file of document {wanted[0]} can be opened now; what was read of it stays, and nothing was done"
         raise ConflictError(msg)
     begun = await begin_again(db, wanted)
-    if asked.document is not None and not begun and await db.fetchval("document_state", asked.document) is None:
-        raise NotFoundError(f"there is no document {asked.document}; GET /v1/documents lists them")
     pipeline.wake()
     log.info("retry_asked", documents=len(begun), path=None if path is None else display(path))
     return answer_json({"documents": begun, "looked_at": None if path is None else display(path)}, status=202)
@@ -87,8 +87,6 @@ async def _documents_at(db: Database, pipeline: Pipeline, path: bytes) -> list[i
 
 async def _can_be_read(db: Database, pipeline: Pipeline, document: int) -> bool:
     """Say whether a document is on this host and can be opened: its text is not given up for nothing."""
-    if await db.fetchval("document_state", document) is None:
-        return True  # said by who asks
     places = [row["path"] for row in await db.fetch("document_places", document, pipeline.host)]
     try:
         async with asyncio.timeout(OPEN_SECONDS):
