@@ -61,7 +61,7 @@ WHERE c.id = ANY($1::bigint[]) AND e.embedding IS NOT NULL;
 -- name: hit_details
 -- What a hit shows: the passage, its document and all its places.
 -- $1 chunk ids
-SELECT c.id, c.document_id, c.first_page, c.last_page, c.heading, c.text, encode(d.sha256, 'hex') AS sha256, d.title,
+SELECT c.id, c.document_id, c.first_page, c.last_page, c.start_offset, c.heading, c.text, encode(d.sha256, 'hex') AS sha256, d.title,
        coalesce((SELECT array_agg(f.display ORDER BY f.gone_at NULLS FIRST, f.id) FROM foliod.files f
                  WHERE f.document_id = d.id), ARRAY[]::text[]) AS paths
 FROM foliod.chunks c JOIN foliod.documents d ON d.id = c.document_id

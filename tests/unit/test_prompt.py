@@ -15,7 +15,7 @@ from foliod.text.chunk import estimate_tokens
 def hit(text: str, *, title: str = "Report", first: int = 3, last: int = 3, heading: str | None = None) -> Hit:
     return Hit(
         rank=1, score=1.0, keyword=1.0, vector=None, title_score=None, chunk=1, document=1, sha256="00", title=title,
-        paths=("/in/report.pdf",), first_page=first, last_page=last, heading=heading, text=text,
+        paths=("/in/report.pdf",), first_page=first, last_page=last, heading=heading, text=text, start=0,
     )  # fmt: skip
 
 

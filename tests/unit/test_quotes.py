@@ -12,7 +12,7 @@ from foliod.base.model import Hit
 def hit(text: str, *, score: float = 1.0, page: int = 1, document: int = 1) -> Hit:
     return Hit(
         rank=1, score=score, keyword=score, vector=None, title_score=None, chunk=document, document=document,
-        sha256="00", title="T", paths=("/in/t.pdf",), first_page=page, last_page=page, heading=None, text=text,
+        sha256="00", title="T", paths=("/in/t.pdf",), first_page=page, last_page=page, heading=None, text=text, start=0,
     )  # fmt: skip
 
 

@@ -180,6 +180,8 @@ class Hit:
     last_page: int
     heading: str | None
     text: str
+    start: int
+    """Where the passage begins in the document's text: `text == document_text[start : start + len(text)]`."""
 
 
 @dataclass(frozen=True, slots=True)

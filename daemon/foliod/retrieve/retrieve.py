@@ -232,6 +232,7 @@ class Retriever:
                 last_page=row["last_page"],
                 heading=row["heading"],
                 text=row["text"],
+                start=row["start_offset"],
             )
             for rank, (s, row) in enumerate(found, start=1)
         )
