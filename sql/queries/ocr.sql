@@ -45,9 +45,9 @@ UPDATE foliod.pages SET ocr_attempts = greatest(ocr_attempts - 1, 0) WHERE docum
 
 -- name: put_ocr_page
 -- What became of a page by OCR; what was said against it before stays said.
--- $1 document, $2 page, $3 verdict, $4 text, $5 headings, $6 why text of it may be missing, or NULL
+-- $1 document, $2 page, $3 verdict, $4 text, $5 headings, $6 why text of it may be missing, or NULL, $7 boxes
 UPDATE foliod.pages
-SET verdict = $3, text = $4, headings = $5, ocr_attempts = 0,
+SET verdict = $3, text = $4, headings = $5, boxes = $7, ocr_attempts = 0,
     trouble = CASE WHEN strpos(trouble, $6::text) > 0 THEN trouble
                    ELSE nullif(concat_ws('; ', trouble, $6::text), '') END
 WHERE document_id = $1 AND number = $2;

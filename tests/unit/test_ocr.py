@@ -147,7 +147,7 @@ def test_columns_are_read_one_after_the_other():
             (274, 101 + 14 * i, 2, 3, "."),
         ]
     found = seen_lines(seen(*lines), 550, 800)
-    text, headings = flow(found, 550, 800)
+    text, headings, _ = flow(found, 550, 800)
     assert text.split() == " ".join(left + right).split()
     assert headings == ()
 
@@ -156,7 +156,7 @@ def test_a_large_line_is_a_heading():
     """A heading is told by its size, though the sizes of other lines vary."""
     lines = [(50, 80, 250, 22, "Of Tides")]
     lines += [(50, 120 + 14 * i, 400, 9 + i % 3, f"Line {i} of a paragraph that goes on and on and") for i in range(5)]
-    text, headings = flow(seen_lines(seen(*lines), 550, 800), 550, 800)
+    text, headings, _ = flow(seen_lines(seen(*lines), 550, 800), 550, 800)
     assert [h.text for h in headings] == ["Of Tides"]
     assert text[headings[0].offset :].startswith("Of Tides")
 

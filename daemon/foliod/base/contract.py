@@ -12,7 +12,9 @@ from foliod.base.errors import BadRequestError, FoliodError
 from foliod.base.model import Coverage, DocumentState, Filters
 
 if TYPE_CHECKING:
-    from foliod.base.model import Hit
+    from collections.abc import Iterable
+
+    from foliod.base.model import Hit, Rect
 
 Mode = Literal["hybrid", "keyword", "vector"]
 
@@ -207,7 +209,7 @@ def document_object(hit: Hit) -> dict[str, Any]:
 
 
 def hit_object(hit: Hit) -> dict[str, Any]:
-    """Return a hit as searches and the sources of answers show it. `rects` is null until it is known."""
+    """Return a hit as searches and the sources of answers show it. `rects` is null where it is not known."""
     return {
         "rank": hit.rank,
         "score": hit.score,
@@ -216,9 +218,14 @@ def hit_object(hit: Hit) -> dict[str, Any]:
         "pages": [hit.first_page, hit.last_page],
         "heading": hit.heading,
         "text": hit.text,
-        "rects": None,
+        "rects": rect_objects(hit.rects),
         "chunk": hit.chunk,
     }
+
+
+def rect_objects(rects: Iterable[Rect] | None) -> list[dict[str, Any]] | None:
+    """Return rectangles as answers show them: page from 1, points from the top left of the page as displayed."""
+    return None if rects is None else [rect._asdict() for rect in rects]
 
 
 def coverage_object(coverage: Coverage) -> dict[str, int]:

@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 PAGE_JOIN = "\n"
 """One character stands between two pages in the text of a document."""
@@ -69,6 +70,8 @@ class Page:
     headings: tuple[Heading, ...] = ()
     trouble: str | None = None
     """Why text of it may be missing that the verdict does not tell of: what follows "page 7 …"."""
+    boxes: bytes = b""
+    """Where its text stands on it, as `base.boxes` packs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,16 @@ class Filters:
         return any(v is not None for v in (self.folder, self.document, self.after, self.before))
 
 
+class Rect(NamedTuple):
+    """A rectangle on a page, from 1: points from the top left of the page as it is displayed, y downwards."""
+
+    page: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """A passage that a search found. Scores: keyword is BM25, vector a cosine; None is not known."""
@@ -182,6 +195,8 @@ class Hit:
     text: str
     start: int
     """Where the passage begins in the document's text: `text == document_text[start : start + len(text)]`."""
+    rects: tuple[Rect, ...] | None = None
+    """Where it stands on its pages; None when that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,5 +4,5 @@ from importlib import metadata
 
 __version__ = "0.1.0"
 
-EXTRACTOR = f"2+pymupdf-{metadata.version('pymupdf')}"
+EXTRACTOR = f"3+pymupdf-{metadata.version('pymupdf')}"
 """Changes when pages would be read or cleaned differently; half-read documents are then read anew."""

@@ -5,9 +5,11 @@ Whatever arrives is checked for type, range and size; what does not fit ends the
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING, Any
 
+from foliod.base import boxes
 from foliod.base.model import Chunk, DocumentFacts, DocumentState, Heading, Page, ReadSummary, Terms, Verdict
 from foliod.reading import strict, wire
 from foliod.reading.strict import MalformedError, demand
@@ -28,6 +30,7 @@ class Decoder:
         self._texts: list[str] = []
         self._chars = 0
         self._headings: list[Heading] = []
+        self._boxes = b""
         self._ids: list[int] = []
         self._weights: list[float] = []
         self._passwords: list[str] = []
@@ -56,6 +59,9 @@ class Decoder:
             case "headings" if fields["headings"]:
                 self._take_headings(fields)
                 return None
+            case "boxes" if not self._boxes:
+                self._boxes = base64.b64decode(strict.text(fields, "boxes", wire.MAX_FRAME), validate=True)
+                return None
             case "terms" if fields["ids"]:
                 self._take_terms(fields)
                 return None
@@ -66,7 +72,7 @@ class Decoder:
                 return self._page(fields)
             case "chunk":
                 return self._chunk(fields)
-        demand(not (self._texts or self._ids or self._headings), "the order of messages")
+        demand(not (self._texts or self._ids or self._headings or self._boxes), "the order of messages")
         match fields.get("kind"):
             case "facts":
                 return DocumentFacts(
@@ -140,6 +146,8 @@ class Decoder:
         headings = tuple(self._headings)
         self._headings = []
         demand(all(heading.offset <= len(text) for heading in headings), "headings")
+        drawn, self._boxes = self._boxes, b""
+        demand(boxes.fit(drawn, len(text)), "boxes")
         return Page(
             number=strict.whole(fields, "number", 1, wire.MAX_PAGES),
             verdict=Verdict(strict.text(fields, "verdict", 40)),
@@ -149,6 +157,7 @@ class Decoder:
             rotation=strict.whole(fields, "rotation", 0, 359),
             headings=headings,
             trouble=strict.optional(fields, "trouble"),
+            boxes=drawn,
         )
 
     def _chunk(self, fields: Mapping[str, Any]) -> tuple[Chunk, Terms]:

@@ -43,8 +43,8 @@ class _Paragraph:
 
 def flow(
     lines: list[Line], width: float, height: float, outline: Sequence[tuple[int, str]] = ()
-) -> tuple[str, tuple[Heading, ...]]:
-    r"""Return a page's text and its headings.
+) -> tuple[str, tuple[Heading, ...], list[Line]]:
+    r"""Return a page's text, its headings, and its lines in the order of the text.
 
     Paragraphs stand apart by a blank line; headings, list items and table rows are lines of
     their own; within a paragraph there are no line ends.
@@ -56,13 +56,14 @@ def flow(
         outline: level and title of the entries of the document's outline that lead here.
     """
     if not lines:
-        return "", ()
+        return "", (), []
     units = ordered(lines, width, height)
     body = _body_size(lines)
     known = frozenset[str]()
     if any(line.text.rstrip().endswith(("-", "\u2010")) for line in lines):
         known = words("\n".join(line.text for line in lines))
-    return _write(_paragraphs(units), body, known, _titles(outline))
+    text, headings = _write(_paragraphs(units), body, known, _titles(outline))
+    return text, headings, [line for unit in units for line in unit.lines]
 
 
 def _write(

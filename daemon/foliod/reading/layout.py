@@ -11,7 +11,9 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from foliod.base.boxes import Direction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,9 +26,23 @@ _RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _LTR = re.compile("[A-Za-z\u00c0-\u024f\u0370-\u052f]")
 
 
+class Piece(NamedTuple):
+    """Raw text as it was drawn, and its box on the page as displayed, in points, y downwards."""
+
+    text: str
+    direction: Direction
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
 @dataclass(slots=True)
 class Line:
-    """A piece of text on one baseline: raw text, its box and baseline in points, y downwards."""
+    """A piece of text on one baseline: raw text, its box and baseline in points, y downwards.
+
+    The box is one of the page turned upright, where that puts lines in order; `drawn` is where it really stands.
+    """
 
     text: str
     x0: float
@@ -41,6 +57,8 @@ class Line:
     """Lines that were drawn together have the same number."""
     cells: int = 1
     """Pieces far apart on one baseline that it was made of: more than one is a table's row."""
+    drawn: tuple[Piece, ...] = ()
+    """What it is made of, in the order of its text."""
 
 
 class Unit:
@@ -94,7 +112,11 @@ def by_white_space(lines: list[Line]) -> list[Line]:
 def _reads_leftwards(lines: list[Line]) -> bool:
     if not any(_RTL.search(line.text) for line in lines):
         return False
-    text = "".join(line.text for line in lines)
+    return leftwards("".join(line.text for line in lines))
+
+
+def leftwards(text: str) -> bool:
+    """Whether most letters of a text are of a script that is written from right to left."""
     return len(_RTL.findall(text)) > len(_LTR.findall(text))
 
 
@@ -192,6 +214,7 @@ def _row(pieces: list[Line]) -> Line:
         all(piece.bold for piece in pieces),
         first.block,
         wide + 1,
+        tuple([drawn for piece in pieces for drawn in piece.drawn]),
     )
 
 

@@ -74,7 +74,9 @@ def _evened(lines: list[Line]) -> list[Line]:
     out = []
     for line in lines:
         size = most if line.size < HEADING_RATIO * most else line.size
-        out.append(replace(line, size=size, y0=line.base - size, y1=line.base + 0.2 * size))
+        y0, y1 = line.base - size, line.base + 0.2 * size
+        drawn = tuple([piece._replace(y0=y0, y1=y1) for piece in line.drawn])
+        out.append(replace(line, size=size, y0=y0, y1=y1, drawn=drawn))
     return out
 
 

@@ -11,12 +11,15 @@ import sys
 import time
 import unicodedata
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 
+from foliod.base.boxes import pack
 from foliod.base.errors import DocumentRefusedError
 from foliod.base.model import DocumentFacts, Heading, Page, Verdict
 from foliod.base.version import EXTRACTOR
 from foliod.reading.flow import flow
+from foliod.reading.locate import locate
 from foliod.reading.metadata import parse_date, sane, sensible_title, title_of
 from foliod.reading.ocr import looks_like_text, seen_lines, zoom
 from foliod.reading.pagetree import mend_page_count
@@ -31,7 +34,7 @@ from foliod.reading.refusal import (
 )
 from foliod.reading.spans import drop_unreadable, upright_lines
 from foliod.reading.verdict import judge
-from foliod.text.normalize import WORD_CHARS, clean, cut_words, garbage_share
+from foliod.text.normalize import WORD_CHARS, clean, cut_words, garbage_share, join_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -139,8 +142,9 @@ class OpenDocument:
             if garbage_share(raw) and (lost := drop_unreadable(blocks)):
                 lines, aside = upright_lines(blocks, rotation, turn, width, height)
                 raw = "".join([line.text for line in lines])
-            text, headings = self._flow(number, lines, width, height)
-            text = "\n\n".join([part for part in (text, *aside) if part])
+            text, headings, lines = self._flow(number, lines, width, height)
+            apart = [join_lines([line.text for line in block]) for block in aside]
+            text = "\n\n".join([part for part in (text, *apart) if part])
             if not (text or lost):
                 # Where boxes are beyond the precision of floats, there are letters but no lines.
                 text = clean(text_page.extractText())
@@ -161,7 +165,8 @@ class OpenDocument:
         if lost:
             self._note(number, "has text in fonts that name no letters, it was left out")
         text, headings = self._cut_at(max_chars, number, text, headings)
-        return Page(number, verdict, text, width, height, rotation, headings)
+        boxes = pack(locate(chain(lines, *aside), text), width, height)
+        return Page(number, verdict, text, width, height, rotation, headings, boxes=boxes)
 
     def recognise_page(self, number: int, languages: str, tessdata: str, max_chars: int) -> Page:
         """Return page `number` with the text that Tesseract finds in its picture: `ocr`, or `empty` without any.
@@ -198,7 +203,7 @@ class OpenDocument:
                 text_page = seen[0].get_textpage(flags=FLAGS, matrix=_mupdf.Matrix(unzoom, unzoom))
                 lines = seen_lines(text_page.extractDICT()["blocks"], width, height)
                 del text_page
-            text, headings = self._flow(number, lines, width, height)
+            text, headings, lines = self._flow(number, lines, width, height)
         except Exception as error:  # noqa: BLE001  # see read_page
             if "initialisation failed" in str(error):
                 raise no_tesseract(languages, tessdata) from None
@@ -211,7 +216,8 @@ class OpenDocument:
         if not looks_like_text(text):
             return Page(number, Verdict.EMPTY, "", width, height, rotation)
         text, headings = self._cut_at(max_chars, number, text, headings)
-        return Page(number, Verdict.OCR, text, width, height, rotation, headings)
+        boxes = pack(locate(lines, text), width, height)
+        return Page(number, Verdict.OCR, text, width, height, rotation, headings, boxes=boxes)
 
     def _cut_at(
         self, max_chars: int, number: int, text: str, headings: tuple[Heading, ...]
@@ -226,12 +232,14 @@ class OpenDocument:
         text = text[:max_chars].rstrip()
         return text, tuple(h for h in headings if h.offset + len(h.text) <= len(text))
 
-    def _flow(self, number: int, lines: list[Line], width: float, height: float) -> tuple[str, tuple[Heading, ...]]:
+    def _flow(
+        self, number: int, lines: list[Line], width: float, height: float
+    ) -> tuple[str, tuple[Heading, ...], list[Line]]:
         try:
             return flow(lines, width, height, self._outline.get(number, ()))
         except (ArithmeticError, ValueError, LookupError, RecursionError):
             # Where lines can't be put in order, their text is worth more than none.
-            return clean("\n".join([line.text for line in lines])), ()
+            return clean("\n".join([line.text for line in lines])), (), lines
 
     def _note(self, number: int, what: str) -> None:
         self._notes.setdefault(what, []).append(number)

@@ -7,8 +7,9 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from foliod.reading.layout import Line
-from foliod.text.normalize import garbage_share, join_lines
+from foliod.base.boxes import Direction
+from foliod.reading.layout import Line, Piece, leftwards
+from foliod.text.normalize import garbage_share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ _BOLD, _SUPERSCRIPT = 16, 1
 _SMALLEST, _LARGEST = 0.5, 10_000.0
 """Sizes of fonts in points that can be."""
 _QUARTERS = {(1.0, 0.0): 0, (0.0, 1.0): 1, (-1.0, 0.0): 2, (0.0, -1.0): 3}
+_DIRECTIONS = tuple(Direction)
 _RAISED_NUMBER = re.compile(r"\d[\d,\s–-]*")
 _TAKES_NUMBER = re.compile(r"(?:[^\W\d_]{3}|\d|[.,;:!?)\]\"”’»])$")
 _EXTENSION_FONT = re.compile(r"(?i)ex\d*(?:[-_]\w+)?$|math|msam|esint")
@@ -32,8 +34,8 @@ _EXTENSION_FONT = re.compile(r"(?i)ex\d*(?:[-_]\w+)?$|math|msam|esint")
 
 def upright_lines(
     blocks: Sequence[dict[str, Any]], rotation: int, turn: Matrix | None, width: float, height: float
-) -> tuple[list[Line], list[str]]:
-    """Return the lines in the direction that most of the page is written in, upright, and the others as text.
+) -> tuple[list[Line], list[list[Line]]]:
+    """Return the lines in the direction that most of the page is written in, upright, and the others by block.
 
     Args:
         blocks: of `TextPage.extractDICT`.
@@ -69,13 +71,23 @@ def upright_lines(
                 # Fonts with units of their own: then the line's box tells more.
                 size = min(max(min(x1 - x0, y1 - y0), _SMALLEST), _LARGEST)
             found.append((direction, origin, Line(text, x0, y0, x1, y1, origin[1], size, bold, number)))
-    if plain:
-        return [line for _, _, line in found], []
-    if turn is not None:
+    if not plain and turn is not None:
         found = [
             (None if d is None else (d + quarter) % 4, _apply(turn, *at), _box(turn, line)) for d, at, line in found
         ]
+    for direction, _, line in found:
+        line.drawn = (_piece(line, direction),)
+    if plain:
+        return [line for _, _, line in found], []
     return _main_direction(found, width, height)
+
+
+def _piece(line: Line, direction: int | None) -> Piece:
+    """Return where a line stands, before anything but the page's own rotation has turned it."""
+    goes = _DIRECTIONS[4 if direction is None else direction]
+    if not line.text.isascii() and direction is not None and leftwards(line.text):
+        goes = _DIRECTIONS[(direction + 2) % 4]
+    return Piece(line.text, goes, line.x0, line.y0, line.x1, line.y1)
 
 
 def drop_unreadable(blocks: Sequence[dict[str, Any]]) -> int:
@@ -126,7 +138,7 @@ def _with_raised_numbers(spans: Sequence[dict[str, Any]]) -> str:
 
 def _main_direction(
     found: list[tuple[int | None, tuple[float, float], Line]], width: float, height: float
-) -> tuple[list[Line], list[str]]:
+) -> tuple[list[Line], list[list[Line]]]:
     letters: Counter[int] = Counter()
     for direction, _, line in found:
         if direction is not None:
@@ -139,13 +151,13 @@ def _main_direction(
         (0, 1, -1, 0, height, 0),
     )[main or 0]
     lines: list[Line] = []
-    aside: dict[int, list[str]] = {}
+    aside: dict[int, list[Line]] = {}
     for direction, origin, line in found:
         if direction == main and main is not None:
             lines.append(replace(_box(matrix, line), base=_apply(matrix, *origin)[1]))
         else:
-            aside.setdefault(line.block, []).append(line.text)
-    return lines, [join_lines(texts) for texts in aside.values()]
+            aside.setdefault(line.block, []).append(line)
+    return lines, list(aside.values())
 
 
 def _apply(matrix: Matrix, x: float, y: float) -> tuple[float, float]:

@@ -5,6 +5,7 @@ Events become messages that are small enough for the event loop; `decoder` makes
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -114,6 +115,8 @@ def frames(event: Event) -> Iterator[bytes]:
             headings = [[h.offset, h.level, h.text] for h in event.headings]
             for i in range(0, len(headings), PIECE_HEADINGS):
                 yield _frame("headings", headings=headings[i : i + PIECE_HEADINGS])
+            if event.boxes:
+                yield _frame("boxes", boxes=base64.b64encode(event.boxes).decode("ascii"))
             yield _frame(
                 "page",
                 number=event.number,

@@ -19,6 +19,7 @@ from pgvector import HalfVector, SparseVector
 
 from foliod.base.errors import BadRequestError, OllamaError
 from foliod.base.model import Coverage, Filters, Hit, SearchResult, Space
+from foliod.retrieve.regions import with_rects
 from foliod.text.lexical import DIMENSIONS, inverse_document_frequency, query_terms
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ class Retriever:
             return ()
         rows = {row["id"]: row for row in await tx.fetch("hit_details", [s.chunk for s in scored])}
         found = [(s, rows[s.chunk]) for s in scored if s.chunk in rows]
-        return tuple(
+        hits = tuple(
             Hit(
                 rank=rank,
                 score=round(s.score, 6),
@@ -236,6 +237,7 @@ class Retriever:
             )
             for rank, (s, row) in enumerate(found, start=1)
         )
+        return await with_rects(tx, hits)
 
     async def _corpus(self, tx: Transaction) -> int:
         at, chunks = self._chunks

@@ -30,7 +30,9 @@ FETCH_PAGES = 8
 COLLISIONS = 10
 """Tries to store vectors that another daemon stores at the same time."""
 
-PAGE_COLUMNS = ("document_id", "number", "verdict", "width", "height", "rotation", "text", "headings", "trouble")
+PAGE_COLUMNS = (
+    "document_id", "number", "verdict", "width", "height", "rotation", "text", "headings", "trouble", "boxes",
+)  # fmt: skip
 CHUNK_COLUMNS = (
     "id", "document_id", "ordinal", "first_page", "last_page", "start_offset", "end_offset", "tokens",
     "heading", "text", "text_hash",
@@ -166,7 +168,14 @@ class Store:
         async with self._claimed(document, owner) as tx:
             headings = [[h.offset, h.level, h.text] for h in page.headings]
             await tx.execute(
-                "put_ocr_page", document, page.number, str(page.verdict), page.text, headings, page.trouble
+                "put_ocr_page",
+                document,
+                page.number,
+                str(page.verdict),
+                page.text,
+                headings,
+                page.trouble,
+                page.boxes,
             )
 
     async def troubles(self, document: int) -> dict[str, list[int]]:
@@ -198,7 +207,7 @@ class Store:
                     (
                         (
                             document, p.number, str(p.verdict), p.width, p.height, p.rotation, p.text,
-                            [[h.offset, h.level, h.text] for h in p.headings], p.trouble,
+                            [[h.offset, h.level, h.text] for h in p.headings], p.trouble, p.boxes,
                         )
                         for p in pages
                     ),
