@@ -30,6 +30,9 @@ class Direction(IntEnum):
     ASLANT = 4
 
 
+_DIRECTIONS: Final = tuple(Direction)
+
+
 class Run(NamedTuple):
     """Code points `start` to `end` of a page's text stand in this box.
 
@@ -71,7 +74,7 @@ def unpack(data: bytes, width: float, height: float) -> Iterator[Run]:
     for gap, length, direction, x0, y0, x1, y1 in RECORD.iter_unpack(data):
         start = last + gap
         last = start + length
-        yield Run(start, last, Direction(direction), x0 * across, y0 * down, x1 * across, y1 * down)
+        yield Run(start, last, _DIRECTIONS[direction], x0 * across, y0 * down, x1 * across, y1 * down)
 
 
 def fit(data: bytes, chars: int) -> bool:

@@ -24,16 +24,23 @@ def merged(inside: Sequence[Box], outside: Sequence[Box], *, upright: bool = Tru
         outside: all other boxes of the page.
         upright: whether the text runs across; else it runs up or down.
     """
-    if len(inside) * len(outside) > MOST_TESTS:
-        return list(inside)
+    if not inside:
+        return []
     if not upright:
         return [_turned(box) for box in merged([*map(_turned, inside)], [*map(_turned, outside)])]
-    cores = [(x0 + 1, y0 + 0.25 * (y1 - y0), x1 - 1, y1 - 0.25 * (y1 - y0)) for x0, y0, x1, y1 in outside]
+    left, top, right, bottom = around(inside)
+    cores = [
+        (x0 + 1, y0 + 0.25 * (y1 - y0), x1 - 1, y1 - 0.25 * (y1 - y0))
+        for x0, y0, x1, y1 in outside
+        if x0 < right and x1 > left and y0 < bottom and y1 > top
+    ]
+    if len(inside) * len(cores) > MOST_TESTS:
+        return list(inside)
     out: list[Box] = []
     last: Box | None = None
     for box in inside:
         if last is not None and _neighbours(out[-1], last, box):
-            whole = _around(out[-1], box)
+            whole = around((out[-1], box))
             if not any(x0 < whole[2] and x1 > whole[0] and y0 < whole[3] and y1 > whole[1] for x0, y0, x1, y1 in cores):
                 out[-1] = whole
                 last = box
@@ -52,8 +59,10 @@ def _neighbours(whole: Box, last: Box, box: Box) -> bool:
     return apart < LINE_GAP * height and min(whole[2], box[2]) > max(whole[0], box[0])
 
 
-def _around(a: Box, b: Box) -> Box:
-    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
+def around(boxes: Sequence[Box]) -> Box:
+    """Return the smallest box around others; at least one."""
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
 def _turned(box: Box) -> Box:

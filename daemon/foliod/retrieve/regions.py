@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from foliod.base.boxes import Direction, Run, unpack
 from foliod.base.model import Hit, Rect
-from foliod.retrieve.merge import Box, merged
+from foliod.retrieve.merge import Box, around, merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,6 +33,7 @@ _WIDTHS = {
     **dict.fromkeys("ABCDEFGHKLNOPQRSTUVXYZ&", 0.68),
 }
 _USUAL = 0.52
+_UP_OR_DOWN = frozenset({Direction.UP, Direction.DOWN})
 
 
 class Span(NamedTuple):
@@ -99,7 +100,7 @@ def _on_page(row: asyncpg.Record, span: Span) -> Iterable[Rect]:
         if run.end <= start or run.start >= end:
             outside.append(run[3:])
             continue
-        upright += 1 if run.direction in {Direction.RIGHT, Direction.LEFT, Direction.ASLANT} else -1
+        upright += -1 if run.direction in _UP_OR_DOWN else 1
         at = run.start - row["text_start"]
         text = row["text"][at : at + run.end - run.start] if at >= 0 else ""
         low, high = _edge(run, text, start), _edge(run, text, end)
@@ -107,14 +108,7 @@ def _on_page(row: asyncpg.Record, span: Span) -> Iterable[Rect]:
         outside += [_part(run, a, b) for a, b in ((0.0, low), (high, 1.0)) if b - a > 0]
     boxes = merged(inside, outside, upright=upright >= 0)
     if len(boxes) > MAX_RECTS:
-        boxes = [
-            (
-                min(box[0] for box in boxes),
-                min(box[1] for box in boxes),
-                max(box[2] for box in boxes),
-                max(box[3] for box in boxes),
-            )
-        ]
+        boxes = [around(boxes)]
     return [Rect(row["number"], *(round(edge, 1) for edge in box)) for box in boxes]
 
 
