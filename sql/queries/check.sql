@@ -313,7 +313,7 @@ WHERE d.state IN ('stored', 'ready') AND d.ocr_at IS NULL ORDER BY p.document_id
 -- name: check_chunk_texts
 -- All chunks of the same documents with their terms, in order, and what their documents say.
 SELECT c.document_id, c.ordinal, c.first_page, c.last_page, c.start_offset, c.end_offset, c.tokens, c.text, c.text_hash,
-       t.terms, t.weights, d.term_count, d.extractor
+       t.terms, t.weights, d.term_count, d.extractor, coalesce(d.language, 'english') AS language
 FROM foliod.chunks c JOIN foliod.documents d ON d.id = c.document_id
 LEFT JOIN foliod.chunk_terms t ON t.chunk_id = c.id
 WHERE d.state IN ('stored', 'ready') AND d.ocr_at IS NULL ORDER BY c.document_id, c.ordinal;

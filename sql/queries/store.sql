@@ -90,11 +90,12 @@ SELECT verdict, count(*) AS pages FROM foliod.pages WHERE document_id = $1 GROUP
 
 -- name: text_finished
 -- The text of a document is stored as a whole: it can be found from now on. OCR is due when pages need it.
--- $1 document, $2 state, $3 partial, $4 reason, $5 chunks, $6 sum of their lengths in terms, $7 trouble of the reader
+-- $1 document, $2 state, $3 partial, $4 reason, $5 chunks, $6 sum of their lengths in terms, $7 trouble of the reader,
+-- $8 language
 UPDATE foliod.documents
 SET state = $2, partial = $3, reason = $4, chunk_count = $5, term_count = $6,
     attempts = 0, deaths = 0, lease_owner = NULL, lease_until = NULL, stored_at = now(), next_attempt_at = now(),
-    trouble = $7,
+    trouble = $7, language = $8,
     ocr_at = CASE WHEN EXISTS (SELECT 1 FROM foliod.pages p WHERE p.document_id = $1
                                AND p.verdict IN ('needs_ocr', 'garbage')) THEN now() END
 WHERE id = $1;

@@ -119,6 +119,8 @@ class ReadSummary:
     pages: int
     partial: str | None
     extractor: str
+    language: str = "english"
+    """What its chunks were stemmed as."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,7 +221,11 @@ class Ingest:
         verdicts = await writer.verdicts()
         reason = what_is_missing(verdicts, summary.partial, await self._tesseract.note_for(verdicts))
         await writer.finish(
-            state=DocumentState.STORED, partial=reason is not None, reason=reason, trouble=summary.partial
+            state=DocumentState.STORED,
+            partial=reason is not None,
+            reason=reason,
+            language=summary.language,
+            trouble=summary.partial,
         )
 
     async def limits(self, *, patient: bool) -> ReadLimits:

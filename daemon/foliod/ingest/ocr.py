@@ -275,7 +275,7 @@ class Recogniser:
                         await writer.add(chunk, terms)
                     case ReadSummary() as summary:
                         trouble = with_earlier(summary, earlier).partial or said
-                        if not await self._finish(document, trouble, writer):
+                        if not await self._finish(document, trouble, summary.language, writer):
                             return
         waiting = self._unwritten.pop(document, 0)
         self._backlog.done([document])
@@ -283,7 +283,7 @@ class Recogniser:
         log.info("document_recognised", file=original.display, pages=waiting, chunks=writer.chunks if writer else 0)
         await asyncio.sleep(EMBED_SECONDS)
 
-    async def _finish(self, document: int, trouble: str | None, writer: TextWriter | None) -> bool:
+    async def _finish(self, document: int, trouble: str | None, language: str, writer: TextWriter | None) -> bool:
         """Give the document its state; False when it gave no text yet and pages still wait, which says nothing of them."""
         if writer is None:
             verdicts = await self._store.verdicts(document)
@@ -293,7 +293,9 @@ class Recogniser:
             return True
         verdicts = await writer.verdicts()
         reason = what_is_missing(verdicts, trouble, await self._tesseract.note_for(verdicts))
-        await writer.finish(state=DocumentState.STORED, partial=reason is not None, reason=reason, trouble=trouble)
+        await writer.finish(
+            state=DocumentState.STORED, partial=reason is not None, reason=reason, language=language, trouble=trouble
+        )
         return True
 
 

@@ -87,6 +87,7 @@ class Decoder:
                     pages=strict.whole(fields, "pages", 0, wire.MAX_PAGES),
                     partial=strict.optional(fields, "partial"),
                     extractor=strict.text(fields, "extractor", 200),
+                    language=strict.text(fields, "language", 40),
                 )
             case "refused":
                 return wire.Refused(

@@ -6,6 +6,7 @@ from foliod.base.model import PAGE_JOIN, Chunk, DocumentFacts, DocumentState, Pa
 from foliod.base.version import EXTRACTOR
 from foliod.reading.strict import MalformedError, demand
 from foliod.reading.wire import CHUNK_CHARS_A_TOKEN, DOCUMENT_CHARS, Event, ReadLimits, Refused
+from foliod.text.language import LANGUAGES
 
 REFUSALS = frozenset(
     {
@@ -85,7 +86,7 @@ class Transcript:
                 self._chunk(chunk, terms)
             case ReadSummary():
                 demand(self._facts is not None and event.pages == self._pages, "pages")
-                demand(event.extractor == EXTRACTOR, "extractor")
+                demand(event.extractor == EXTRACTOR and event.language in LANGUAGES, "extractor and language")
             case _:
                 msg = "a message of this kind does not fit"
                 raise MalformedError(msg)

@@ -156,7 +156,9 @@ def frames(event: Event) -> Iterator[bytes]:
                 modified=event.modified and event.modified.isoformat(),
             )
         case ReadSummary():
-            yield _frame("summary", pages=event.pages, partial=event.partial, extractor=event.extractor)
+            yield _frame(
+                "summary", pages=event.pages, partial=event.partial, extractor=event.extractor, language=event.language
+            )
         case Refused():
             yield _frame("refused", state=event.state, reason=event.reason)
         case Ready():

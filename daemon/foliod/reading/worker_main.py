@@ -20,6 +20,7 @@ from foliod.reading.decoder import Decoder
 from foliod.reading.ocr import language_folders
 from foliod.reading.pdf import EXTRACTOR, OpenDocument, open_document
 from foliod.text.chunk import chunk_pages
+from foliod.text.language import detect
 from foliod.text.lexical import weigh
 
 if TYPE_CHECKING:
@@ -100,14 +101,16 @@ def read(fd: int, job: wire.Job, stored: list[Page]) -> Iterator[wire.Event]:
                 yield page
         trouble = document.trouble()
         _refuse_if_nothing_is_left(document, pages)
+    texts = [page.text for page in pages]
+    language = detect(texts)
     for chunk in chunk_pages(
-        [page.text for page in pages],
+        texts,
         budget=limits.chunk_tokens,
         overlap=limits.overlap_tokens,
         headings=[page.headings for page in pages],
     ):
-        yield chunk, weigh(chunk.text)
-    yield ReadSummary(len(pages), "; ".join(filter(None, [trouble, left_out])) or None, EXTRACTOR)
+        yield chunk, weigh(chunk.text, language)
+    yield ReadSummary(len(pages), "; ".join(filter(None, [trouble, left_out])) or None, EXTRACTOR, language)
 
 
 class _Room:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
 from foliod.base.errors import DatabaseUnavailableError, NotFoundError, OllamaError, WaitTimeoutError
 from foliod.base.paths import display
+from foliod.store.titles import catch_up
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -84,6 +86,7 @@ class Pipeline:
                 group.create_task(self._forever(name, self._ingest.read_next), name=name)
             group.create_task(self._forever("embedder", self._vectors.embed_next), name="embedder")
             group.create_task(self._forever("passwords", self._passwords.look), name="passwords")
+            group.create_task(self._forever("titles", partial(catch_up, self._db)), name="titles")
             group.create_task(self._forever("ocr", self._recogniser.recognise_next), name="ocr")
 
     async def _forever(self, name: str, step: Callable[[], Awaitable[bool]]) -> None:

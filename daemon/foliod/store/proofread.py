@@ -105,7 +105,7 @@ class _Document:
             if chunk["text_hash"] != hashlib.sha256(chunk["text"].encode()).digest():
                 yield self._found("chunk_hash", f"chunk {chunk['ordinal']}")
             if chunk["extractor"] == EXTRACTOR and chunk["terms"] is not None:
-                expected = weigh(chunk["text"])
+                expected = weigh(chunk["text"], chunk["language"])
                 terms += expected.length
                 if not _same_terms(chunk, dict(zip(expected.ids, expected.weights, strict=True))):
                     yield self._found("chunk_terms", f"chunk {chunk['ordinal']}")

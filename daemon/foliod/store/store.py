@@ -11,6 +11,8 @@ from pgvector import HalfVector, SparseVector
 
 from foliod.base.errors import DatabaseUnavailableError, LeaseLostError
 from foliod.base.model import Chunk, DocumentFacts, Heading, Page, Space, Terms, Verdict
+from foliod.store.titles import write_titles
+from foliod.text.language import DEFAULT
 from foliod.text.lexical import DIMENSIONS
 
 if TYPE_CHECKING:
@@ -80,7 +82,9 @@ class TextWriter:
         """Count the pages of the document by verdict, on the connection that this transaction holds already."""
         return _counted(await self._tx.fetch("page_verdicts", self._document))
 
-    async def finish(self, *, state: str, partial: bool, reason: str | None, trouble: str | None = None) -> None:
+    async def finish(
+        self, *, state: str, partial: bool, reason: str | None, trouble: str | None = None, language: str = DEFAULT
+    ) -> None:
         """Count the terms and give the document its state; visible when the transaction commits.
 
         `trouble` is why text may be missing, as the reader said.
@@ -88,8 +92,9 @@ class TextWriter:
         await self._flush()
         await self._tx.execute("lexicon_add", self._document)
         await self._tx.execute(
-            "text_finished", self._document, state, partial, reason, self.chunks, self.terms, trouble
+            "text_finished", self._document, state, partial, reason, self.chunks, self.terms, trouble, language
         )
+        await write_titles(self._tx, self._document)
 
     async def _flush(self) -> None:
         if not self._buffer:

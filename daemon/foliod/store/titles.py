@@ -1,0 +1,81 @@
+"""What documents are called: the terms of their titles, file names and folder names, for search.
+
+Triggers note which documents got, lost or changed a name; here that is made up for.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Final
+
+from foliod.text.language import DEFAULT
+from foliod.text.lexical import term_id, tokenize
+from foliod.text.names import joined_words, name_terms, parts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import asyncpg
+
+    from foliod.store.database import Database, Transaction
+
+AT_ONCE: Final = 200
+"""Documents in one transaction."""
+MOST_NAMES: Final = 20
+"""Places of one document whose names are taken in."""
+TITLE_COLUMNS: Final = ("document_id", "term")
+
+
+async def catch_up(db: Database) -> bool:
+    """Take in the names of some documents that changed; return whether there were any."""
+    return await db.retrying(write_titles) > 0
+
+
+async def write_titles(tx: Transaction, document: int | None = None) -> int:
+    """Take in the names of one document, or of some that are due; return how many documents these are."""
+    rows = await tx.fetch("untitled", AT_ONCE, document)
+    ids = [row["id"] for row in rows]
+    if not ids:
+        return 0
+    await tx.execute("drop_titles", ids)
+    await tx.copy("titles", TITLE_COLUMNS, [(row["id"], term) for row in rows for term in await _terms(tx, row)])
+    await tx.execute("titles_written", ids)
+    return len(ids)
+
+
+async def _terms(tx: Transaction, row: asyncpg.Record) -> set[int]:
+    languages = sorted({DEFAULT, row["language"] or DEFAULT})
+    names = [row["title"] or "", *map(_stem, row["names"][:MOST_NAMES])]
+    terms = {term_id(term) for name in names for term in name_terms(name, languages)}
+    if words := list(dict.fromkeys(word for name in names for word in joined_words(name))):
+        terms |= await _parts(tx, row["id"], words, languages)
+    return terms
+
+
+def _stem(name: str) -> str:
+    """Return a path without the ending of its file."""
+    path = PurePath(name)
+    return str(path.with_suffix("")) if path.suffix.lower() == ".pdf" else name
+
+
+async def _parts(tx: Transaction, document: int, words: Sequence[str], languages: Sequence[str]) -> set[int]:
+    """Return the terms of joined words' parts, which the document's text tells: all parts of a word stand in it."""
+    ids = {word: _ids(word, languages) for word in words}
+    pieces = {word[a:b] for word in words for a in range(len(word)) for b in range(a + 2, len(word) + 1)}
+    ids |= {piece: _ids(piece, languages) for piece in pieces}
+    rows = await tx.fetch("terms_within", document, sorted({i for found in ids.values() for i in found}))
+    known = {row["term"] for row in rows}
+    terms: set[int] = set()
+    for word in words:
+        if not known.isdisjoint(ids[word]):
+            continue
+        # Function words have no terms, and stand in every text.
+        for parts in parts_of(word):
+            if all(not ids[part] or not known.isdisjoint(ids[part]) for part in parts):
+                terms.update(i for part in parts for i in ids[part])
+                break
+    return terms
+
+
+def _ids(word: str, languages: Iterable[str]) -> set[int]:
+    return {term_id(term) for language in languages for term in tokenize(word, language)}

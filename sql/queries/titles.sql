@@ -1,0 +1,49 @@
+-- name: untitled
+-- Searchable documents whose names changed since they were taken in, locked until that is done.
+-- $1 how many, $2 one document, or NULL for any
+SELECT d.id, d.title, d.language,
+       coalesce((SELECT array_agg(substr(f.display, length(f.root) + 1)) FROM foliod.files f
+                 WHERE f.document_id = d.id AND f.gone_at IS NULL), ARRAY[]::text[]) AS names
+FROM foliod.documents d
+WHERE NOT d.titled AND ($2::bigint = d.id OR $2 IS NULL AND d.chunk_count > 0)
+ORDER BY d.id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED;
+
+-- name: terms_within
+-- Which of these terms stand in a document.
+-- $1 document, $2 term ids
+SELECT DISTINCT t AS term FROM foliod.chunk_terms CROSS JOIN LATERAL unnest(terms) t
+WHERE document_id = $1 AND t = ANY($2::integer[]);
+
+-- name: drop_titles
+-- Forgets what documents are called.
+-- $1 document ids
+DELETE FROM foliod.titles WHERE document_id = ANY($1::bigint[]);
+
+-- name: titles_written
+-- What documents are called is written down.
+-- $1 document ids
+UPDATE foliod.documents SET titled = true WHERE id = ANY($1::bigint[]);
+
+-- name: title_frequencies
+-- In how many titles each of these terms stands.
+-- $1 term ids
+SELECT term, count(*) AS documents FROM foliod.titles WHERE term = ANY($1::integer[]) GROUP BY term;
+
+-- name: title_search
+-- The documents whose titles hold most of a question, by the sum of its terms' weights.
+-- $1 candidate term ids, $2 all term ids, $3 their weights, $4 document ids or NULL, $5 how many
+SELECT t.document_id AS document, sum(q.weight)::real AS score
+FROM foliod.titles t JOIN unnest($2::integer[], $3::real[]) AS q (term, weight) USING (term)
+WHERE t.document_id IN (SELECT document_id FROM foliod.titles WHERE term = ANY($1::integer[]))
+  AND ($4::bigint[] IS NULL OR t.document_id = ANY($4))
+GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT $5;
+
+-- name: titles_of
+-- Which of a question's terms stand in the titles of some documents.
+-- $1 document ids, $2 term ids
+SELECT document_id AS document, array_agg(term) AS terms
+FROM foliod.titles WHERE document_id = ANY($1::bigint[]) AND term = ANY($2::integer[]) GROUP BY 1;
+
+-- name: languages
+-- The languages that searchable documents are in.
+SELECT DISTINCT coalesce(language, 'english') AS language FROM foliod.documents WHERE chunk_count > 0;
