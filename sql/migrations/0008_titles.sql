@@ -10,9 +10,10 @@ CREATE INDEX documents_untitled ON foliod.documents (id) WHERE NOT titled AND ch
 CREATE TABLE foliod.titles (
     document_id     bigint NOT NULL REFERENCES foliod.documents ON DELETE CASCADE,
     term            integer NOT NULL,          -- hashed, as in chunk_terms
+    weight          real NOT NULL,             -- of a term of a short name 1, of long ones less
     PRIMARY KEY (document_id, term)
 );
-CREATE INDEX titles_term ON foliod.titles (term, document_id);
+CREATE INDEX titles_term ON foliod.titles (term) INCLUDE (document_id, weight);
 
 -- A document gets another place, or loses one: what it is called must be looked at again.
 CREATE FUNCTION foliod.note_names() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -1,7 +1,3 @@
--- name: corpus_size
--- How many chunks there are: BM25's N.
-SELECT coalesce(sum(chunk_count), 0)::bigint FROM foliod.documents WHERE chunk_count > 0;
-
 -- name: term_frequencies
 -- In how many chunks each of these terms stands.
 -- $1 term ids
@@ -10,7 +6,7 @@ SELECT term, chunks FROM foliod.lexicon WHERE term = ANY($1::integer[]) AND chun
 -- name: filter_documents
 -- Documents that a filter leaves: below a folder, one document, a span of dates (the PDF's own, else when it was seen).
 -- $1 folder, $2 document, $3 after, $4 before; NULL is no restriction
-SELECT d.id FROM foliod.documents d
+SELECT d.id, d.chunk_count AS chunks FROM foliod.documents d
 WHERE d.chunk_count > 0
   AND ($2::bigint IS NULL OR d.id = $2)
   AND ($3::timestamptz IS NULL OR coalesce(d.created_at, d.seen_at) >= $3)
@@ -22,50 +18,79 @@ WHERE d.chunk_count > 0
 -- name: keyword_search
 -- The best chunks by BM25 among those that hold one of the candidate terms.
 -- $1 candidate term ids, $2 the question's idf weights, $3 document ids or NULL, $4 how many
-SELECT chunk_id, -(weights <#> $2) AS bm25
+SELECT chunk_id
 FROM foliod.chunk_terms
 WHERE terms && $1::integer[] AND ($3::bigint[] IS NULL OR document_id = ANY($3))
 ORDER BY weights <#> $2 LIMIT $4;
 
+-- name: keyword_within
+-- The best chunks of a few documents by BM25.
+-- $1 the question's idf weights, $2 document ids, $3 how many
+SELECT chunk_id FROM foliod.chunk_terms WHERE document_id = ANY($2::bigint[]) ORDER BY weights <#> $1 LIMIT $3;
+
 -- name: vector_search
--- The chunks nearest to a vector by cosine, through the space's HNSW index.
--- $1 the question's vector, $2 how many
-SELECT c.id AS chunk_id, 1 - e.distance AS cosine
+-- The chunks nearest to a vector by cosine, through the space's HNSW index; of equal chunks the first ones only.
+-- $1 the question's vector, $2 how many texts, $3 how many equal chunks
+SELECT c.id AS chunk_id
 FROM (SELECT text_hash, embedding::halfvec({dimensions}) <=> $1 AS distance
       FROM foliod.embeddings
       WHERE space_id = {space} AND embedding IS NOT NULL
       ORDER BY embedding::halfvec({dimensions}) <=> $1 LIMIT $2) e
-JOIN foliod.chunks c USING (text_hash)
+CROSS JOIN LATERAL (SELECT id FROM foliod.chunks WHERE text_hash = e.text_hash ORDER BY id LIMIT $3) c
 ORDER BY e.distance;
 
 -- name: vector_search_filtered
 -- The same among some documents only; the index is scanned on until enough are found (hnsw.iterative_scan).
 -- $1 the question's vector, $2 how many, $3 document ids
-SELECT c.id AS chunk_id, 1 - (e.embedding::halfvec({dimensions}) <=> $1) AS cosine
+SELECT c.id AS chunk_id
 FROM foliod.embeddings e JOIN foliod.chunks c USING (text_hash)
 WHERE e.space_id = {space} AND e.embedding IS NOT NULL AND c.document_id = ANY($3::bigint[])
 ORDER BY e.embedding::halfvec({dimensions}) <=> $1 LIMIT $2;
 
--- name: score_keyword
--- Both scores for chunks that either search found, so that no candidate is judged by half: BM25 here.
--- $1 chunk ids, $2 the question's idf weights
-SELECT chunk_id, -(weights <#> $2) AS bm25 FROM foliod.chunk_terms WHERE chunk_id = ANY($1::bigint[]);
-
--- name: score_vector
--- The cosine of some chunks.
--- $1 chunk ids, $2 the question's vector
-SELECT c.id AS chunk_id, 1 - (e.embedding::halfvec({dimensions}) <=> $2) AS cosine
+-- name: vector_within
+-- The nearest chunks of a few documents, every one of them compared: an index would have to be scanned for long.
+-- $1 the question's vector, $2 document ids, $3 how many
+SELECT c.id AS chunk_id
 FROM foliod.chunks c JOIN foliod.embeddings e ON e.space_id = {space} AND e.text_hash = c.text_hash
-WHERE c.id = ANY($1::bigint[]) AND e.embedding IS NOT NULL;
+WHERE c.document_id = ANY($2::bigint[]) AND e.embedding IS NOT NULL
+ORDER BY (e.embedding::halfvec({dimensions}) <=> $1) + 0 LIMIT $3;
+
+-- name: candidates
+-- What chunks are scored by: their terms, as sparsevec sends them.
+-- $1 chunk ids
+SELECT c.id, c.document_id, c.ordinal, c.first_page, sparsevec_send(t.weights) AS weights, NULL::float8 AS cosine
+FROM foliod.chunks c JOIN foliod.chunk_terms t ON t.chunk_id = c.id
+WHERE c.id = ANY($1::bigint[]) ORDER BY c.id;
+
+-- name: candidates_in_space
+-- The same with their cosine to the question's vector, NULL where a chunk has no vector.
+-- $1 chunk ids, $2 the question's vector
+SELECT c.id, c.document_id, c.ordinal, c.first_page, sparsevec_send(t.weights) AS weights,
+       1 - (e.embedding::halfvec({dimensions}) <=> $2) AS cosine
+FROM foliod.chunks c JOIN foliod.chunk_terms t ON t.chunk_id = c.id
+LEFT JOIN foliod.embeddings e ON e.space_id = {space} AND e.text_hash = c.text_hash
+WHERE c.id = ANY($1::bigint[]) ORDER BY c.id;
 
 -- name: hit_details
 -- What a hit shows: the passage, its document and all its places.
 -- $1 chunk ids
-SELECT c.id, c.document_id, c.first_page, c.last_page, c.start_offset, c.heading, c.text, encode(d.sha256, 'hex') AS sha256, d.title,
+SELECT c.id, c.document_id, c.first_page, c.last_page, c.start_offset, c.end_offset, c.heading, c.text, encode(d.sha256, 'hex') AS sha256, d.title,
        coalesce((SELECT array_agg(f.display ORDER BY f.gone_at NULLS FIRST, f.id) FROM foliod.files f
                  WHERE f.document_id = d.id), ARRAY[]::text[]) AS paths
 FROM foliod.chunks c JOIN foliod.documents d ON d.id = c.document_id
 WHERE c.id = ANY($1::bigint[]);
+
+-- name: passage_texts
+-- Slices of documents' texts, whose pages are joined by a line end.
+-- $1 documents, $2 starts, $3 ends, code points from 0
+SELECT substr(t.text, s.first - t.start + 1, s.last - s.first) AS text
+FROM unnest($1::bigint[], $2::integer[], $3::integer[]) WITH ORDINALITY AS s (document, first, last, place)
+CROSS JOIN LATERAL (
+    SELECT min(p.start)::integer AS start, string_agg(p.text, E'\n' ORDER BY p.number) AS text
+    FROM (SELECT number, text, chars, sum(chars + 1) OVER (ORDER BY number) - chars - 1 AS start
+          FROM foliod.pages WHERE document_id = s.document) p
+    WHERE p.start < s.last AND p.start + p.chars >= s.first) t
+ORDER BY s.place;
 
 -- name: coverage
 -- What a search can see: searchable documents, pages of them without text, documents still to be read.

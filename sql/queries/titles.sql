@@ -30,20 +30,27 @@ UPDATE foliod.documents SET titled = true WHERE id = ANY($1::bigint[]);
 SELECT term, count(*) AS documents FROM foliod.titles WHERE term = ANY($1::integer[]) GROUP BY term;
 
 -- name: title_search
--- The documents whose titles hold most of a question, by the sum of its terms' weights.
--- $1 candidate term ids, $2 all term ids, $3 their weights, $4 document ids or NULL, $5 how many
-SELECT t.document_id AS document, sum(q.weight)::real AS score
-FROM foliod.titles t JOIN unnest($2::integer[], $3::real[]) AS q (term, weight) USING (term)
-WHERE t.document_id IN (SELECT document_id FROM foliod.titles WHERE term = ANY($1::integer[]))
-  AND ($4::bigint[] IS NULL OR t.document_id = ANY($4))
-GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT $5;
+-- The documents whose names hold most of a question: by the sum over its words of the best of each word's terms.
+-- $1 candidate term ids, $2 all term ids, $3 the word that each belongs to, $4 their idf, $5 document ids or NULL,
+-- $6 how many
+SELECT w.document_id AS document, sum(w.best)::real AS score, d.chunk_count AS chunks
+FROM (SELECT t.document_id, q.word, max(t.weight * q.idf) AS best
+      FROM foliod.titles t JOIN unnest($2::integer[], $3::integer[], $4::real[]) AS q (term, word, idf) USING (term)
+      WHERE t.document_id IN (SELECT document_id FROM foliod.titles WHERE term = ANY($1::integer[]))
+        AND ($5::bigint[] IS NULL OR t.document_id = ANY($5))
+      GROUP BY 1, 2) w
+JOIN foliod.documents d ON d.id = w.document_id
+WHERE d.chunk_count > 0
+GROUP BY 1, 3 ORDER BY 2 DESC, 1 LIMIT $6;
 
 -- name: titles_of
--- Which of a question's terms stand in the titles of some documents.
+-- Which of a question's terms stand in the names of some documents, with their weights.
 -- $1 document ids, $2 term ids
-SELECT document_id AS document, array_agg(term) AS terms
+SELECT document_id AS document, array_agg(term) AS terms, array_agg(weight) AS weights
 FROM foliod.titles WHERE document_id = ANY($1::bigint[]) AND term = ANY($2::integer[]) GROUP BY 1;
 
--- name: languages
--- The languages that searchable documents are in.
-SELECT DISTINCT coalesce(language, 'english') AS language FROM foliod.documents WHERE chunk_count > 0;
+-- name: corpus
+-- How many documents can be found, how many chunks they have (BM25's N), and the languages that they are in.
+SELECT count(*) AS documents, coalesce(sum(chunk_count), 0)::bigint AS chunks,
+       coalesce(array_agg(DISTINCT coalesce(language, 'english')), ARRAY[]::text[]) AS languages
+FROM foliod.documents WHERE chunk_count > 0;

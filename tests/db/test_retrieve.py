@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 from pgvector import HalfVector, SparseVector
-from test_store import backlog, chunk, place
+from test_store import backlog, place
 
 from foliod.base.config import Search
 from foliod.base.errors import BadRequestError, OllamaUnavailableError
-from foliod.base.model import Filters
+from foliod.base.model import Chunk, DocumentFacts, Filters, Page, Verdict
 from foliod.ingest.embed import EmbedderFacts
 from foliod.retrieve.retrieve import Retriever
 from foliod.store.store import Store, text_hash
@@ -38,18 +38,31 @@ class HandMade:
         return self.vector, EmbedderFacts(*self.model, len(self.vector), 512, "", "")
 
 
-async def fill(db, documents: dict[str, list[tuple[str, np.ndarray]]]) -> dict[str, int]:
-    """Store documents with their chunks' texts and vectors, through the real way."""
+async def fill(
+    db, documents: dict[str, list[tuple[str, np.ndarray]]], *, a_page: int = 1, title: str | None = None,
+    language: str = "english",
+) -> dict[str, int]:  # fmt: skip
+    """Store documents with their chunks' texts and vectors, through the real way; `a_page` chunks a page."""
     store, work = Store(db), backlog(db)
     space, _ = await store.activate_space("m", "d", DIMENSIONS, "", "")
     ids = {}
     for name, chunks in documents.items():
         ids[name] = document = await place(db, name)
         await work.claim_for_reading()
+        texts = [text for text, _ in chunks]
+        pages = ["\n".join(texts[i : i + a_page]) for i in range(0, len(texts), a_page)]
+        facts = DocumentFacts(len(pages), title=title)
+        await store.put_facts(document, work.owner, facts, "test")
+        read = [Page(n, Verdict.TEXT, page, 595, 842, 0) for n, page in enumerate(pages, start=1)]
+        await store.put_pages(document, work.owner, read, 60)
+        start = 0
         async with store.writing_text(document, work.owner) as writer:
-            for ordinal, (text, _) in enumerate(chunks):
-                await writer.add(chunk(ordinal, text), weigh(text))
-            await writer.finish(state="stored", partial=False, reason=None)
+            for ordinal, text in enumerate(texts):
+                page, end = ordinal // a_page + 1, start + len(text)
+                part = Chunk(ordinal, page, page, start, end, text, 10, "Title")
+                await writer.add(part, weigh(text, language))
+                start = end + 1
+            await writer.finish(state="stored", partial=False, reason=None, language=language)
         known = dict(chunks)
         missing = await store.missing_texts(space, [document], 1000)
         await store.put_vectors(space, [(key, known[text]) for key, text in missing])
@@ -194,11 +207,15 @@ async def test_large_stores_use_their_indexes(db):
     async with db.transaction() as tx:
         run = tx.connection.execute
         await run("SELECT setseed(0.5)")
-        await run("INSERT INTO foliod.documents (sha256, size, state) VALUES (sha256('x'), 1, 'ready')")
+        await run(
+            "INSERT INTO foliod.documents (sha256, size, state) VALUES (sha256('x'), 1, 'ready'),"
+            " (sha256('y'), 1, 'ready')"
+        )
         await run(
             "INSERT INTO foliod.chunks (document_id, ordinal, first_page, last_page, start_offset, end_offset,"
             " tokens, text, text_hash) SELECT d.id, i, 1, 1, 0, 1, 1, 'text', sha256(i::text::bytea)"
-            " FROM foliod.documents d, generate_series(1, 5000) i"
+            " FROM generate_series(1, 5000) i JOIN foliod.documents d ON d.sha256 = sha256("
+            "(CASE WHEN i <= 20 THEN 'x' ELSE 'y' END)::bytea)"
         )
         await run(
             "INSERT INTO foliod.chunk_terms SELECT c.id, c.document_id, ARRAY[c.ordinal],"
@@ -220,7 +237,11 @@ async def test_large_stores_use_their_indexes(db):
         weights = SparseVector({7: 1.0}, 1_000_000_000)
         assert "chunk_terms_terms" in await plan("keyword_search", [7, 8], weights, None, 10)
         vector = HalfVector(direction(1))
-        assert f"embeddings_hnsw_{space.id}" in await plan("vector_search", vector, 100)
-        assert "chunk_terms_pkey" in await plan("score_keyword", [1, 2, 3], weights)
-        assert "chunks_pkey" in await plan("score_vector", [1, 2, 3], vector)
+        assert f"embeddings_hnsw_{space.id}" in await plan("vector_search", vector, 100, 4)
+        small = await tx.connection.fetchval("SELECT id FROM foliod.documents WHERE sha256 = sha256('x')")
+        assert "chunk_terms_document" in await plan("keyword_within", weights, [small], 10)
+        assert "embeddings_hnsw" not in await plan("vector_within", vector, [small], 10)
+        for candidates in (await plan("candidates", [1, 2, 3]), await plan("candidates_in_space", [1, 2, 3], vector)):
+            assert "chunk_terms_pkey" in candidates
+            assert "chunks_pkey" in candidates
         assert "chunks_pkey" in await plan("hit_details", [1, 2, 3])

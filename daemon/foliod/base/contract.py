@@ -220,6 +220,10 @@ def hit_object(hit: Hit) -> dict[str, Any]:
         "text": hit.text,
         "rects": rect_objects(hit.rects),
         "chunk": hit.chunk,
+        "copies": [
+            {"document": copy.document, "title": copy.title, "pages": [copy.first_page, copy.last_page]}
+            for copy in hit.copies
+        ],
     }
 
 

@@ -178,6 +178,16 @@ class Rect(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """Where else the words of a passage stand."""
+
+    document: int
+    title: str
+    first_page: int
+    last_page: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A passage that a search found. Scores: keyword is BM25, vector a cosine; None is not known."""
 
@@ -199,6 +209,8 @@ class Hit:
     """Where the passage begins in the document's text: `text == document_text[start : start + len(text)]`."""
     rects: tuple[Rect, ...] | None = None
     """Where it stands on its pages; None when that is not known."""
+    copies: tuple[Copy, ...] = ()
+    """Other passages with the same words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,13 @@
-"""Search: BM25, vectors, or both combined; every hit with its document, pages and places.
+"""Search: what a question says, candidates by word and by meaning, one score for all, passages worth showing.
 
-Both scores are computed for every candidate that either search brings, then added:
-`keyword_weight * bm25 / (sum of the question's idf) + vector_weight * cosine`. The first is
-what the passage has of all that the question's words could bring, so it says nothing when
-only common words match. A sum keeps how much better a passage is; fusing ranks throws that
-away and measured worse than BM25 alone.
+Every candidate that either search brings is scored in every way (`score`), so that none is judged by
+half. A document that the question names is searched as a whole besides: where hundreds of reports look alike, its
+passages would not be among the best of all.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
 
@@ -18,12 +15,15 @@ import structlog
 from pgvector import HalfVector, SparseVector
 
 from foliod.base.errors import BadRequestError, OllamaError
-from foliod.base.model import Coverage, Filters, Hit, SearchResult, Space
+from foliod.base.model import Copy, Coverage, Filters, Hit, SearchResult, Space
+from foliod.retrieve.passages import choose
+from foliod.retrieve.question import Question, Reader
 from foliod.retrieve.regions import with_rects
-from foliod.text.lexical import DIMENSIONS, inverse_document_frequency, query_terms
+from foliod.retrieve.score import scored
+from foliod.text.lexical import DIMENSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import asyncpg
     import numpy as np
@@ -31,37 +31,25 @@ if TYPE_CHECKING:
 
     from foliod.base.config import Search
     from foliod.ingest.embed import Embedder
+    from foliod.retrieve.passages import Passage
     from foliod.store.database import Database, Transaction
 
 Mode = Literal["hybrid", "keyword", "vector"]
 
 CANDIDATES = 100
-"""Chunks that each search brings before both are scored together."""
+"""Chunks that each search brings before all are scored together."""
+WITHIN = 60
+"""The same for searches of a few documents as a whole."""
+EQUAL_CHUNKS = 4
+"""Of one text that many documents hold, so many are candidates."""
 EF_SEARCH = 160
 """hnsw.ef_search: larger finds more of the true neighbours and takes longer; at least CANDIDATES."""
-POSTINGS_BUDGET = 20_000
-"""Chunks scored by BM25 at most: candidates hold one of the question's rarest terms, taken until
-their document frequencies add up to this. What only common words match is not worth scoring."""
-MAX_QUERY_TERMS = 64
+SMALL = 5000
+"""Chunks of the documents that filters leave: up to so many are all compared, which is quicker than the index."""
 CACHE_SECONDS = 2.0
-"""How long the corpus's size and coverage may lag behind."""
+"""How long coverage may lag behind."""
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """A question as the database takes it."""
-
-    candidate_terms: list[int]
-    weights: SparseVector | None
-    """idf by term id; None when no term of the question stands in any document."""
-    idf: float
-    """Their sum: what a passage full of all the question's terms would come near to."""
-    vector: HalfVector | None
-    space: Space | None
-    documents: list[int] | None
-    """What the filters leave; None is no filter."""
 
 
 class Retriever:
@@ -71,7 +59,7 @@ class Retriever:
         self._db = db
         self._embedder = embedder
         self._settings = settings
-        self._chunks = (0.0, 0)
+        self._reader = Reader(db)
         self._coverage = (0.0, Coverage(0, 0, 0))
 
     async def search(
@@ -88,24 +76,34 @@ class Retriever:
             raise BadRequestError(msg)
         filters = filters or Filters()
         started = time.perf_counter()
-        vector, space, note = (None, None, None) if mode == "keyword" else await self._embed(query, mode)
+        within = await self._filtered(filters) if filters.any else None
+        documents = None if within is None else [row["id"] for row in within]
+        question = await self._reader.understand(query, documents)
+        read = time.perf_counter()
+        # By meaning the words of the name would find pages that repeat it; which document is meant is known already.
+        text = question.rest if mode == "hybrid" else query
+        vector, space, note = (None, None, None) if mode == "keyword" else await self._embed(text, mode)
         embedded = time.perf_counter()
         if mode == "hybrid" and vector is None:
             mode = "keyword"
 
-        documents = await self._filtered(filters) if filters.any else None
         async with self._db.transaction() as tx:
-            question = await self._question(tx, query, vector, space, documents)
-            scored = [] if documents == [] else await self._candidates(tx, question, mode)
-            hits = await self._hits(tx, scored[:limit])
+            hits: tuple[Hit, ...] = ()
+            if documents != []:
+                few = within is not None and sum(row["chunks"] for row in within) <= SMALL
+                search = _Search(tx, question, mode, vector, space)
+                rows = await search.candidates(documents, few=few)
+                names = await search.names(rows)
+                found = scored(question, rows, names, self._settings, mode=mode)
+                hits = await self._hits(tx, choose(found, limit))
             coverage = await self._covered(tx, documents)
         return SearchResult(
             mode=mode,
             hits=hits,
             coverage=coverage,
             timings_ms={
-                "embed": round((embedded - started) * 1000, 1),
-                "retrieve": round((time.perf_counter() - embedded) * 1000, 1),
+                "embed": round((embedded - read) * 1000, 1),
+                "retrieve": round((time.perf_counter() - embedded + read - started) * 1000, 1),
             },
             note=note,
         )
@@ -127,124 +125,58 @@ class Retriever:
             return None, None, f"searched by keyword only: {note}"
         return vector, Space(**dict(row)), None
 
-    async def _filtered(self, filters: Filters) -> list[int]:
-        rows = await self._db.fetch("filter_documents", filters.folder, filters.document, filters.after, filters.before)
-        return [row["id"] for row in rows]
+    async def _filtered(self, filters: Filters) -> list[asyncpg.Record]:
+        return await self._db.fetch("filter_documents", filters.folder, filters.document, filters.after, filters.before)
 
-    async def _question(
-        self,
-        tx: Transaction,
-        query: str,
-        vector: NDArray[np.float32] | None,
-        space: Space | None,
-        documents: list[int] | None,
-    ) -> _Question:
-        frequencies: dict[int, int] = {}
-        if terms := list(query_terms(query))[:MAX_QUERY_TERMS]:
-            rows = await tx.fetch("term_frequencies", terms)
-            frequencies = {row["term"]: row["chunks"] for row in rows}
-        total = await self._corpus(tx)
-        idf = {term: inverse_document_frequency(total, n) for term, n in frequencies.items()}
-        candidates: list[int] = []
-        budget = POSTINGS_BUDGET
-        for term in sorted(frequencies, key=frequencies.__getitem__):
-            if candidates and frequencies[term] > budget:
-                break
-            candidates.append(term)
-            budget -= frequencies[term]
-        return _Question(
-            candidate_terms=candidates,
-            weights=SparseVector(idf, DIMENSIONS) if idf else None,
-            idf=sum(idf.values()),
-            vector=None if vector is None else HalfVector(vector),
-            space=space,
-            documents=documents,
-        )
-
-    async def _candidates(self, tx: Transaction, question: _Question, mode: Mode) -> list[_Scored]:
-        """Return all candidates with both scores where they can be known, best first."""
-        keyword: dict[int, float] = {}
-        cosine: dict[int, float] = {}
-        if question.weights is not None and mode != "vector":
-            rows = await tx.fetch(
-                "keyword_search", question.candidate_terms, question.weights, question.documents, CANDIDATES
-            )
-            keyword = _scores(rows, "bm25")
-        if question.vector is not None and question.space is not None and mode != "keyword":
-            cosine = await self._nearest(tx, question, question.space)
-        ids = list(keyword.keys() | cosine.keys())
-        if mode == "hybrid":
-            if question.weights is not None and (unscored := [i for i in ids if i not in keyword]):
-                keyword |= _scores(await tx.fetch("score_keyword", unscored, question.weights), "bm25")
-            if question.space is not None and (unscored := [i for i in ids if i not in cosine]):
-                named = {"space": question.space.id, "dimensions": question.space.dimensions}
-                cosine |= _scores(await tx.fetch("score_vector", unscored, question.vector, **named), "cosine")
-        return self._combined(question, ids, keyword, cosine, mode)
-
-    async def _nearest(self, tx: Transaction, question: _Question, space: Space) -> dict[int, float]:
-        named = {"space": space.id, "dimensions": space.dimensions}
-        await tx.connection.execute(f"SET LOCAL hnsw.ef_search = {EF_SEARCH}")
-        if question.documents is None:
-            rows = await tx.fetch("vector_search", question.vector, CANDIDATES, **named)
-        else:
-            await tx.connection.execute("SET LOCAL hnsw.iterative_scan = strict_order")
-            rows = await tx.fetch("vector_search_filtered", question.vector, CANDIDATES, question.documents, **named)
-        return _scores(rows, "cosine")
-
-    def _combined(
-        self,
-        question: _Question,
-        ids: Iterable[int],
-        keyword: dict[int, float],
-        cosine: dict[int, float],
-        mode: Mode,
-    ) -> list[_Scored]:
-        def total(chunk: int) -> float:
-            if mode == "keyword":
-                return keyword[chunk]
-            if mode == "vector":
-                return cosine[chunk]
-            by_word = keyword.get(chunk, 0.0) / question.idf if question.idf > 0 else 0.0
-            by_meaning = cosine.get(chunk, 0.0)
-            return self._settings.keyword_weight * by_word + self._settings.vector_weight * by_meaning
-
-        scored = [_Scored(chunk, total(chunk), keyword.get(chunk), cosine.get(chunk)) for chunk in ids]
-        # The chunk's number breaks ties, so that equal questions get equal answers.
-        return sorted(scored, key=lambda s: (-s.score, s.chunk))
-
-    async def _hits(self, tx: Transaction, scored: Sequence[_Scored]) -> tuple[Hit, ...]:
-        if not scored:
+    async def _hits(self, tx: Transaction, passages: Sequence[Passage]) -> tuple[Hit, ...]:
+        if not passages:
             return ()
-        rows = {row["id"]: row for row in await tx.fetch("hit_details", [s.chunk for s in scored])}
-        found = [(s, rows[s.chunk]) for s in scored if s.chunk in rows]
-        hits = tuple(
-            Hit(
-                rank=rank,
-                score=round(s.score, 6),
-                keyword=s.keyword,
-                vector=s.vector,
-                title_score=None,
-                chunk=s.chunk,
-                document=row["document_id"],
-                sha256=row["sha256"],
-                title=row["title"] or (PurePath(row["paths"][0]).stem if row["paths"] else row["sha256"][:12]),
-                paths=tuple(row["paths"]),
-                first_page=row["first_page"],
-                last_page=row["last_page"],
-                heading=row["heading"],
-                text=row["text"],
-                start=row["start_offset"],
-            )
-            for rank, (s, row) in enumerate(found, start=1)
-        )
+        chunks = [s.row["id"] for p in passages for s in (*p.chunks, *p.copies)]
+        rows = {row["id"]: row for row in await tx.fetch("hit_details", chunks)}
+        joined = [p for p in passages if len(p.chunks) > 1]
+        texts = await self._texts(tx, [[rows[s.row["id"]] for s in p.chunks] for p in joined])
+        whole = {p.best.row["id"]: text for p, text in zip(joined, texts, strict=True)}
+        hits = [
+            self._hit(rank, passage, rows, whole.get(passage.best.row["id"]))
+            for rank, passage in enumerate(passages, start=1)
+        ]
         return await with_rects(tx, hits)
 
-    async def _corpus(self, tx: Transaction) -> int:
-        at, chunks = self._chunks
-        if time.monotonic() - at > CACHE_SECONDS or not chunks:
-            chunks = await tx.fetchval("corpus_size")
-            self._chunks = (time.monotonic(), chunks)
-        return chunks
+    async def _texts(self, tx: Transaction, joined: Sequence[Sequence[asyncpg.Record]]) -> list[str]:
+        """Return the texts of passages of several chunks, with what stands between them."""
+        if not joined:
+            return []
+        documents = [part[0]["document_id"] for part in joined]
+        starts = [min(row["start_offset"] for row in part) for part in joined]
+        ends = [max(row["end_offset"] for row in part) for part in joined]
+        rows = await tx.fetch("passage_texts", documents, starts, ends)
+        return [row["text"] for row in rows]
+
+    def _hit(self, rank: int, passage: Passage, rows: dict[int, asyncpg.Record], text: str | None) -> Hit:
+        best = passage.best
+        row = rows[best.row["id"]]
+        parts = [rows[s.row["id"]] for s in passage.chunks]
+        return Hit(
+            rank=rank,
+            score=round(passage.score, 6),
+            keyword=round(best.keyword, 6),
+            vector=best.cosine,
+            title_score=round(best.name, 6),
+            chunk=best.row["id"],
+            document=row["document_id"],
+            sha256=row["sha256"],
+            title=_title(row),
+            paths=tuple(row["paths"]),
+            first_page=min(part["first_page"] for part in parts),
+            last_page=max(part["last_page"] for part in parts),
+            heading=row["heading"],
+            text=row["text"] if text is None else text,
+            start=min(part["start_offset"] for part in parts),
+            copies=tuple(
+                Copy(copy["document_id"], _title(copy), copy["first_page"], copy["last_page"])
+                for copy in (rows[s.row["id"]] for s in passage.copies)
+            ),
+        )
 
     async def _covered(self, tx: Transaction, documents: list[int] | None) -> Coverage:
         at, coverage = self._coverage
@@ -259,13 +191,62 @@ class Retriever:
         return coverage
 
 
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    chunk: int
-    score: float
-    keyword: float | None
-    vector: float | None
+class _Search:
+    """One search: its candidates, and what they are scored by."""
+
+    def __init__(
+        self, tx: Transaction, question: Question, mode: Mode, vector: NDArray[np.float32] | None, space: Space | None
+    ) -> None:
+        self._tx = tx
+        self._question = question
+        self._weights = SparseVector(dict(question.idf), DIMENSIONS) if question.idf and mode != "vector" else None
+        self._vector = None if vector is None or mode == "keyword" else HalfVector(vector)
+        self._space = {} if space is None else {"space": space.id, "dimensions": space.dimensions}
+
+    async def candidates(self, documents: Sequence[int] | None, *, few: bool) -> list[asyncpg.Record]:
+        """Return what may be shown, with all that it is scored by; `few` documents are searched as a whole."""
+        ids: set[int] = set()
+        if few:
+            ids |= await self._within(documents or (), CANDIDATES)
+        else:
+            if self._weights is not None:
+                terms = list(self._question.candidate_terms)
+                ids |= _ids(await self._tx.fetch("keyword_search", terms, self._weights, documents, CANDIDATES))
+            if self._vector is not None:
+                ids |= _ids(await self._nearest(documents))
+            if self._question.named and self._weights is not None:
+                ids |= await self._within([named.document for named in self._question.named], WITHIN)
+        if self._vector is None:
+            return await self._tx.fetch("candidates", list(ids))
+        return await self._tx.fetch("candidates_in_space", list(ids), self._vector, **self._space)
+
+    async def names(self, rows: Sequence[asyncpg.Record]) -> dict[int, dict[int, float]]:
+        """Return for the candidates' documents the weights of the question's terms in their names."""
+        if not self._question.names or not rows:
+            return {}
+        documents = list({row["document_id"] for row in rows})
+        found = await self._tx.fetch("titles_of", documents, list(self._question.name_idf))
+        return {row["document"]: dict(zip(row["terms"], row["weights"], strict=True)) for row in found}
+
+    async def _within(self, documents: Sequence[int], count: int) -> set[int]:
+        ids: set[int] = set()
+        if self._weights is not None:
+            ids |= _ids(await self._tx.fetch("keyword_within", self._weights, documents, count))
+        if self._vector is not None:
+            ids |= _ids(await self._tx.fetch("vector_within", self._vector, documents, count, **self._space))
+        return ids
+
+    async def _nearest(self, documents: Sequence[int] | None) -> list[asyncpg.Record]:
+        await self._tx.connection.execute(f"SET LOCAL hnsw.ef_search = {EF_SEARCH}")
+        if documents is None:
+            return await self._tx.fetch("vector_search", self._vector, CANDIDATES, EQUAL_CHUNKS, **self._space)
+        await self._tx.connection.execute("SET LOCAL hnsw.iterative_scan = strict_order")
+        return await self._tx.fetch("vector_search_filtered", self._vector, CANDIDATES, documents, **self._space)
 
 
-def _scores(rows: Iterable[asyncpg.Record], column: str) -> dict[int, float]:
-    return {row["chunk_id"]: float(row[column]) for row in rows}
+def _ids(rows: Sequence[asyncpg.Record]) -> set[int]:
+    return {row["chunk_id"] for row in rows}
+
+
+def _title(row: asyncpg.Record) -> str:
+    return row["title"] or (PurePath(row["paths"][0]).stem if row["paths"] else row["sha256"][:12])

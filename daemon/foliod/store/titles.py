@@ -23,7 +23,9 @@ AT_ONCE: Final = 200
 """Documents in one transaction."""
 MOST_NAMES: Final = 20
 """Places of one document whose names are taken in."""
-TITLE_COLUMNS: Final = ("document_id", "term")
+TITLE_COLUMNS: Final = ("document_id", "term", "weight")
+SHORT_NAME: Final = 5
+"""Terms of a name that identifies; each term of a longer one tells less of the document and more of its subject."""
 
 
 async def catch_up(db: Database) -> bool:
@@ -38,18 +40,30 @@ async def write_titles(tx: Transaction, document: int | None = None) -> int:
     if not ids:
         return 0
     await tx.execute("drop_titles", ids)
-    await tx.copy("titles", TITLE_COLUMNS, [(row["id"], term) for row in rows for term in await _terms(tx, row)])
+    await tx.copy(
+        "titles",
+        TITLE_COLUMNS,
+        [(row["id"], term, weight) for row in rows for term, weight in (await _terms(tx, row)).items()],
+    )
     await tx.execute("titles_written", ids)
     return len(ids)
 
 
-async def _terms(tx: Transaction, row: asyncpg.Record) -> set[int]:
+async def _terms(tx: Transaction, row: asyncpg.Record) -> dict[int, float]:
+    """Return the terms of a document's names with their weights."""
     languages = sorted({DEFAULT, row["language"] or DEFAULT})
-    names = [row["title"] or "", *map(_stem, row["names"][:MOST_NAMES])]
-    terms = {term_id(term) for name in names for term in name_terms(name, languages)}
-    if words := list(dict.fromkeys(word for name in names for word in joined_words(name))):
-        terms |= await _parts(tx, row["id"], words, languages)
-    return terms
+    weights: dict[int, float] = {}
+    joined: dict[str, float] = {}
+    for name in (row["title"] or "", *map(_stem, row["names"][:MOST_NAMES])):
+        terms = name_terms(name, languages)
+        weight = min(1.0, SHORT_NAME / max(1, len(terms)))
+        for term in map(term_id, terms):
+            weights[term] = max(weight, weights.get(term, 0.0))
+        joined |= dict.fromkeys(joined_words(name), weight)
+    if joined:
+        for term, word in (await _parts(tx, row["id"], list(joined), languages)).items():
+            weights[term] = max(joined[word], weights.get(term, 0.0))
+    return weights
 
 
 def _stem(name: str) -> str:
@@ -58,21 +72,21 @@ def _stem(name: str) -> str:
     return str(path.with_suffix("")) if path.suffix.lower() == ".pdf" else name
 
 
-async def _parts(tx: Transaction, document: int, words: Sequence[str], languages: Sequence[str]) -> set[int]:
+async def _parts(tx: Transaction, document: int, words: Sequence[str], languages: Sequence[str]) -> dict[int, str]:
     """Return the terms of joined words' parts, which the document's text tells: all parts of a word stand in it."""
     ids = {word: _ids(word, languages) for word in words}
     pieces = {word[a:b] for word in words for a in range(len(word)) for b in range(a + 2, len(word) + 1)}
     ids |= {piece: _ids(piece, languages) for piece in pieces}
     rows = await tx.fetch("terms_within", document, sorted({i for found in ids.values() for i in found}))
     known = {row["term"] for row in rows}
-    terms: set[int] = set()
+    terms: dict[int, str] = {}
     for word in words:
         if not known.isdisjoint(ids[word]):
             continue
         # Function words have no terms, and stand in every text.
         for parts in parts_of(word):
             if all(not ids[part] or not known.isdisjoint(ids[part]) for part in parts):
-                terms.update(i for part in parts for i in ids[part])
+                terms |= {i: word for part in parts for i in ids[part]}
                 break
     return terms
 

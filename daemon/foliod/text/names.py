@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from itertools import combinations, pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from foliod.text.lexical import tokenize
 
@@ -56,14 +56,24 @@ def joined_words(name: str) -> list[str]:
     return [word for word in _words(name) if word.isalpha() and FEWEST_LETTERS <= len(word) <= MOST_LETTERS]
 
 
-def asked_names(question: str, languages: Sequence[str]) -> list[list[str]]:
-    """Return for each word of a question the terms by which a name may hold it; several words may be one joined word."""
-    words = list(_words(question))
-    asked = [_terms(word, languages) for word in words]
-    for count in range(2, JOINED_WORDS + 1):
-        joined = ("".join(words[start : start + count]) for start in range(len(words) - count + 1))
-        asked += [_terms(word, languages) for word in joined]
-    return [terms for terms in asked if terms]
+class Asked(NamedTuple):
+    """Words of a question that a name may hold: the terms that say so, and the words' places in the question."""
+
+    terms: list[str]
+    places: list[tuple[int, int]]
+
+
+def asked_names(question: str, languages: Sequence[str]) -> list[Asked]:
+    """Return the words of a question as names may hold them; neighbours may be one joined word. Text is NFKC."""
+    words = list(_placed(question))
+    asked: list[Asked] = []
+    for count in range(1, JOINED_WORDS + 1):
+        for start in range(len(words) - count + 1):
+            group = words[start : start + count]
+            terms = _terms("".join(word for word, _, _ in group), languages)
+            if terms:
+                asked.append(Asked(terms, [(at, end) for _, at, end in group]))
+    return asked
 
 
 def _cut(word: str, cuts: Sequence[int]) -> tuple[str, ...]:
@@ -71,9 +81,15 @@ def _cut(word: str, cuts: Sequence[int]) -> tuple[str, ...]:
 
 
 def _words(name: str) -> Iterator[str]:
-    for part in _PART.findall(_POSSESSIVE.sub("", unicodedata.normalize("NFKC", name))):
-        for word in _HUMP.split(part):
-            yield word.casefold()
+    return (word for word, _, _ in _placed(unicodedata.normalize("NFKC", name)))
+
+
+def _placed(name: str) -> Iterator[tuple[str, int, int]]:
+    for part in _PART.finditer(_POSSESSIVE.sub("  ", name)):
+        start = part.start()
+        for word in _HUMP.split(part[0]):
+            yield word.casefold(), start, start + len(word)
+            start += len(word)
 
 
 def _terms(word: str, languages: Sequence[str]) -> list[str]:

@@ -1,0 +1,212 @@
+"""A question as search understands it: its words with their rarity, and the documents that it names."""
+
+from __future__ import annotations
+
+import re
+import time
+import unicodedata
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from foliod.text.lexical import inverse_document_frequency, term_id, tokenize, words
+from foliod.text.names import asked_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from foliod.store.database import Database
+
+MAX_WORDS: Final = 64
+"""Of a question: what a longer one says further on is not searched for."""
+MAX_CHARS: Final = 2000
+POSTINGS_BUDGET: Final = 20_000
+"""Chunks scored by BM25 at most: candidates hold one of the question's rarest terms, taken until
+their document frequencies add up to this. What only common words match is not worth scoring."""
+TITLES_BUDGET: Final = 2000
+"""The same for the names of documents."""
+NAMED_DOCUMENTS: Final = 6
+NAMED_CHUNKS: Final = 4000
+"""Documents that a question names are searched as a whole: so many at most, with so many chunks."""
+NAMED: Final = 0.5
+"""A document is named when its name holds so much of what the question says of names at all."""
+AS_WELL: Final = 0.7
+"""Others are named as well when their names hold so much of what the best one's holds."""
+DOUBT: Final = 3.0
+"""Nats of idf added to what the question says of names: one common word names nothing."""
+FEWEST_LEFT: Final = 3
+"""Words that must be left of a question without the name in it."""
+CACHE_SECONDS: Final = 2.0
+"""How long what is known of the whole corpus may lag behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a question: the ids of its terms (one a language) and the largest idf of them."""
+
+    terms: tuple[int, ...]
+    idf: float
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A document that the question names, with how well (0 to 1) and how many chunks it has."""
+
+    document: int
+    score: float
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question as the scores take it."""
+
+    words: tuple[Word, ...] = ()
+    """Those that stand in some document."""
+    idf: Mapping[int, float] = field(default_factory=dict)
+    """Of all terms of the words."""
+    candidate_terms: tuple[int, ...] = ()
+    """The rarest ones."""
+    names: tuple[Word, ...] = ()
+    """What may be part of a name, by its idf among names."""
+    name_idf: Mapping[int, float] = field(default_factory=dict)
+    named: tuple[Named, ...] = ()
+    """The documents that it names, best first."""
+    rest: str = ""
+    """The question without the name of the document: what is looked for inside."""
+
+    @property
+    def total_idf(self) -> float:
+        """What a passage full of all the question's words would come near to."""
+        return sum(word.idf for word in self.words)
+
+    def name_score(self, held: Mapping[int, float]) -> float:
+        """Return how much of what the question says of names one document's names hold, 0 to 1; `held` by term."""
+        best = (max((held.get(t, 0.0) * self.name_idf[t] for t in word.terms), default=0.0) for word in self.names)
+        return sum(best) / (sum(word.idf for word in self.names) + DOUBT)
+
+
+class Reader:
+    """Reads questions with what the store knows of words and names."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._corpus: tuple[float, int, int, tuple[str, ...]] = (0.0, 0, 0, ())
+
+    async def understand(self, query: str, documents: Sequence[int] | None) -> Question:
+        """Return what a question says; only `documents` can be named, None is all. Raises DatabaseUnavailableError."""
+        text = unicodedata.normalize("NFKC", query[:MAX_CHARS])
+        total, chunks, languages = await self._known()
+        groups = _words(text, languages)
+        ids = sorted({term for group in groups for term in group})
+        rows = await self._db.fetch("term_frequencies", ids) if ids else []
+        frequencies = {row["term"]: row["chunks"] for row in rows}
+        idf = {term: inverse_document_frequency(chunks, n) for term, n in frequencies.items()}
+        question = Question(
+            words=_known_words(groups, idf), idf=idf, candidate_terms=_rarest(frequencies, POSTINGS_BUDGET), rest=query
+        )
+        return await self._named(question, text, total, languages, documents)
+
+    async def _named(
+        self, question: Question, text: str, total: int, languages: Sequence[str], documents: Sequence[int] | None
+    ) -> Question:
+        asked = asked_names(text, languages)[: MAX_WORDS * 3]
+        ids = sorted({term_id(term) for group in asked for term in group.terms})
+        rows = await self._db.fetch("title_frequencies", ids) if ids else []
+        frequencies = {row["term"]: row["documents"] for row in rows}
+        if not frequencies:
+            return question
+        idf = {term: inverse_document_frequency(total, n) for term, n in frequencies.items()}
+        groups = [tuple(dict.fromkeys(term_id(term) for term in group.terms)) for group in asked]
+        names = _known_words(dict.fromkeys(groups), idf)
+        pairs = [(term, number) for number, word in enumerate(names) for term in word.terms]
+        rows = await self._db.fetch(
+            "title_search",
+            _rarest(frequencies, TITLES_BUDGET),
+            [term for term, _ in pairs],
+            [number for _, number in pairs],
+            [idf[term] for term, _ in pairs],
+            documents,
+            NAMED_DOCUMENTS,
+        )
+        most = sum(word.idf for word in names) + DOUBT
+        found = [Named(row["document"], row["score"] / most, row["chunks"]) for row in rows]
+        named = _named(found)
+        rest = question.rest
+        if named:
+            rows = await self._db.fetch("titles_of", [named[0].document], list(idf))
+            covered = {term for row in rows for term in row["terms"]}
+            places = [
+                place
+                for ids_of, group in zip(groups, asked, strict=True)
+                if not covered.isdisjoint(ids_of)
+                for place in group.places
+            ]
+            rest = _without(text, places)
+        return Question(
+            question.words, question.idf, question.candidate_terms, names=names, name_idf=idf, named=named, rest=rest
+        )
+
+    async def _known(self) -> tuple[int, int, tuple[str, ...]]:
+        """Return how many documents and chunks there are, and their languages."""
+        at, documents, chunks, languages = self._corpus
+        if time.monotonic() - at > CACHE_SECONDS or not chunks:
+            row = await self._db.fetchrow("corpus")
+            assert row is not None
+            documents, chunks, languages = row["documents"], row["chunks"], tuple(sorted(row["languages"]))
+            self._corpus = (time.monotonic(), documents, chunks, languages)
+        return documents, chunks, languages
+
+
+def _words(text: str, languages: Sequence[str]) -> list[tuple[int, ...]]:
+    """Return for each word its terms in all languages; a word without spaces inside is several."""
+    groups: dict[tuple[int, ...], None] = {}
+    for word in words(text)[: MAX_WORDS * 2]:
+        readings = [tokenize(word, language) for language in languages]
+        if len({len(reading) for reading in readings}) == 1:
+            parts = [dict.fromkeys(map(term_id, terms)) for terms in zip(*readings, strict=True)]
+        else:
+            parts = [{term_id(term): None} for reading in readings for term in reading]
+        groups |= dict.fromkeys(tuple(part) for part in parts)
+    return list(groups)[:MAX_WORDS]
+
+
+def _known_words(groups: Iterable[tuple[int, ...]], idf: Mapping[int, float]) -> tuple[Word, ...]:
+    known = (tuple(term for term in group if term in idf) for group in groups)
+    return tuple(Word(terms, max(idf[term] for term in terms)) for terms in known if terms)
+
+
+def _rarest(frequencies: Mapping[int, int], budget: int) -> tuple[int, ...]:
+    """Return the rarest terms that together stand in at most `budget` places; at least one."""
+    taken: list[int] = []
+    for term in sorted(frequencies, key=lambda t: (frequencies[t], t)):
+        if taken and frequencies[term] > budget:
+            break
+        taken.append(term)
+        budget -= frequencies[term]
+    return tuple(taken)
+
+
+def _named(found: Sequence[Named]) -> tuple[Named, ...]:
+    named: list[Named] = []
+    chunks = 0
+    for document in found:
+        chunks += document.chunks
+        if document.score < max(NAMED, AS_WELL * found[0].score) or (named and chunks > NAMED_CHUNKS):
+            break
+        named.append(document)
+    return tuple(named)
+
+
+def _without(text: str, places: Sequence[tuple[int, int]]) -> str:
+    """Return a text without some of its words, or the whole text when little would be left."""
+    kept = list(text)
+    for start, end in places:
+        kept[start:end] = "\0" * (end - start)
+    left = []
+    for match in re.finditer(r"\S+", text):
+        token = "".join(kept[match.start() : match.end()])
+        if "\0" not in token:
+            left.append(token)
+        elif any(c.isalnum() for c in re.sub(r"['\u2019]s\b", "", token)):
+            left.append(token.replace("\0", ""))
+    return " ".join(left) if len(left) >= FEWEST_LEFT else text
