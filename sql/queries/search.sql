@@ -16,11 +16,18 @@ WHERE d.chunk_count > 0
       AND (f.display = $1 OR starts_with(f.display, rtrim($1, '/') || '/'))));
 
 -- name: keyword_search
--- The best chunks by BM25 among those that hold one of the candidate terms.
--- $1 candidate term ids, $2 the question's idf weights, $3 document ids or NULL, $4 how many
-SELECT chunk_id
-FROM foliod.chunk_terms
-WHERE terms && $1::integer[] AND ($3::bigint[] IS NULL OR document_id = ANY($3))
+-- The best chunks by BM25 among those that hold one of the rare terms, or both of a pair of common ones.
+-- $1 rare term ids, $2 the question's idf weights, $3 document ids or NULL, $4 how many, $5 and $6 pairs of term ids,
+-- $7 how many of a pair
+SELECT chunk_id FROM (
+    SELECT chunk_id, weights FROM foliod.chunk_terms
+    WHERE terms && $1::integer[] AND ($3::bigint[] IS NULL OR document_id = ANY($3))
+    UNION ALL
+    SELECT t.chunk_id, t.weights FROM unnest($5::integer[], $6::integer[]) AS pair (one, other)
+    CROSS JOIN LATERAL (
+        SELECT chunk_id, weights FROM foliod.chunk_terms
+        WHERE terms @> ARRAY[pair.one, pair.other] AND NOT terms && $1::integer[]
+          AND ($3::bigint[] IS NULL OR document_id = ANY($3)) LIMIT $7) t) found
 ORDER BY weights <#> $2 LIMIT $4;
 
 -- name: keyword_within

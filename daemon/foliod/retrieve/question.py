@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import time
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
 from foliod.text.lexical import inverse_document_frequency, term_id, tokenize, words
@@ -19,9 +20,15 @@ if TYPE_CHECKING:
 MAX_WORDS: Final = 64
 """Of a question: what a longer one says further on is not searched for."""
 MAX_CHARS: Final = 2000
-POSTINGS_BUDGET: Final = 20_000
-"""Chunks scored by BM25 at most: candidates hold one of the question's rarest terms, taken until
-their document frequencies add up to this. What only common words match is not worth scoring."""
+POSTINGS_BUDGET: Final = 2000
+"""Chunks scored by BM25 for single terms: candidates hold one of the question's rarest terms, taken until their document
+frequencies add up to this. Of common terms, candidates hold two. On covidqa, with a budget of a thirtieth of all
+chunks, this finds what scoring all of them finds; without the pairs page@10 is 0.014 lower."""
+PAIRS: Final = 3
+PAIR_BUDGET: Final = 1000
+"""So many pairs of common terms at most, each expected in so many chunks (and cut off at twice as many)."""
+COMMON: Final = 4
+"""The rarest of the common terms, of which pairs are made."""
 TITLES_BUDGET: Final = 2000
 """The same for the names of documents."""
 NAMED_DOCUMENTS: Final = 6
@@ -64,8 +71,10 @@ class Question:
     """Those that stand in some document."""
     idf: Mapping[int, float] = field(default_factory=dict)
     """Of all terms of the words."""
-    candidate_terms: tuple[int, ...] = ()
-    """The rarest ones."""
+    rare: tuple[int, ...] = ()
+    """The rarest of them."""
+    pairs: tuple[tuple[int, int], ...] = ()
+    """Common terms that say something together."""
     names: tuple[Word, ...] = ()
     """What may be part of a name, by its idf among names."""
     name_idf: Mapping[int, float] = field(default_factory=dict)
@@ -101,8 +110,9 @@ class Reader:
         rows = await self._db.fetch("term_frequencies", ids) if ids else []
         frequencies = {row["term"]: row["chunks"] for row in rows}
         idf = {term: inverse_document_frequency(chunks, n) for term, n in frequencies.items()}
+        rare = _rarest(frequencies, POSTINGS_BUDGET)
         question = Question(
-            words=_known_words(groups, idf), idf=idf, candidate_terms=_rarest(frequencies, POSTINGS_BUDGET), rest=query
+            words=_known_words(groups, idf), idf=idf, rare=rare, pairs=_pairs(frequencies, rare, chunks), rest=query
         )
         return await self._named(question, text, total, languages, documents)
 
@@ -121,7 +131,7 @@ class Reader:
         pairs = [(term, number) for number, word in enumerate(names) for term in word.terms]
         rows = await self._db.fetch(
             "title_search",
-            _rarest(frequencies, TITLES_BUDGET),
+            _rarest(frequencies, TITLES_BUDGET) or sorted(frequencies, key=frequencies.__getitem__)[:1],
             [term for term, _ in pairs],
             [number for _, number in pairs],
             [idf[term] for term, _ in pairs],
@@ -142,9 +152,7 @@ class Reader:
                 for place in group.places
             ]
             rest = _without(text, places)
-        return Question(
-            question.words, question.idf, question.candidate_terms, names=names, name_idf=idf, named=named, rest=rest
-        )
+        return replace(question, names=names, name_idf=idf, named=named, rest=rest)
 
     async def _known(self) -> tuple[int, int, tuple[str, ...]]:
         """Return how many documents and chunks there are, and their languages."""
@@ -176,14 +184,22 @@ def _known_words(groups: Iterable[tuple[int, ...]], idf: Mapping[int, float]) ->
 
 
 def _rarest(frequencies: Mapping[int, int], budget: int) -> tuple[int, ...]:
-    """Return the rarest terms that together stand in at most `budget` places; at least one."""
+    """Return the rarest terms that together stand in at most `budget` places; a single term however common it is."""
     taken: list[int] = []
     for term in sorted(frequencies, key=lambda t: (frequencies[t], t)):
-        if taken and frequencies[term] > budget:
+        budget -= frequencies[term]
+        if budget < 0 and len(frequencies) > 1:
             break
         taken.append(term)
-        budget -= frequencies[term]
     return tuple(taken)
+
+
+def _pairs(frequencies: Mapping[int, int], rare: Sequence[int], chunks: int) -> tuple[tuple[int, int], ...]:
+    """Return the pairs of terms that are not rare by themselves, but expected to be so together."""
+    common = sorted((term for term in frequencies if term not in rare), key=lambda t: (frequencies[t], t))[:COMMON]
+    expected = sorted((frequencies[a] * frequencies[b] / chunks, a, b) for a, b in combinations(common, 2))
+    # Without a rare term, what stands together is all there is to go by.
+    return tuple((a, b) for n, a, b in expected[:PAIRS] if n <= PAIR_BUDGET or not rare)
 
 
 def _named(found: Sequence[Named]) -> tuple[Named, ...]:

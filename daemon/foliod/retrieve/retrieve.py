@@ -7,6 +7,7 @@ passages would not be among the best of all.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
@@ -17,7 +18,7 @@ from pgvector import HalfVector, SparseVector
 from foliod.base.errors import BadRequestError, OllamaError
 from foliod.base.model import Copy, Coverage, Filters, Hit, SearchResult, Space
 from foliod.retrieve.passages import choose
-from foliod.retrieve.question import Question, Reader
+from foliod.retrieve.question import PAIR_BUDGET, Question, Reader
 from foliod.retrieve.regions import with_rects
 from foliod.retrieve.score import scored
 from foliod.text.lexical import DIMENSIONS
@@ -42,7 +43,7 @@ WITHIN = 60
 """The same for searches of a few documents as a whole."""
 EQUAL_CHUNKS = 4
 """Of one text that many documents hold, so many are candidates."""
-EF_SEARCH = 160
+EF_SEARCH = 100
 """hnsw.ef_search: larger finds more of the true neighbours and takes longer; at least CANDIDATES."""
 SMALL = 5000
 """Chunks of the documents that filters leave: up to so many are all compared, which is quicker than the index."""
@@ -82,7 +83,10 @@ class Retriever:
         read = time.perf_counter()
         # By meaning the words of the name would find pages that repeat it; which document is meant is known already.
         text = question.rest if mode == "hybrid" else query
-        vector, space, note = (None, None, None) if mode == "keyword" else await self._embed(text, mode)
+        few = within is not None and sum(row["chunks"] for row in within) <= SMALL
+        search = _Search(self._db, question, documents, few=few)
+        # While the model works, the words are searched for.
+        (vector, space, note), _ = await asyncio.gather(self._embed(text, mode), search.by_keyword(mode))
         embedded = time.perf_counter()
         if mode == "hybrid" and vector is None:
             mode = "keyword"
@@ -90,10 +94,8 @@ class Retriever:
         async with self._db.transaction() as tx:
             hits: tuple[Hit, ...] = ()
             if documents != []:
-                few = within is not None and sum(row["chunks"] for row in within) <= SMALL
-                search = _Search(tx, question, mode, vector, space)
-                rows = await search.candidates(documents, few=few)
-                names = await search.names(rows)
+                rows = await search.candidates(tx, vector, space)
+                names = await search.names(tx, rows)
                 found = scored(question, rows, names, self._settings, mode=mode)
                 hits = await self._hits(tx, choose(found, limit))
             coverage = await self._covered(tx, documents)
@@ -109,6 +111,8 @@ class Retriever:
         )
 
     async def _embed(self, query: str, mode: Mode) -> tuple[NDArray[np.float32] | None, Space | None, str | None]:
+        if mode == "keyword":
+            return None, None, None
         try:
             vector, facts = await self._embedder.embed_query(query, seconds=self._settings.embed_seconds)
         except OllamaError as error:
@@ -192,60 +196,68 @@ class Retriever:
 
 
 class _Search:
-    """One search: its candidates, and what they are scored by."""
+    """The candidates of one search, and what they are scored by; `few` documents are searched as a whole."""
 
-    def __init__(
-        self, tx: Transaction, question: Question, mode: Mode, vector: NDArray[np.float32] | None, space: Space | None
-    ) -> None:
-        self._tx = tx
+    def __init__(self, db: Database, question: Question, documents: Sequence[int] | None, *, few: bool) -> None:
+        self._db = db
         self._question = question
-        self._weights = SparseVector(dict(question.idf), DIMENSIONS) if question.idf and mode != "vector" else None
-        self._vector = None if vector is None or mode == "keyword" else HalfVector(vector)
-        self._space = {} if space is None else {"space": space.id, "dimensions": space.dimensions}
+        self._documents = documents
+        self._few = few
+        self._ids: set[int] = set()
 
-    async def candidates(self, documents: Sequence[int] | None, *, few: bool) -> list[asyncpg.Record]:
-        """Return what may be shown, with all that it is scored by; `few` documents are searched as a whole."""
-        ids: set[int] = set()
-        if few:
-            ids |= await self._within(documents or (), CANDIDATES)
+    async def by_keyword(self, mode: Mode) -> None:
+        """Find candidates by their words."""
+        if mode == "vector" or not self._question.idf or self._documents == []:
+            return
+        weights = SparseVector(dict(self._question.idf), DIMENSIONS)
+        if self._few:
+            self._take(await self._db.fetch("keyword_within", weights, self._documents, CANDIDATES))
+            return
+        one, other = [a for a, _ in self._question.pairs], [b for _, b in self._question.pairs]
+        self._take(
+            await self._db.fetch(
+                "keyword_search", self._question.rare, weights, self._documents, CANDIDATES, one, other, 2 * PAIR_BUDGET
+            )
+        )
+        if self._question.named:
+            self._take(await self._db.fetch("keyword_within", weights, self._named, WITHIN))
+
+    async def candidates(
+        self, tx: Transaction, vector: NDArray[np.float32] | None, space: Space | None
+    ) -> list[asyncpg.Record]:
+        """Return what may be shown, with all that it is scored by."""
+        if vector is None or space is None:
+            return await tx.fetch("candidates", list(self._ids))
+        asked, named = HalfVector(vector), {"space": space.id, "dimensions": space.dimensions}
+        if self._few:
+            self._take(await tx.fetch("vector_within", asked, self._documents, CANDIDATES, **named))
         else:
-            if self._weights is not None:
-                terms = list(self._question.candidate_terms)
-                ids |= _ids(await self._tx.fetch("keyword_search", terms, self._weights, documents, CANDIDATES))
-            if self._vector is not None:
-                ids |= _ids(await self._nearest(documents))
-            if self._question.named and self._weights is not None:
-                ids |= await self._within([named.document for named in self._question.named], WITHIN)
-        if self._vector is None:
-            return await self._tx.fetch("candidates", list(ids))
-        return await self._tx.fetch("candidates_in_space", list(ids), self._vector, **self._space)
+            self._take(await self._nearest(tx, asked, named))
+            if self._question.named:
+                self._take(await tx.fetch("vector_within", asked, self._named, WITHIN, **named))
+        return await tx.fetch("candidates_in_space", list(self._ids), asked, **named)
 
-    async def names(self, rows: Sequence[asyncpg.Record]) -> dict[int, dict[int, float]]:
+    async def names(self, tx: Transaction, rows: Sequence[asyncpg.Record]) -> dict[int, dict[int, float]]:
         """Return for the candidates' documents the weights of the question's terms in their names."""
         if not self._question.names or not rows:
             return {}
         documents = list({row["document_id"] for row in rows})
-        found = await self._tx.fetch("titles_of", documents, list(self._question.name_idf))
+        found = await tx.fetch("titles_of", documents, list(self._question.name_idf))
         return {row["document"]: dict(zip(row["terms"], row["weights"], strict=True)) for row in found}
 
-    async def _within(self, documents: Sequence[int], count: int) -> set[int]:
-        ids: set[int] = set()
-        if self._weights is not None:
-            ids |= _ids(await self._tx.fetch("keyword_within", self._weights, documents, count))
-        if self._vector is not None:
-            ids |= _ids(await self._tx.fetch("vector_within", self._vector, documents, count, **self._space))
-        return ids
+    @property
+    def _named(self) -> list[int]:
+        return [named.document for named in self._question.named]
 
-    async def _nearest(self, documents: Sequence[int] | None) -> list[asyncpg.Record]:
-        await self._tx.connection.execute(f"SET LOCAL hnsw.ef_search = {EF_SEARCH}")
-        if documents is None:
-            return await self._tx.fetch("vector_search", self._vector, CANDIDATES, EQUAL_CHUNKS, **self._space)
-        await self._tx.connection.execute("SET LOCAL hnsw.iterative_scan = strict_order")
-        return await self._tx.fetch("vector_search_filtered", self._vector, CANDIDATES, documents, **self._space)
+    async def _nearest(self, tx: Transaction, asked: HalfVector, named: dict[str, int]) -> list[asyncpg.Record]:
+        await tx.connection.execute(f"SET LOCAL hnsw.ef_search = {EF_SEARCH}")
+        if self._documents is None:
+            return await tx.fetch("vector_search", asked, CANDIDATES, EQUAL_CHUNKS, **named)
+        await tx.connection.execute("SET LOCAL hnsw.iterative_scan = strict_order")
+        return await tx.fetch("vector_search_filtered", asked, CANDIDATES, self._documents, **named)
 
-
-def _ids(rows: Sequence[asyncpg.Record]) -> set[int]:
-    return {row["chunk_id"] for row in rows}
+    def _take(self, rows: Sequence[asyncpg.Record]) -> None:
+        self._ids.update(row["chunk_id"] for row in rows)
 
 
 def _title(row: asyncpg.Record) -> str:
