@@ -66,14 +66,15 @@ class Asked(NamedTuple):
 def asked_names(question: str, languages: Sequence[str]) -> list[Asked]:
     """Return the words of a question as names may hold them; neighbours may be one joined word. Text is NFKC."""
     words = list(_placed(question))
-    asked: list[Asked] = []
-    for count in range(1, JOINED_WORDS + 1):
+    asked = [Asked(_terms(word, languages), [(at, end)]) for word, at, end in words]
+    alone = {term for group in asked for term in group.terms}
+    for count in range(2, JOINED_WORDS + 1):
         for start in range(len(words) - count + 1):
             group = words[start : start + count]
             terms = _terms("".join(word for word, _, _ in group), languages)
-            if terms:
-                asked.append(Asked(terms, [(at, end) for _, at, end in group]))
-    return asked
+            # Of "in 2020" joined, the year is a term too.
+            asked.append(Asked([term for term in terms if term not in alone], [(at, end) for _, at, end in group]))
+    return [group for group in asked if group.terms]
 
 
 def _cut(word: str, cuts: Sequence[int]) -> tuple[str, ...]:

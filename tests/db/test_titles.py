@@ -1,0 +1,140 @@
+"""What documents are called is found, and follows when files are renamed, added and removed."""
+
+import numpy as np
+import pytest
+from test_retrieve import direction, fill, retriever
+
+from foliod.retrieve import retrieve
+from foliod.store.titles import catch_up
+from foliod.text.lexical import query_terms
+
+ROW = "Purchases of property, plant and equipment 1,577 1,491"
+OTHERS = ["Legal proceedings are described in note 14.", "The board met nine times."]
+
+
+def report(*axes: int) -> list[tuple[str, np.ndarray]]:
+    return [(ROW, direction(*axes)), *((text, direction(6)) for text in OTHERS)]
+
+
+async def titles(db) -> set[int]:
+    async with db.transaction() as tx:
+        return {row["term"] for row in await tx.connection.fetch("SELECT term FROM foliod.titles")}
+
+
+def ids(words: str) -> set[int]:
+    return set(query_terms(words))
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "keyword"])
+async def test_reports_of_a_series_are_told_apart_by_their_names(db, mode):
+    """The same row stands in every report: the one that the question names comes first, though the row does not say so."""
+    found = await fill(
+        db,
+        {
+            f"{company}_{year}_10K.pdf": [
+                (f"{ROW} {company[0]}{year}", direction(1)),
+                (OTHERS[0] + str(year), direction(6)),
+            ]
+            for company in ("ACME", "BOREAL", "CALDER")
+            for year in range(2018, 2023)
+        },
+    )
+    hits = (
+        await retriever(db, direction(1)).search(
+            "capital purchases of property at Boreal in FY2020", limit=5, mode=mode
+        )
+    ).hits
+    assert hits[0].document == found["BOREAL_2020_10K.pdf"]
+    assert hits[0].text.startswith(ROW)
+    assert hits[0].title_score > max(hit.title_score for hit in hits if hit.document != hits[0].document)
+
+
+async def test_a_named_document_is_searched_as_a_whole(db, monkeypatch):
+    """Where hundreds of pages fit better, the passages of the document that is meant are looked at all the same."""
+    monkeypatch.setattr(retrieve, "CANDIDATES", 3)
+    many = {
+        f"other{n}.pdf": [(f"The dividend of share class {n} was paid, dividend {n}", direction(1))] for n in range(30)
+    }
+    found = await fill(
+        db, {"zephyr-2021.pdf": [("Distributions of 3 a share. The dividend.", direction(1, 2))], **many}
+    )
+    hits = (await retriever(db, direction(1)).search("dividend of Zephyr 2021", limit=3)).hits
+    assert hits[0].document == found["zephyr-2021.pdf"]
+
+
+async def test_the_name_is_not_looked_for_by_meaning(db):
+    """The question is embedded without the name of the document that it names, so that what it asks counts."""
+    names = [f"{company}_{year}.pdf" for company in ("boreal", "acme", "calder", "dorn") for year in range(2018, 2022)]
+    await fill(db, {name: [(f"Nothing of note in {name}.", direction(3))] for name in names})
+    search = retriever(db, direction(1))
+    asked = []
+
+    async def embed(text: str, *, seconds: float, model: str | None = None):
+        asked.append(text)
+        return await type(search._embedder).embed_query(search._embedder, text, seconds=seconds)
+
+    search._embedder.embed_query = embed
+    await search.search("How much did Boreal spend on equipment in 2020?", limit=3)
+    await search.search("How much did Boreal spend on equipment in 2020?", limit=3, mode="vector")
+    await search.search("Boreal 2020?", limit=3)
+    assert asked == [
+        "How much did spend on equipment in", "How much did Boreal spend on equipment in 2020?", "Boreal 2020?",
+    ]  # fmt: skip
+
+
+async def test_a_topic_in_a_long_title_is_no_name(db):
+    """A title of many words tells of a subject: it does not put its document above the passage that answers."""
+    await fill(db, {"a.pdf": [("Nothing is said here.", direction(5))]}, title="On the spread of influenza in hospitals of "
+               "northern and southern provinces during the cold and the warm season")  # fmt: skip
+    found = await fill(db, {"b.pdf": [("Influenza spread in hospitals by droplets.", direction(1))]})
+    hits = (await retriever(db, direction(1)).search("How did influenza spread in hospitals?", limit=2)).hits
+    assert hits[0].document == found["b.pdf"]
+
+
+async def test_joined_words_of_a_file_name_come_apart(db):
+    """HARBORLIGHTENERGY is found by "Harbor Light", since its text has these words."""
+    await fill(db, {"HARBORLIGHTENERGY_2019.pdf": [("Harbor Light Energy sells power.", direction(1))]})
+    assert ids("harbor light energy 2019") <= await titles(db)
+    await fill(db, {"ABCDEFGHIJ_2019.pdf": [("Nothing like it.", direction(1))]})
+    assert ids("abc") & await titles(db) == set()
+
+
+async def test_a_renamed_file_is_found_by_its_new_name(db):
+    """After a move the new name and folder count, and the old ones no more."""
+    found = await fill(db, {"draft.pdf": report(1)})
+    assert ids("draft") <= await titles(db)
+    async with db.transaction() as tx:
+        document = found["draft.pdf"]
+        await tx.connection.execute(
+            "INSERT INTO foliod.files (host, root, path, display, size, mtime_ns, ctime_ns, inode, device, document_id)"
+            " VALUES ('h', '/in', '/in/boreal/2020.pdf', '/in/boreal/2020.pdf', 1, 1, 1, 1, 1, $1)", document,
+        )  # fmt: skip
+        await tx.connection.execute("DELETE FROM foliod.files WHERE display = '/in/draft.pdf'")
+    assert ids("draft") <= await titles(db)
+    assert await catch_up(db)
+    assert ids("boreal 2020") <= await titles(db)
+    assert not ids("draft") & await titles(db)
+    assert not await catch_up(db)
+
+
+async def test_other_content_under_a_name_takes_the_name_along(db):
+    """A file that is overwritten names its new document, and the old one no longer."""
+    found = await fill(db, {"old.pdf": report(1), "new.pdf": report(2)})
+    async with db.transaction() as tx:
+        await tx.connection.execute(
+            "UPDATE foliod.files SET document_id = $1 WHERE document_id = $2", found["new.pdf"], found["old.pdf"]
+        )
+    assert await catch_up(db)
+    async with db.transaction() as tx:
+        rows = await tx.connection.fetch("SELECT DISTINCT document_id FROM foliod.titles")
+    assert [row["document_id"] for row in rows] == [found["new.pdf"]]
+    assert ids("old new") <= await titles(db)
+
+
+async def test_what_is_forgotten_is_named_no_more(db):
+    """The names of a removed document go with it."""
+    found = await fill(db, {"secret.pdf": report(1)})
+    async with db.transaction() as tx:
+        await tx.connection.execute("DELETE FROM foliod.files")
+        await tx.connection.execute("DELETE FROM foliod.documents WHERE id = $1", found["secret.pdf"])
+    assert await titles(db) == set()
