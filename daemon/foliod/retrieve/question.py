@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 import unicodedata
@@ -39,7 +40,9 @@ NAMED: Final = 0.5
 AS_WELL: Final = 0.7
 """Others are named as well when their names hold so much of what the best one's holds."""
 DOUBT: Final = 3.0
-"""Nats of idf added to what the question says of names: one common word names nothing."""
+"""Nats of idf added to what the question says of names, so that one common word names nothing."""
+DOUBT_AMONG: Final = 0.75
+"""Among few documents, where no word is rare: times the logarithm of their number."""
 FEWEST_LEFT: Final = 3
 """Words that must be left of a question without the name in it."""
 CACHE_SECONDS: Final = 2.0
@@ -78,6 +81,7 @@ class Question:
     names: tuple[Word, ...] = ()
     """What may be part of a name, by its idf among names."""
     name_idf: Mapping[int, float] = field(default_factory=dict)
+    doubt: float = DOUBT
     named: tuple[Named, ...] = ()
     """The documents that it names, best first."""
     rest: str = ""
@@ -91,7 +95,7 @@ class Question:
     def name_score(self, held: Mapping[int, float]) -> float:
         """Return how much of what the question says of names one document's names hold, 0 to 1; `held` by term."""
         best = (max((held.get(t, 0.0) * self.name_idf[t] for t in word.terms), default=0.0) for word in self.names)
-        return sum(best) / (sum(word.idf for word in self.names) + DOUBT)
+        return sum(best) / (sum(word.idf for word in self.names) + self.doubt)
 
 
 class Reader:
@@ -138,7 +142,8 @@ class Reader:
             documents,
             NAMED_DOCUMENTS,
         )
-        most = sum(word.idf for word in names) + DOUBT
+        doubt = min(DOUBT, DOUBT_AMONG * math.log(total + 1))
+        most = sum(word.idf for word in names) + doubt
         found = [Named(row["document"], row["score"] / most, row["chunks"]) for row in rows]
         named = _named(found)
         rest = question.rest
@@ -152,7 +157,7 @@ class Reader:
                 for place in group.places
             ]
             rest = _without(text, places)
-        return replace(question, names=names, name_idf=idf, named=named, rest=rest)
+        return replace(question, names=names, name_idf=idf, doubt=doubt, named=named, rest=rest)
 
     async def _known(self) -> tuple[int, int, tuple[str, ...]]:
         """Return how many documents and chunks there are, and their languages."""
