@@ -56,7 +56,10 @@ def flat(text: str) -> str:
 def pages(path: Path) -> list[str]:
     """The texts of a PDF's pages, without the numbers at their feet."""
     with pymupdf.open(path) as pdf:
-        return [flat(page.get_text(clip=pymupdf.Rect(page.rect.x0, page.rect.y0, page.rect.x1, page.rect.y1 - 54))) for page in pdf]
+        return [
+            flat(page.get_text(clip=pymupdf.Rect(page.rect.x0, page.rect.y0, page.rect.x1, page.rect.y1 - 54)))
+            for page in pdf
+        ]
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from foliod.base.config import Search
 from foliod.base.errors import BadRequestError, OllamaUnavailableError
 from foliod.base.model import Chunk, DocumentFacts, Filters, Page, Verdict
 from foliod.ingest.embed import EmbedderFacts
+from foliod.retrieve import question
 from foliod.retrieve.retrieve import Retriever
 from foliod.store.store import Store, text_hash
 from foliod.text.lexical import weigh
@@ -246,3 +247,68 @@ async def test_large_stores_use_their_indexes(db):
             assert "chunk_terms_pkey" in candidates
             assert "chunks_pkey" in candidates
         assert "chunks_pkey" in await plan("hit_details", [1, 2, 3])
+
+
+GERMAN = {
+    "miete.pdf": [
+        ("Die Frist zur Kündigung des Mietvertrags beträgt drei Monate und ist schriftlich einzuhalten.", direction(1)),
+        ("Die Kaution wird nach dem Auszug mit den Zinsen zurückgezahlt.", direction(2)),
+        ("Das Haus hat einen Garten und einen Keller.", direction(3)),
+    ],
+}
+
+
+async def test_other_forms_of_a_german_word_are_found(db):
+    """Words are stemmed in the language of the documents, umlauts and all."""
+    await fill(db, GERMAN, language="german")
+    for asked, answer in (("Mietverträge", 0), ("Gärten von Häusern", 2), ("Kautionen und Zins", 1)):
+        hits = (await retriever(db).search(asked, limit=1, mode="keyword")).hits
+        assert [hit.first_page for hit in hits] == [answer + 1], asked
+
+
+async def test_a_compound_in_the_question_finds_its_words_apart(db):
+    """Kündigungsfristen finds the passage that speaks of the Frist zur Kündigung."""
+    await fill(db, GERMAN, language="german")
+    hits = (await retriever(db).search("Welche Kündigungsfristen gelten?", limit=1, mode="keyword")).hits
+    assert "Frist zur Kündigung" in hits[0].text
+    assert hits[0].score > 0
+
+
+async def test_two_common_words_together_are_enough(db, monkeypatch):
+    """Where every word of the question is too common to look all its passages up, those with two of them are found."""
+    monkeypatch.setattr(question, "POSTINGS_BUDGET", 5)
+    common = [(f"Sales of region {n} rose.", direction(6)) for n in range(15)]
+    common += [(f"Costs of region {n} fell.", direction(6)) for n in range(15)]
+    found = await fill(db, {"a.pdf": common, "b.pdf": [("Sales and costs agree.", direction(6))]})
+    hits = (await retriever(db).search("sales costs", limit=1, mode="keyword")).hits
+    assert [hit.document for hit in hits] == [found["b.pdf"]]
+
+
+async def test_neighbours_are_shown_in_one_piece(db):
+    """A passage that was cut in two is put together again, word for word, with what stands between."""
+    parts = ["The pump starts when the valve is open.", "The pump stops when the valve is shut."]
+    await fill(db, {"pump.pdf": [("Nothing.", direction(5)), *((text, direction(1)) for text in parts)]}, a_page=3)
+    [hit] = (await retriever(db, direction(1)).search("pump valve", limit=1)).hits
+    assert hit.text == "\n".join(parts)
+    assert hit.start == len("Nothing.\n")
+
+
+async def test_the_same_words_in_other_documents_are_named_with_the_first(db):
+    """Boilerplate takes one place of the hits, which says where else it stands."""
+    same = ("This report contains forward-looking statements.", direction(1))
+    await fill(db, {f"{name}.pdf": [same, (f"About {name}.", direction(3))] for name in ("one", "two", "three")})
+    hits = (await retriever(db, direction(1)).search("forward-looking statements", limit=10)).hits
+    assert [hit.text for hit in hits].count(same[0]) == 1
+    assert {copy.title for copy in hits[0].copies} | {hits[0].title} == {"one", "two", "three"}
+
+
+async def test_a_narrow_filter_still_finds_its_best_hits(db):
+    """A document that is far from the question among thousands of closer ones is searched to its end."""
+    closer = {f"near{n}.pdf": [(f"Near {n}-{m}", direction(0)) for m in range(40)] for n in range(30)}
+    found = await fill(db, closer | {"far.pdf": [("Far away", direction(7)), ("Farther", direction(0, 7))]})
+    filters = Filters(document=found["far.pdf"])
+    hits = (await retriever(db, direction(0)).search("nothing", limit=5, mode="vector", filters=filters)).hits
+    assert [hit.text for hit in hits] == ["Farther", "Far away"]
+    filters = Filters(folder="/in")
+    hits = (await retriever(db, direction(7)).search("nothing", limit=2, mode="vector", filters=filters)).hits
+    assert hits[0].text == "Far away"

@@ -49,6 +49,23 @@ async def test_reports_of_a_series_are_told_apart_by_their_names(db, mode):
     assert hits[0].title_score > max(hit.title_score for hit in hits if hit.document != hits[0].document)
 
 
+async def test_the_page_that_repeats_the_name_is_not_what_is_meant(db):
+    """The name is taken for said on every page of its document: the cover, full of it, does not come first."""
+    names = [f"{company}_{year}.pdf" for company in ("ACME", "BOREAL", "CALDER") for year in range(2018, 2023)]
+    pages = [("{0} {1} annual report. {0} {1}. Copyright {0} {1}.", direction(6)), (ROW + " {0}", direction(5))]
+    found = await fill(
+        db,
+        {
+            name: [(text.format(*name.removesuffix(".pdf").split("_")) if "Copy" in text else ROW + name[:2], where)
+                   for text, where in pages]
+            for name in names
+        },
+    )  # fmt: skip
+    hits = (await retriever(db).search("equipment of Boreal 2020", limit=3, mode="keyword")).hits
+    assert hits[0].document == found["BOREAL_2020.pdf"]
+    assert hits[0].text.startswith(ROW)
+
+
 async def test_a_named_document_is_searched_as_a_whole(db, monkeypatch):
     """Where hundreds of pages fit better, the passages of the document that is meant are looked at all the same."""
     monkeypatch.setattr(retrieve, "CANDIDATES", 3)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
+from foliod.text.compounds import LANGUAGES as COMPOUNDING
+from foliod.text.compounds import splits
 from foliod.text.lexical import inverse_document_frequency, term_id, tokenize, words
 from foliod.text.names import asked_names
 
@@ -43,6 +45,8 @@ DOUBT: Final = 3.0
 """Nats of idf added to what the question says of names, so that one common word names nothing."""
 DOUBT_AMONG: Final = 0.75
 """Among few documents, where no word is rare: times the logarithm of their number."""
+PART: Final = 0.5
+"""What a part of a compound word counts beside the whole word."""
 FEWEST_LEFT: Final = 3
 """Words that must be left of a question without the name in it."""
 CACHE_SECONDS: Final = 2.0
@@ -110,10 +114,18 @@ class Reader:
         text = unicodedata.normalize("NFKC", query[:MAX_CHARS])
         total, chunks, languages = await self._known()
         groups = _words(text, languages)
-        ids = sorted({term for group in groups for term in group})
-        rows = await self._db.fetch("term_frequencies", ids) if ids else []
-        frequencies = {row["term"]: row["chunks"] for row in rows}
-        idf = {term: inverse_document_frequency(chunks, n) for term, n in frequencies.items()}
+        compounds = _compounds(text, languages)
+        ids = {term for group in groups for term in group}
+        parts = {part for ways in compounds for way in ways for part in way}
+        rows = await self._db.fetch("term_frequencies", sorted(ids | parts)) if ids else []
+        known = {row["term"]: row["chunks"] for row in rows}
+        apart = [part for ways in compounds for part in _likeliest(ways, known) if part not in ids]
+        groups += [(part,) for part in dict.fromkeys(apart)]
+        frequencies = {term: n for term, n in known.items() if term in ids or term in apart}
+        idf = {
+            term: inverse_document_frequency(chunks, n) * (1 if term in ids else PART)
+            for term, n in frequencies.items()
+        }
         rare = _rarest(frequencies, POSTINGS_BUDGET)
         question = Question(
             words=_known_words(groups, idf), idf=idf, rare=rare, pairs=_pairs(frequencies, rare, chunks), rest=query
@@ -181,6 +193,26 @@ def _words(text: str, languages: Sequence[str]) -> list[tuple[int, ...]]:
             parts = [{term_id(term): None} for reading in readings for term in reading]
         groups |= dict.fromkeys(tuple(part) for part in parts)
     return list(groups)[:MAX_WORDS]
+
+
+def _compounds(text: str, languages: Sequence[str]) -> list[list[tuple[int, int]]]:
+    """Return for each word that may be a compound the terms of the ways to read it as two words."""
+    found = []
+    for language in COMPOUNDING.intersection(languages):
+        for word in words(text)[:MAX_WORDS]:
+            ways = ((tokenize(left, language), tokenize(right, language)) for left, right in splits(word))
+            read = [
+                (term_id(one), term_id(other)) for [one], [other] in (w for w in ways if all(len(p) == 1 for p in w))
+            ]
+            if read:
+                found.append(read)
+    return found
+
+
+def _likeliest(ways: Sequence[tuple[int, int]], known: Mapping[int, int]) -> tuple[int, ...]:
+    """Return the parts of the way that is the commonest: both of its parts stand in documents by themselves."""
+    best = max(ways, key=lambda way: known.get(way[0], 0) * known.get(way[1], 0))
+    return best if all(part in known for part in best) else ()
 
 
 def _known_words(groups: Iterable[tuple[int, ...]], idf: Mapping[int, float]) -> tuple[Word, ...]:
