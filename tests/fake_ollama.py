@@ -2,8 +2,9 @@
 
 In a test: `async with FakeOllama() as ollama: ... ollama.url`. From another process:
 `python tests/fake_ollama.py --port 0` prints its address and ends when its standard input does
-(with `--until-eof`) or on SIGTERM; `POST /_faults {...}` replaces the faults, `POST /_models {name: digest or null}`
-pulls, replaces and removes models, `GET /_counts` tells what was asked, `GET /_embeds` which texts. Field names, statuses and messages are those of Ollama's docs/api.md and server/routes.go.
+(with `--until-eof`) or on SIGTERM; `POST /_faults {...}` replaces the faults, `POST /_models {name: digest,
+{digest, seed, dimensions} or null}` pulls, replaces and removes models, `GET /_counts` tells what was asked, `GET
+/_embeds` which texts were answered, and by which model. Field names, statuses and messages are those of Ollama's docs/api.md and server/routes.go.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ class Model:
     num_ctx: int | None = None
     remote_host: str | None = None
     digest: str = ""
+    seed: int = 0
+    """Models, and builds of one, with different seeds give different vectors."""
 
     def __post_init__(self) -> None:
         self.digest = self.digest or hashlib.sha256(self.name.encode()).hexdigest()
@@ -148,6 +151,8 @@ class FakeOllama:
         self.embeds: list[dict[str, Any]] = []
         self.answered: list[list[str]] = []
         """The texts of every embed request that was answered with the right vectors."""
+        self.answered_by: list[str] = []
+        """By which model."""
         self.chats: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.embed_gate = asyncio.Event()
@@ -356,13 +361,14 @@ class FakeOllama:
                 [None] * model.dimensions if faults.null in t else v for t, v in zip(texts, vectors, strict=True)
             ]
         vectors = vectors[: len(vectors) - faults.fewer]
-        if not faults.body and vectors == [rounded(embed_words(text, model.dimensions)) for text in texts]:
+        if not faults.body and vectors == [rounded(embed_words(text, model.dimensions, model.seed)) for text in texts]:
             self.answered.append(texts)
+            self.answered_by.append(model.name)
         answer = {"model": body["model"], "embeddings": vectors, "total_duration": 1, "load_duration": 1}
         return web.json_response(answer | {"prompt_eval_count": sum(min(n, limit) for n in lengths)})
 
     def _vector(self, text: str, model: Model) -> list[float]:
-        vector = embed_words(text, self.faults.dimensions or model.dimensions)
+        vector = embed_words(text, self.faults.dimensions or model.dimensions, model.seed)
         if self.faults.raw_nan and self.faults.raw_nan in text:
             vector = vector * math.nan
         if self.faults.zero and self.faults.zero in text:
@@ -441,13 +447,18 @@ class FakeOllama:
             if digest is None:
                 self.models.pop(full, None)
             else:
+                facts = digest if isinstance(digest, dict) else {"digest": digest}
                 known = self.models.get(full) or Model(full, ("embedding",), 512, 256)
-                self.models[full] = dataclasses.replace(known, digest=digest)
+                self.models[full] = dataclasses.replace(known, **facts)
         return web.json_response({name: model.digest for name, model in self.models.items()})
 
     async def _get_embeds(self, request: web.Request) -> web.Response:
         asked = [{"texts": len(body["input"]), "tokens": sum(map(count_tokens, body["input"]))} for body in self.embeds]
-        return web.json_response({"asked": asked, "answered": [text for texts in self.answered for text in texts]})
+        by_model: dict[str, list[str]] = {}
+        for name, texts in zip(self.answered_by, self.answered, strict=True):
+            by_model.setdefault(name.removesuffix(":latest"), []).extend(texts)
+        answered = [text for texts in self.answered for text in texts]
+        return web.json_response({"asked": asked, "answered": answered, "by_model": by_model})
 
     async def _get_counts(self, request: web.Request) -> web.Response:
         return web.json_response(self.counts)
@@ -462,12 +473,12 @@ def count_tokens(text: str) -> int:
     return 2 + sum(math.ceil(len(piece) / 5) for piece in re.findall(r"\w+|[^\w\s]", text))
 
 
-def embed_words(text: str, dimensions: int) -> np.ndarray:
+def embed_words(text: str, dimensions: int, seed: int = 0) -> np.ndarray:
     """Hashed bag of words, normalised: texts that share their rarer words are near each other."""
     vector = np.zeros(dimensions)
     words = [word.removesuffix("s") for word in re.findall(r"\w+", text.lower()) if word not in STOP_WORDS]
     for word in words or ["nothing"]:
-        number = zlib.crc32(word.encode())
+        number = zlib.crc32(word.encode(), seed)
         vector[number % dimensions] += 1 if number >> 31 else -1
     if not vector.any():
         vector[0] = 1

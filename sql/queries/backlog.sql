@@ -140,12 +140,13 @@ DELETE FROM foliod.embeddings e USING foliod.chunks c
 WHERE c.document_id = ANY($1::bigint[]) AND e.text_hash = c.text_hash AND e.reason IS NOT NULL;
 
 -- name: unready_refused
--- Other documents that share such a text want its vector again.
+-- Other documents that share such a text, refused in the space that serves, want its vector again.
 -- $1 document ids
 UPDATE foliod.documents SET state = 'stored', ready_at = NULL
 WHERE state = 'ready' AND id <> ALL ($1::bigint[]) AND id IN (
     SELECT theirs.document_id FROM foliod.chunks mine
-    JOIN foliod.embeddings e ON e.text_hash = mine.text_hash AND e.reason IS NOT NULL
+    JOIN foliod.spaces s ON s.state = 'active'
+    JOIN foliod.embeddings e ON e.space_id = s.id AND e.text_hash = mine.text_hash AND e.reason IS NOT NULL
     JOIN foliod.chunks theirs ON theirs.text_hash = mine.text_hash
     WHERE mine.document_id = ANY($1));
 

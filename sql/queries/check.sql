@@ -182,7 +182,7 @@ FROM foliod.embeddings e WHERE NOT EXISTS (SELECT 1 FROM foliod.chunks c WHERE c
 ORDER BY e.space_id, e.text_hash LIMIT $1;
 
 -- name: check_spaces
--- Spaces without a usable index, or more than one that serves.
+-- A space that serves without a usable index, or more than one that serves. One that is built gets its index last.
 -- $1 how many to return
 SELECT NULL::bigint AS document, NULL::text AS file, count(*) OVER () AS total, why AS what
 FROM (
@@ -190,19 +190,20 @@ FROM (
     HAVING count(*) > 1
     UNION ALL
     SELECT format('the space %s (%s) has no index embeddings_hnsw_%s that can be used', s.id, s.model, s.id)
-    FROM foliod.spaces s WHERE s.state <> 'retired' AND NOT EXISTS (
+    FROM foliod.spaces s WHERE s.state = 'active' AND NOT EXISTS (
         SELECT 1 FROM pg_index i WHERE i.indexrelid = to_regclass('foliod.embeddings_hnsw_' || s.id)
         AND i.indrelid = 'foliod.embeddings'::regclass AND i.indisvalid AND i.indisready)
 ) found
 LIMIT $1;
 
 -- name: check_indexes
--- Indexes and constraints of foliod's tables that PostgreSQL does not vouch for.
+-- Indexes and constraints of foliod's tables that PostgreSQL does not vouch for; those of spaces have their own check.
 -- $1 how many to return
 SELECT NULL::bigint AS document, NULL::text AS file, count(*) OVER () AS total, why AS what
 FROM (
     SELECT i.indexrelid::regclass::text AS why FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid
     WHERE t.relnamespace = 'foliod'::regnamespace AND NOT (i.indisvalid AND i.indisready)
+      AND NOT starts_with(i.indexrelid::regclass::text, 'foliod.embeddings_hnsw_')
     UNION ALL
     SELECT format('%s of %s', c.conname, c.conrelid::regclass) FROM pg_constraint c
     WHERE c.connamespace = 'foliod'::regnamespace AND NOT c.convalidated

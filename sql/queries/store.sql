@@ -115,38 +115,15 @@ LIMIT $3;
 SELECT text_hash FROM foliod.embeddings WHERE space_id = $1 AND text_hash = ANY($2::bytea[]);
 
 -- name: vectors_finished
--- Documents of which every chunk has its vector become ready.
+-- Documents of which every chunk has its vector become ready, as long as the space serves: the lock keeps another
+-- one from taking over meanwhile.
 -- $1 space, $2 document ids
+WITH serving AS (SELECT id FROM foliod.spaces WHERE id = $1 AND state = 'active' FOR SHARE)
 UPDATE foliod.documents d
 SET state = 'ready', ready_at = now(), lease_owner = NULL, lease_until = NULL
-WHERE d.id = ANY($2::bigint[]) AND d.state = 'stored'
+WHERE d.id = ANY($2::bigint[]) AND d.state = 'stored' AND EXISTS (SELECT 1 FROM serving)
   AND NOT EXISTS (
       SELECT 1 FROM foliod.chunks c
       WHERE c.document_id = d.id
         AND NOT EXISTS (SELECT 1 FROM foliod.embeddings e WHERE e.space_id = $1 AND e.text_hash = c.text_hash))
 RETURNING d.id;
-
--- name: active_space
--- The embedding space that serves.
-SELECT id, model, digest, dimensions, query_prompt, document_prompt FROM foliod.spaces WHERE state = 'active';
-
--- name: retire_spaces
--- Takes the active space out of service.
-UPDATE foliod.spaces SET state = 'retired' WHERE state = 'active';
-
--- name: activate_space
--- Puts a space into service, making it when it is new.
--- $1 model, $2 digest, $3 dimensions, $4 query prompt, $5 document prompt
-INSERT INTO foliod.spaces (model, digest, dimensions, query_prompt, document_prompt, state)
-VALUES ($1, $2, $3, $4, $5, 'active')
-ON CONFLICT (model, digest, dimensions, query_prompt, document_prompt) DO UPDATE SET state = 'active'
-RETURNING id;
-
--- name: index_space
--- The HNSW index of one space. m and ef_construction are pgvector's defaults.
-CREATE INDEX IF NOT EXISTS embeddings_hnsw_{space} ON foliod.embeddings
-USING hnsw ((embedding::halfvec({dimensions})) halfvec_cosine_ops) WHERE space_id = {space};
-
--- name: unready_documents
--- After a change of space: ready documents want vectors again.
-UPDATE foliod.documents SET state = 'stored', ready_at = NULL WHERE state = 'ready';

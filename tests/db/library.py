@@ -14,6 +14,7 @@ from foliod.answer.answer import Answerer, Question
 from foliod.base.config import Ollama, Search, Settings
 from foliod.base.model import Chunk, DocumentFacts, Page, Verdict
 from foliod.ingest.embed import Embedder
+from foliod.ingest.embedders import Embedders
 from foliod.ollama.inference import Inference
 from foliod.retrieve.retrieve import Retriever
 from foliod.store.database import Database
@@ -65,11 +66,12 @@ async def system(
         chosen = {"url": fake.url, "embed_model": "all-minilm", "chat_model": "scripted"} | ollama
         settings = Settings(ollama=Ollama(**chosen), search=Search(embed_seconds=seconds))
         inference = await stack.enter_async_context(Inference(settings.ollama))
-        embedder = await stack.enter_async_context(Embedder(inference, settings.ollama))
+        embedders = await stack.enter_async_context(Embedders(inference, settings.ollama))
+        embedder = embedders.of(settings.ollama.embed_model)
         ids = await fill(db, embedder, documents)
         prepare(fake)
-        retriever = Retriever(db, embedder, settings.search)
-        answerer = Answerer(retriever, inference, embedder, settings)
+        retriever = Retriever(db, embedders, settings.search)
+        answerer = Answerer(retriever, inference, embedders, settings)
         yield System(db, fake, inference, embedder, retriever, answerer, settings, ids)
 
 

@@ -20,19 +20,22 @@ from foliod.base.config import Ollama, Settings
 from foliod.base.errors import BadVectorError, WorkerDiedError
 from foliod.base.model import FileStat, Page, ReadSummary
 from foliod.base.telemetry import Counters
+from foliod.ingest import builds as ingested_builds
 from foliod.ingest import original, reader
-from foliod.ingest import vectors as ingested_vectors
 from foliod.ingest.backlog import MOST_SET_ASIDE, Backlog
-from foliod.ingest.embed import Embedder
+from foliod.ingest.builds import Builds
+from foliod.ingest.embedders import Embedders
 from foliod.ingest.ingest import Ingest
 from foliod.ingest.ocr import Recogniser
 from foliod.ingest.original import Originals
 from foliod.ingest.passwords import Passwords
+from foliod.ingest.reembed import Reembedder
 from foliod.ingest.tessdata import Tesseract
 from foliod.ingest.vectors import Vectors
 from foliod.ingest.workers import Workers
 from foliod.ollama.inference import Inference
 from foliod.store.database import Database
+from foliod.store.spaces import Spaces
 from foliod.store.store import Store
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -68,7 +71,12 @@ class Bench:
     """The parts of a daemon around one Ingest."""
 
     def __init__(
-        self, db, workers: Cut, embedder: Embedder, settings: Settings | None = None, recognisers: Workers | None = None
+        self,
+        db,
+        workers: Cut,
+        embedders: Embedders,
+        settings: Settings | None = None,
+        recognisers: Workers | None = None,
     ) -> None:
         self.db, self.workers = db, workers
         self.counters = Counters()
@@ -80,14 +88,17 @@ class Bench:
         self.passwords = Passwords(db, self.backlog, settings)
         self.tesseract = Tesseract(settings.ingest)
         self.ingest = Ingest(
-            store, self.backlog, workers, embedder, originals, self.passwords, self.tesseract, settings.ingest,
+            store, self.backlog, workers, embedders, originals, self.passwords, self.tesseract, settings.ingest,
             self.counters,
         )  # fmt: skip
         self.recogniser = Recogniser(
             db, store, self.backlog, self.ingest, originals, self.passwords, self.tesseract, workers,
             recognisers or workers, settings.ingest, self.counters,
         )  # fmt: skip
-        self.vectors = Vectors(store, self.backlog, embedder, self.counters)
+        self.spaces = Spaces(db, HOST)
+        builds = Builds(self.spaces, embedders)
+        self.vectors = Vectors(store, self.spaces, self.backlog, embedders, builds, self.counters)
+        self.reembedder = Reembedder(self.spaces, store, self.backlog, embedders, builds, self.counters)
 
     async def place(self, path: Path) -> int:
         """Write down a file as the sweep does."""
@@ -127,8 +138,8 @@ async def bench(
     **settings,
 ) -> AsyncIterator[Bench]:
     model = Ollama(url=ollama.url, **settings)
-    async with Inference(model) as inference, Embedder(inference, model) as embedder, Cut(readers) as workers:
-        yield Bench(db, workers, embedder, config, recognisers)
+    async with Inference(model) as inference, Embedders(inference, model) as embedders, Cut(readers) as workers:
+        yield Bench(db, workers, embedders, config, recognisers)
 
 
 async def test_a_document_goes_the_whole_way(db):
@@ -348,9 +359,9 @@ async def test_vectors_of_another_length_by_the_same_build_are_not_believed_at_o
         assert await one(db, "SELECT count(*) FROM foliod.documents WHERE state = 'ready'") == 2
         assert await one(db, "SELECT count(*) FROM foliod.spaces") == 1
         ollama.fault(dimensions=100)
-        monkeypatch.setattr(ingested_vectors, "SURE_SECONDS", 0.0)
+        monkeypatch.setattr(ingested_builds, "SURE_SECONDS", 0.0)
         parts.vectors._embedder.outage.begin(BadVectorError("looked at anew"))
-        while await parts.vectors.embed_next():
+        while await parts.vectors.embed_next() or await parts.reembedder.step():
             pass
         assert await one(db, "SELECT dimensions FROM foliod.spaces WHERE state = 'active'") == 100
         assert await one(db, "SELECT count(*) FROM foliod.documents WHERE state = 'ready'") == 2
@@ -364,7 +375,7 @@ async def test_a_model_with_too_many_dimensions_is_refused_plainly(db):
         with pytest.raises(BadVectorError, match=r"4096 .* 4000.*embed_model"):
             await parts.vectors.space()
         assert await parts.vectors.embed_next()
-        assert "embed_model" in (await parts.vectors._embedder.health()).error
+        assert "embed_model" in (await parts.vectors._embedders.health()).error
         assert await parts.state() == "stored"
 
 

@@ -33,7 +33,9 @@ class HandMade:
     def __init__(self, vector: np.ndarray | None) -> None:
         self.vector = vector
 
-    async def embed_query(self, text: str, *, seconds: float) -> tuple[np.ndarray, EmbedderFacts]:
+    async def embed_query(
+        self, text: str, *, seconds: float, model: str | None = None
+    ) -> tuple[np.ndarray, EmbedderFacts]:
         if self.vector is None:
             raise OllamaUnavailableError
         return self.vector, EmbedderFacts(*self.model, len(self.vector), 512, "", "")

@@ -22,7 +22,7 @@ from foliod.base.errors import (
     OllamaTimeoutError,
     OllamaUnavailableError,
 )
-from foliod.ingest import batch, embed, outage
+from foliod.ingest import batch, embed, outage, turn
 from foliod.ingest.divide import PROBE, SHORTEST_PART, split
 from foliod.ingest.embed import Embedder, prompts_of
 from foliod.ollama.inference import Inference
@@ -55,7 +55,7 @@ class opened:  # noqa: N801  # reads as a function at its call
     def __init__(self, *urls: str, model: str = "all-minilm", **more) -> None:
         self.settings = Ollama(url=urls, embed_model=model, **more)
         self.inference = Inference(self.settings)
-        self.embedder = Embedder(self.inference, self.settings)
+        self.embedder = Embedder(self.inference, model)
 
     async def __aenter__(self) -> Embedder:
         await self.inference.__aenter__()
@@ -626,7 +626,7 @@ async def test_a_question_that_is_given_up_is_not_embedded(ollama, embedder):
 
 async def test_a_batch_that_takes_long_gives_way_to_a_question(ollama, embedder, monkeypatch):
     """A question does not wait until a slow batch is done: the batch is given up, and sent again in smaller parts."""
-    monkeypatch.setattr(embed, "GRACE_SECONDS", 0.05)
+    monkeypatch.setattr(turn, "GRACE_SECONDS", 0.05)
     await embedder.facts()
     ollama.one_at_a_time = asyncio.Lock()
     ollama.fault(hang_at="Chapter")
@@ -644,7 +644,7 @@ async def test_a_batch_that_takes_long_gives_way_to_a_question(ollama, embedder,
 
 async def test_a_batch_gives_way_only_once(ollama, embedder, monkeypatch):
     """Question after question does not keep the backlog from going on."""
-    monkeypatch.setattr(embed, "GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(turn, "GRACE_SECONDS", 0.0)
     await embedder.facts()
     ollama.embed_gate.clear()
     rest = asyncio.create_task(embedded(embedder, MANY[:1]))
@@ -667,7 +667,8 @@ async def test_a_batch_that_is_nearly_done_is_let_finish(ollama, embedder):
     await ollama.until(lambda: ollama.counts["embed_calls"] == 2)
     async with embedder.questions():
         pass
-    assert embedder._under_way.when() is None
+    [batch] = embedder._turn.under_way
+    assert batch.when() is None
     ollama.embed_gate.set()
     assert len(await rest) == 2
     assert ollama.counts["embeds_cancelled"] == 0
@@ -725,7 +726,7 @@ async def test_questions_go_before_ingestion(ollama, embedder):
 
 async def test_questions_never_starve_ingestion(ollama, embedder, monkeypatch):
     """An endless question lets one batch pass now and then."""
-    monkeypatch.setattr(embed, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(turn, "PATIENCE_SECONDS", 0.01)
     async with embedder.questions():
         assert len(await embedded(embedder, TEXTS)) == len(TEXTS)
 

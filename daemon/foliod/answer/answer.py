@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from foliod.base.config import Settings
     from foliod.base.contract import Mode
     from foliod.base.model import Coverage, Hit, SearchResult
-    from foliod.ingest.embed import Embedder
+    from foliod.ingest.embedders import Embedders
     from foliod.ollama.inference import Inference, ModelFacts
     from foliod.retrieve.retrieve import Retriever
 
@@ -67,7 +67,7 @@ class _Plan:
 class Answerer:
     """Answers questions from what `retriever` finds, by a model when there is one."""
 
-    def __init__(self, retriever: Retriever, inference: Inference, embedder: Embedder, settings: Settings) -> None:
+    def __init__(self, retriever: Retriever, inference: Inference, embedder: Embedders, settings: Settings) -> None:
         self._retriever = retriever
         self._inference = inference
         self._embedder = embedder

@@ -64,6 +64,7 @@ def _absolute(path: str) -> str:
 
 Text = Annotated[str, AfterValidator(_utf8)]
 Words = Annotated[str, Field(max_length=MAX_QUESTION_CHARS), AfterValidator(_utf8), AfterValidator(_some_words)]
+ModelName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_utf8)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 Wait = Annotated[str, Field(max_length=4096), AfterValidator(_utf8), AfterValidator(_settled_or_absolute)]
 
@@ -123,7 +124,7 @@ class AskRequest(Narrowed):
     question: Words
     history: tuple[HistoryTurn, ...] = Field(default=(), max_length=MAX_TURNS, strict=False)
     limit: int | None = Field(default=None, ge=1, le=MAX_PASSAGES)
-    model: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_utf8)] | None = None
+    model: ModelName | None = None
     think: bool | None = None
     stream: bool = True
 
@@ -147,6 +148,24 @@ class ForgetRequest(Body):
     """`POST /v1/forget`: a watched folder of which files are missing that will not come back."""
 
     root: AbsolutePath
+
+
+class ReembedRequest(Body):
+    """`POST /v1/reembed`: have all embedded by `model` (the configured one when nothing is named), or `cancel` that.
+
+    Or `drop` the vectors of a model that serves no more, by its name or the number of its space.
+    """
+
+    model: ModelName | None = None
+    cancel: bool = False
+    drop: ModelName | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.model is not None) + (self.drop is not None) + self.cancel > 1:
+            msg = 'name only one of "model", "cancel": true and "drop"'
+            raise ValueError(msg)
+        return self
 
 
 class DocumentsQuery(BaseModel):

@@ -202,6 +202,12 @@ class BadVectorError(OllamaError):
     code = "bad_vector"
 
 
+class BuildChangedError(OllamaError):
+    """Ollama has another build of the embedding model than the one that made the stored vectors."""
+
+    code = "build_changed"
+
+
 class GenerationCutError(OllamaError):
     """The stream of the answer ended before the model was done."""
 

@@ -150,6 +150,12 @@ class Space:
     dimensions: int
     query_prompt: str
     document_prompt: str
+    equal_digests: tuple[str, ...] = ()
+    """Other builds of the model that make the same vectors."""
+
+    def made_by(self, digest: str) -> bool:
+        """Whether a build of the model makes the vectors of this space."""
+        return digest == self.digest or digest in self.equal_digests
 
 
 @dataclass(frozen=True, slots=True)

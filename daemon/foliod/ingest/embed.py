@@ -7,7 +7,6 @@ handed over at once.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import time
 from collections import OrderedDict
@@ -27,14 +26,15 @@ from foliod.base.errors import (
 from foliod.ingest.batch import BatchSize
 from foliod.ingest.divide import NO_TEXT_IS_TO_BLAME, PROBE, embed_each
 from foliod.ingest.outage import Outage
+from foliod.ingest.turn import Turn
 from foliod.text.chunk import estimate_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from numpy.typing import NDArray
 
-    from foliod.base.config import Ollama
     from foliod.ollama.inference import Inference, OllamaHealth
 
     Vector = NDArray[np.float32]
@@ -57,15 +57,11 @@ PROMPTS: dict[str, tuple[str, str]] = {
 
 RETRY_SECONDS = (0.5, 1.0, 2.0)
 """Waits before the tries after a first failure that may pass."""
-PATIENCE_SECONDS = 30.0
-"""A batch waits for questions so long at most."""
-GRACE_SECONDS = 1.0
-"""A batch that is still under way so long after a question came is given up for it, and sent again afterwards."""
 ALONE_SECONDS = 30.0
 """When a short text has just been embedded, others get so much longer in proportion to their length, and this on top."""
 TRIES_ALONE = 3
 """A text that silences Ollama so often, each time just after another text was embedded, is to blame."""
-REFRESH_SECONDS = 60.0
+REFRESH_SECONDS = 15.0
 """The model's digest is asked for anew after so long, without loading the model."""
 SERVER_CONTEXT = 4096
 """The context that Ollama gives a model on a small graphics card when nobody says otherwise."""
@@ -93,12 +89,13 @@ class EmbedderFacts:
 
 
 class Embedder:
-    """Embeds with the configured model. Leaving its context ends its background tasks."""
+    """Embeds with one model. Leaving its context ends its background tasks."""
 
-    def __init__(self, inference: Inference, settings: Ollama) -> None:
+    def __init__(self, inference: Inference, model: str, turn: Turn | None = None) -> None:
         self.outage = Outage()
+        self.model = model
         self._inference = inference
-        self._model = settings.embed_model
+        self._turn = turn or Turn()
         self._facts: EmbedderFacts | None = None
         self._learned_from = ""
         """The address of the server that the facts are from."""
@@ -109,11 +106,6 @@ class Embedder:
         self._size = BatchSize()
         self._suspects: dict[str, int] = {}
         """Texts at which Ollama fell silent though it embedded another one just before, and how often."""
-        self._questions = 0
-        self._quiet = asyncio.Event()
-        self._quiet.set()
-        self._under_way: asyncio.Timeout | None = None
-        """The batch that a question may break off."""
         self._gave_way = False
 
     async def __aenter__(self) -> Self:
@@ -155,7 +147,7 @@ class Embedder:
         task = asyncio.create_task(self._embed_question(text), name="embed-question")
         task.add_done_callback(_forget_error)
         try:
-            async with self.questions():
+            async with self._turn.questions():
                 await asyncio.wait((task,), timeout=seconds)
         except asyncio.CancelledError:
             task.cancel()
@@ -168,7 +160,7 @@ class Embedder:
             self._late = task
         else:
             task.cancel()
-        raise OllamaTimeoutError(f"{self._model} at {self._inference.url} did not embed the question in {seconds:g} s")
+        raise OllamaTimeoutError(f"{self.model} at {self._inference.url} did not embed the question in {seconds:g} s")
 
     async def embed_texts(self, texts: Sequence[str]) -> AsyncGenerator[list[tuple[int, Vector | str]], None]:
         """Yield finished batches of (index, vector), or (index, why the model refuses this text).
@@ -178,7 +170,7 @@ class Embedder:
         begun_with: EmbedderFacts | None = None
         start = failures = 0
         while start < len(texts):
-            await self._turn()
+            await self._turn.wait()
             batch, tokens, pace = texts[:0], 0, None
             try:
                 if failures or self.outage.reason:
@@ -228,36 +220,26 @@ class Embedder:
             raise ModelBrokenError(f"no text can be embedded: {error.message}") from None
         return time.monotonic() - started
 
-    @contextlib.asynccontextmanager
-    async def questions(self) -> AsyncIterator[None]:
+    def questions(self) -> AbstractAsyncContextManager[None]:
         """Hold while a question is being answered: batches of chunks wait, 30 seconds at most each."""
-        self._questions += 1
-        self._quiet.clear()
-        self._hurry(GRACE_SECONDS)
-        try:
-            yield
-        finally:
-            self._questions -= 1
-            if not self._questions:
-                self._quiet.set()
-                self._hurry(None)
+        return self._turn.questions()
 
     # --- the model ----------------------------------------------------------------------
 
     async def _learn(self) -> EmbedderFacts:
-        described = await self._inference.describe(self._model)
+        described = await self._inference.describe(self.model)
         where = self._inference.url
         known = self._facts
         if known is None or known.digest != described.digest:
-            query_prompt, document_prompt = prompts_of(self._model)
-            probe, _ = await self._inference.embed(self._model, [document_prompt + PROBE])
+            query_prompt, document_prompt = prompts_of(self.model)
+            probe, _ = await self._inference.embed(self.model, [document_prompt + PROBE])
             if self._inference.url != where:
                 raise OllamaUnavailableError(f"{self._inference.url} took over from {where}; it is asked anew")
             dimensions = probe.shape[1]
             if described.embedding_length not in (None, dimensions):
-                log.warning("dimensions_differ", model=self._model, said=described.embedding_length, real=dimensions)
+                log.warning("dimensions_differ", model=self.model, said=described.embedding_length, real=dimensions)
             known = EmbedderFacts(
-                model=self._model,
+                model=self.model,
                 digest=described.digest,
                 dimensions=dimensions,
                 context_tokens=min(
@@ -312,19 +294,6 @@ class Embedder:
 
     # --- batches ------------------------------------------------------------------------
 
-    async def _turn(self) -> None:
-        """Let questions go first, but not for ever."""
-        if not self._quiet.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE_SECONDS):
-                    await self._quiet.wait()
-
-    def _hurry(self, seconds: float | None) -> None:
-        """Give the batch under way so long to come to its end; None is for ever."""
-        scope = self._under_way
-        if scope is not None and not scope.expired() and (seconds is None or scope.when() is None):
-            scope.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
-
     async def _batch(
         self, facts: EmbedderFacts, texts: Sequence[str], tokens: int, pace: float | None
     ) -> list[Vector | str]:
@@ -345,9 +314,8 @@ class Embedder:
                 raise
 
         try:
-            async with asyncio.timeout(None) as scope:
-                # What gave way once is not broken off again: many questions must not stop everything else.
-                self._under_way = None if self._gave_way else scope
+            # What gave way once is not broken off again: many questions must not stop everything else.
+            async with self._turn.batch(gives_way=not self._gave_way):
                 vectors = await embed_each(ask, texts)
         except OllamaTimeoutError:
             self._size.too_much(tokens)
@@ -357,8 +325,6 @@ class Embedder:
             self._size.too_much(tokens)
             log.info("batch_gave_way", texts=len(texts), seconds=round(time.monotonic() - started, 1))
             raise _GaveWayError from None
-        finally:
-            self._under_way = None
         self._gave_way = False
         if size_refused and not any(isinstance(vector, str) for vector in vectors):
             # Each part passed that was refused as a whole, as where the memory is too small for large batches.

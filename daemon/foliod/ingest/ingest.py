@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from foliod.base.config import Ingest as IngestSettings
     from foliod.base.telemetry import Counters
     from foliod.ingest.backlog import Backlog, Claim
-    from foliod.ingest.embed import Embedder
+    from foliod.ingest.embedders import Embedders
     from foliod.ingest.original import Originals
     from foliod.ingest.passwords import Passwords
     from foliod.ingest.tessdata import Tesseract
@@ -70,7 +70,7 @@ class Ingest:
         store: Store,
         backlog: Backlog,
         workers: Workers,
-        embedder: Embedder,
+        embedders: Embedders,
         originals: Originals,
         passwords: Passwords,
         tesseract: Tesseract,
@@ -80,7 +80,7 @@ class Ingest:
         self._store = store
         self._backlog = backlog
         self._workers = workers
-        self._embedder = embedder
+        self._embedders = embedders
         self._originals = originals
         self._passwords = passwords
         self._tesseract = tesseract
@@ -248,7 +248,7 @@ class Ingest:
         if time.monotonic() >= self._ask_again:
             try:
                 async with asyncio.timeout(FACTS_SECONDS):
-                    self._context_tokens = (await self._embedder.facts()).context_tokens
+                    self._context_tokens = (await self._embedders.facts()).context_tokens
             except (OllamaError, TimeoutError):
                 self._ask_again = time.monotonic() + TROUBLE_SECONDS
         return self._context_tokens

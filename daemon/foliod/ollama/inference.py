@@ -128,12 +128,12 @@ class Inference:
         info = shown.get("model_info")
         info = info if isinstance(info, dict) else {}
         architecture = info.get("general.architecture")
-        digests = {_full_name(name): digest for name, digest in _models(tags)}
+        digests = {full_name(name): digest for name, digest in _models(tags)}
         default = re.search(r"^num_ctx\s+(\d{1,9})$", str(shown.get("parameters")), re.MULTILINE)
         capabilities = shown.get("capabilities")
         return ModelFacts(
             name=model,
-            digest=digests.get(_full_name(model), ""),
+            digest=digests.get(full_name(model), ""),
             capabilities=frozenset(map(str, capabilities if isinstance(capabilities, list) else ())),
             context_length=_positive(info.get(f"{architecture}.context_length")),
             embedding_length=_positive(info.get(f"{architecture}.embedding_length")),
@@ -260,7 +260,7 @@ def _models(tags: dict[str, Any]) -> list[tuple[str, str]]:
     return [(str(model.get("name") or model.get("model")), str(model.get("digest", ""))) for model in models]
 
 
-def _full_name(model: str) -> str:
+def full_name(model: str) -> str:
     """Return the name by which Ollama knows a model: in any case of letters, `:latest` without a tag."""
     name = model.strip().lower()
     return name if ":" in name.rpartition("/")[2] else f"{name}:latest"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from foliod.base.config import Search
-    from foliod.ingest.embed import Embedder
+    from foliod.ingest.embedders import Embedders
     from foliod.retrieve.passages import Passage
     from foliod.store.database import Database, Transaction
 
@@ -56,7 +56,7 @@ log = structlog.get_logger()
 class Retriever:
     """Searches the store; questions are embedded by `embedder`."""
 
-    def __init__(self, db: Database, embedder: Embedder, settings: Search) -> None:
+    def __init__(self, db: Database, embedder: Embedders, settings: Search) -> None:
         self._db = db
         self._embedder = embedder
         self._settings = settings
@@ -113,21 +113,28 @@ class Retriever:
     async def _embed(self, query: str, mode: Mode) -> tuple[NDArray[np.float32] | None, Space | None, str | None]:
         if mode == "keyword":
             return None, None, None
+        row = await self._db.fetchrow("active_space")
+        space = None if row is None else Space(**dict(row))
         try:
-            vector, facts = await self._embedder.embed_query(query, seconds=self._settings.embed_seconds)
+            # By the model of the vectors that serve, which need not be the configured one.
+            vector, facts = await self._embedder.embed_query(
+                query, seconds=self._settings.embed_seconds, model=None if space is None else space.model
+            )
         except OllamaError as error:
             if mode == "vector":
                 raise
             log.info("question_not_embedded", error=error.message)
             return None, None, f"searched by keyword only: {error.message}"
-        row = await self._db.fetchrow("active_space")
-        # Of equal dimensions is not enough: another model's vectors point elsewhere.
-        if row is None or (row["model"], row["digest"]) != (facts.model, facts.digest):
-            return None, None, "searched by keyword only: no vectors of this embedding model are stored yet"
-        if row["dimensions"] != facts.dimensions:
-            note = f"{facts.model} gives vectors of {facts.dimensions} numbers, and the stored ones have {row['dimensions']}"
+        if space is None:
+            return None, None, "searched by keyword only: no vectors are stored yet"
+        # Of equal dimensions is not enough: another build's vectors point elsewhere.
+        if not space.made_by(facts.digest):
+            note = f"Ollama has another build of the embedding model {facts.model} than the one that made the stored vectors"
             return None, None, f"searched by keyword only: {note}"
-        return vector, Space(**dict(row)), None
+        if space.dimensions != facts.dimensions:
+            note = f"{facts.model} gives vectors of {facts.dimensions} numbers, and the stored ones have {space.dimensions}"
+            return None, None, f"searched by keyword only: {note}"
+        return vector, space, None
 
     async def _filtered(self, filters: Filters) -> list[asyncpg.Record]:
         return await self._db.fetch("filter_documents", filters.folder, filters.document, filters.after, filters.before)

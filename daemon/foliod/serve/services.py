@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from foliod.answer.answer import Answerer
     from foliod.base.config import Settings
     from foliod.base.telemetry import Telemetry
+    from foliod.ingest.reembed import Reembedder
     from foliod.ollama.inference import OllamaHealth
     from foliod.retrieve.retrieve import Retriever
     from foliod.store.database import Database
@@ -74,4 +75,5 @@ class Services:
     retriever: Retriever | None = None
     answerer: Answerer | None = None
     pipeline: Pipeline | None = None
+    reembedder: Reembedder | None = None
     trouble: str | None = None

@@ -13,9 +13,7 @@ from foliod.base.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from foliod.ollama.inference import OllamaHealth
     from foliod.serve.services import Services
-    from foliod.store.database import Database
 
 STORE_SECONDS = 1.0
 OLLAMA_SECONDS = 2.0
@@ -111,13 +109,14 @@ class Status:
         ready = database["reachable"] and services.pipeline is not None and not services.pipeline.ready_reasons()
         halted = database["error"] is not None and services.pipeline is not None
         documents = numbers.get("documents")
-        ollama = await self._ollama.get()
+        reembedding = numbers.get("reembedding")
+        ollama = _with_models(await self._ollama.get(), numbers.get("serving"), reembedding)
         telemetry = services.telemetry.snapshot()
         needs = services.pipeline.needs() if services.pipeline else {"passwords": [], "ocr": None}
         return {
             "version": __version__,
             "uptime_s": telemetry["uptime_s"],
-            "state": _state(ready=bool(ready), halted=halted, documents=documents, ollama=ollama),
+            "state": _state(numbers, ready=bool(ready), halted=halted, ollama=ollama),
             "database": database,
             "ollama": ollama,
             "documents": documents,
@@ -125,6 +124,7 @@ class Status:
             "pages": numbers.get("pages"),
             "chunks": numbers.get("chunks"),
             "vectors": numbers.get("vectors"),
+            "reembedding": reembedding,
             "backlog": self._backlog(services, documents, numbers.get("vectors"))
             | {"waiting": sorted({*troubles.values(), *filter(None, [_reading_trouble(services)])})},
             "roots": [_root(root, database) for root in services.pipeline.roots()] if services.pipeline else [],
@@ -136,11 +136,14 @@ class Status:
         }
 
     async def _count(self) -> dict[str, Any]:
-        db = self._services().db
+        services = self._services()
+        db, reembedder = services.db, services.reembedder
         assert db is not None
         rows = await db.fetch("document_counts")
         chunks = sum(row["chunks"] for row in rows)
-        missing, refused = await _missing(db)
+        active = await db.fetchrow("active_space")
+        space = None if active is None else active["id"]
+        missing, refused = await db.fetchval("missing_vectors", space), await db.fetchval("refused_texts", space)
         return {
             "documents": {str(state): 0 for state in DocumentState} | {row["state"]: row["documents"] for row in rows},
             "files": await db.fetchval("file_count"),
@@ -148,19 +151,20 @@ class Status:
             "chunks": chunks,
             "vectors": {"have": chunks - missing, "want": chunks, "refused": refused},
             "pages_for_ocr": await db.fetchval("pages_for_ocr"),
+            "reembedding": await reembedder.report() if reembedder else None,
+            "serving": None if active is None else active["model"],
         }
 
     async def _ask_ollama(self) -> dict[str, Any]:
         settings = self._services().settings.ollama
         health = await self._services().health()
-        wanted = (settings.embed_model, settings.chat_model)
         return {
             "reachable": health.reachable,
             "url": health.url,
             "version": health.version,
             "embed_model": settings.embed_model,
             "chat_model": settings.chat_model,
-            "missing": [model for model in wanted if not _has(health, model)] if health.reachable else None,
+            "models": health.models,
             "error": health.error,
         }
 
@@ -185,13 +189,31 @@ class Status:
         }
 
 
-def _state(*, ready: bool, halted: bool, documents: dict[str, int] | None, ollama: dict[str, Any]) -> str:
+def _with_models(ollama: dict[str, Any], serving: str | None, reembedding: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what is said of Ollama with the models that are missing there, one that is to serve included.
+
+    The store says which model serves; before there is one, the configuration does.
+    """
+    models = ollama["models"]
+    told = {key: value for key, value in ollama.items() if key != "models"} | {
+        "embed_model": serving or ollama["embed_model"]
+    }
+    wanted = dict.fromkeys([told["embed_model"], *([reembedding["model"]] if reembedding else []), told["chat_model"]])
+    return told | {
+        "missing": [model for model in wanted if not _has(models, model)] if told["reachable"] else None,
+    }
+
+
+def _state(numbers: dict[str, Any], *, ready: bool, halted: bool, ollama: dict[str, Any]) -> str:
     """Return one word for what the daemon does; "waiting" is for the database, or for Ollama's vectors."""
+    documents, reembedding = numbers.get("documents"), numbers.get("reembedding")
     if halted:
         return "waiting"
     if not ready or documents is None:
         return "starting"
     if documents[DocumentState.QUEUED] or documents[DocumentState.READING]:
+        return "indexing"
+    if reembedding is not None and reembedding["error"] is None:
         return "indexing"
     if documents[DocumentState.STORED]:
         return "indexing" if ollama["reachable"] and not ollama["error"] else "waiting"
@@ -223,13 +245,6 @@ async def _unreachable(services: Services) -> str | None:
     return None
 
 
-async def _missing(db: Database) -> tuple[int, int]:
-    """Return how many chunks wait for their vector in the active space, and how many texts the model refuses."""
-    active = await db.fetchrow("active_space")
-    space = None if active is None else active["id"]
-    return await db.fetchval("missing_vectors", space), await db.fetchval("refused_texts", space)
-
-
-def _has(health: OllamaHealth, model: str) -> bool:
+def _has(models: tuple[str, ...], model: str) -> bool:
     name = model.lower()
-    return name in health.models or f"{name}:latest" in health.models
+    return name in models or f"{name}:latest" in models

@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from foliod.base.errors import BadRequestError, ConfigError, FoliodError
-from foliod.start import upkeep
+from foliod.start import reembed, upkeep
 from foliod.start.arguments import (
     WAIT_SECONDS,
     After,
@@ -241,6 +241,7 @@ def documents(
 app.command()(upkeep.explain)
 app.command()(upkeep.retry)
 app.command()(upkeep.forget)
+app.command()(reembed.reembed)
 
 
 @app.command()

@@ -118,6 +118,14 @@ class Client:
         """Forget what is missing from a watched folder."""
         return self._post("/v1/forget", {"root": root})
 
+    def spaces(self) -> dict[str, Any]:
+        """Return which vectors there are, as `{"reembedding": …, "spaces": […]}`."""
+        return self._get("/v1/reembed")
+
+    def reembed(self, **what: Any) -> dict[str, Any]:
+        """Have all embedded anew by `model`, or `cancel` that, or `drop` a model's vectors; what is None is not sent."""
+        return self._post("/v1/reembed", what)
+
     def ask(self, question: str, **more: Any) -> Iterator[Event]:
         """Yield the events of `/v1/ask` as they come; what is None is not sent. The last one is `done` or `error`."""
         request = self._http.build_request(

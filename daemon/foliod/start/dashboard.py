@@ -144,11 +144,28 @@ def _progress(status: Object) -> list[Row]:
         if refused := vectors.get("refused"):
             text += f"; {count(refused, 'passage')} refused by the model, found by keyword only"
         found.append(Row("Vectors", text, done=have, total=want))
+    if (reembedding := status.get("reembedding")) is not None:
+        found.append(_reembedding(reembedding))
     if total:
         found.append(Row("States", ", ".join(f"{safe(state)} {n:,}" for state, n in documents.items())))
     holds = f"{count(status['files'], 'file')}, {count(status['pages'], 'page')}, {count(status['chunks'], 'passage')}"
     found.append(Row("Holding", holds))
     return found
+
+
+def _reembedding(now: Object) -> Row:
+    """Return how far a change of the embedding model is."""
+    text = f"{now['have']:,} of {now['want']:,} texts by {safe(now['model'])}"
+    if now["phase"] == "indexing":
+        text += ", being indexed"
+    elif now["per_s"] and now["have"] < now["want"]:
+        text += f", {now['per_s']:g}/s"
+        text += f", about {duration(now['eta_s'])} left" if now["eta_s"] else ""
+    if now["refused"]:
+        text += f"; {count(now['refused'], 'passage')} refused by it"
+    if now["error"]:
+        text += f"; waits: {safe(now['error'])}"
+    return Row("New vectors", text, done=now["have"], total=now["want"])
 
 
 def _root(root: Object) -> Row:

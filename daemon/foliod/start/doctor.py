@@ -22,7 +22,7 @@ from foliod.base.errors import (
 )
 from foliod.ingest.passwords import read_passwords
 from foliod.ingest.tessdata import find
-from foliod.ollama.inference import Inference
+from foliod.ollama.inference import Inference, full_name
 from foliod.reading.sandbox import offered
 from foliod.start.client import Client
 from foliod.store.connection import address_of, connect
@@ -70,6 +70,8 @@ async def examine(settings: Settings, source: Path | None) -> AsyncIterator[Chec
     yield await _database(settings, running)
     async for check in _ollama(settings):
         yield check
+    if running is not None and (change := _change_of_model(settings, running)) is not None:
+        yield change
     # What is seen only when vectors are really made: the model crashes, or gives what can't be stored.
     if running is not None and running["ollama"]["reachable"] and (trouble := running["ollama"]["error"]):
         yield Check(
@@ -277,6 +279,24 @@ async def _ollama(settings: Settings) -> AsyncIterator[Check]:
         yield Check(name, "ok", f"version {health.version} at {health.url}")
         yield await _model(inference, "embedding model", s.embed_model, "embedding", "search goes by keyword")
         yield await _model(inference, "chat model", s.chat_model, "completion", "answers are quoted")
+
+
+def _change_of_model(settings: Settings, status: dict[str, Any]) -> Check | None:
+    """Say what is in the way of a change of the embedding model, or that the configuration names another one."""
+    name, now = "change of model", status["reembedding"]
+    if now is not None and now["error"] is not None:
+        fix = "mend that, or stay with the old one: foliod reembed --cancel"
+        return Check(name, "warn", f"{now['model']} is to replace {now['serving']}, and waits: {now['error']}", fix)
+    if now is not None:
+        done = f"{now['have']:,} of {now['want']:,} texts are embedded by {now['model']}"
+        return Check(name, "ok", f"{done}; {now['serving']} serves meanwhile")
+    serving, configured = status["ollama"]["embed_model"], settings.ollama.embed_model
+    if full_name(serving) != full_name(configured):
+        fix = f"foliod reembed changes to {configured}; or set [ollama] embed_model to {serving}"
+        return Check(
+            name, "warn", f"{serving} serves, as was asked for last; the configuration names {configured}", fix
+        )
+    return None
 
 
 async def _model(inference: Inference, name: str, model: str, needed: str, without: str) -> Check:

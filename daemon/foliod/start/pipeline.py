@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from foliod.ingest.ingest import Ingest
     from foliod.ingest.ocr import Recogniser
     from foliod.ingest.passwords import Passwords
+    from foliod.ingest.reembed import Reembedder
     from foliod.ingest.vectors import Vectors
     from foliod.store.database import Database
     from foliod.store.files import Files
@@ -52,6 +53,7 @@ class Pipeline:
         backlog: Backlog,
         ingest: Ingest,
         vectors: Vectors,
+        reembedder: Reembedder,
         sweepers: Sequence[Sweeper],
         passwords: Passwords,
         recogniser: Recogniser,
@@ -64,6 +66,7 @@ class Pipeline:
         self._backlog = backlog
         self._ingest = ingest
         self._vectors = vectors
+        self.reembedder = reembedder
         self._sweepers = sweepers
         self._passwords = passwords
         self._recogniser = recogniser
@@ -76,6 +79,7 @@ class Pipeline:
     async def run(self) -> None:
         """Run until cancelled; raises what broke one of the tasks, after ending the others."""
         await self._persist("recover", self._backlog.recover)
+        await self._persist("model", self.reembedder.begin)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._backlog.keep_leases(), name="leases")
             group.create_task(self._forever("forget", self._forget), name="forget")
@@ -85,6 +89,7 @@ class Pipeline:
                 name = f"reader {number}"
                 group.create_task(self._forever(name, self._ingest.read_next), name=name)
             group.create_task(self._forever("embedder", self._vectors.embed_next), name="embedder")
+            group.create_task(self._forever("reembedder", self.reembedder.step), name="reembedder")
             group.create_task(self._forever("passwords", self._passwords.look), name="passwords")
             group.create_task(self._forever("titles", partial(catch_up, self._db)), name="titles")
             group.create_task(self._forever("ocr", self._recogniser.recognise_next), name="ocr")

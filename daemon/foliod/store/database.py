@@ -49,6 +49,8 @@ ACQUIRE_SECONDS: Final = 30.0
 """A query waits so long for a free connection."""
 STATEMENT_SECONDS: Final = 300.0
 """The server cancels a statement after so long; building a large index is the longest."""
+FOR_EVER: Final = 1e7
+"""Seconds, some months: asyncpg takes no None here."""
 RELEASE_SECONDS: Final = 5.0
 """A connection whose query was broken off is thrown away when the server does not confirm that within so long."""
 CLOSE_SECONDS: Final = 3.0
@@ -312,6 +314,29 @@ class Database(Session):
             await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
         async with self.transaction(isolation=isolation) as transaction:
             return await work(transaction)
+
+    async def alone(self, name: str, settings: Mapping[str, str] | None = None, **named: int) -> None:
+        """Run a statement that can't stand in a transaction, such as CREATE INDEX CONCURRENTLY, for as long as it takes.
+
+        `settings` hold for it alone. Behind a pooler, where they would stay with somebody else, they are the server's.
+        """
+        sql = self.queries[name].text(named)
+        held = {"statement_timeout": "0", **(settings or {})}
+        async with self._lent() as (connection, _):
+            with translated(self.address):
+                if self._pooled:
+                    await connection.execute(sql, timeout=FOR_EVER)
+                    return
+                try:
+                    await connection.execute("; ".join(f"SET {key} = '{value}'" for key, value in held.items()))
+                    await connection.execute(sql, timeout=FOR_EVER)
+                finally:
+                    try:
+                        await connection.execute("; ".join(f"RESET {key}" for key in held))
+                    except BaseException:
+                        # The pool makes a new one, which has the settings of all others.
+                        connection.terminate()
+                        raise
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Connection]:

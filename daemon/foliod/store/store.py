@@ -278,17 +278,18 @@ class Store:
     async def activate_space(
         self, model: str, digest: str, dimensions: int, query_prompt: str, document_prompt: str
     ) -> tuple[Space, bool]:
-        """Return the space of a model, in service, and whether it just took over from another."""
+        """Return the space that serves, and whether it was just made, of this model, because there was none.
+
+        A change of model is made in `foliod.store.spaces`.
+        """
         facts = (model, digest, dimensions, query_prompt, document_prompt)
-        active = await self.active_space()
-        if active is not None and (active.model, active.digest, active.dimensions) == (model, digest, dimensions):
-            return active, False
         async with self._db.transaction() as tx:
-            await tx.execute("retire_spaces")
+            await tx.execute("own_spaces")
+            row = await tx.fetchrow("active_space")
+            if row is not None:
+                return Space(**dict(row)), False
             number = await tx.fetchval("activate_space", *facts)
             await tx.execute("index_space", space=number, dimensions=dimensions)
-            if active is not None:
-                await tx.execute("unready_documents")
         return Space(number, *facts), True
 
     @asynccontextmanager

@@ -1,0 +1,32 @@
+"""The routes for the embedding model: which vectors there are, and having all embedded by another model."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from foliod.base.contract import ReembedRequest
+from foliod.serve.request import SERVICES, answer_json, body, needed
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/v1/reembed")
+async def spaces(request: web.Request) -> web.Response:
+    """Tell which vectors there are, and how far a change of model is."""
+    services = request.app[SERVICES]()
+    reembedder = needed(services.reembedder, services)
+    return answer_json({"reembedding": await reembedder.report(), "spaces": await reembedder.listed()})
+
+
+@routes.post("/v1/reembed")
+async def reembed(request: web.Request) -> web.Response:
+    """Have everything embedded anew in the background, give that up, or drop what a model left."""
+    services = request.app[SERVICES]()
+    asked = await body(request, ReembedRequest)
+    reembedder = needed(services.reembedder, services)
+    if asked.cancel:
+        return answer_json(await reembedder.cancel())
+    if asked.drop is not None:
+        return answer_json(await reembedder.drop(asked.drop), status=202)
+    answer = await reembedder.ask(asked.model)
+    return answer_json(answer, status=200 if answer["state"] == "active" else 202)
