@@ -269,24 +269,6 @@ async def test_vectors_that_another_daemon_stored_meanwhile_do_no_harm(db):
     assert await one(db, "SELECT count(*) FROM foliod.embeddings") == 2
 
 
-async def test_another_model_makes_another_space(db):
-    """A changed model asks for vectors again; going back finds the old ones."""
-    store, work = Store(db), backlog(db)
-    document = await stored_document(db, store, work, "a.pdf", ["one"])
-    old, _ = await store.activate_space("m", "d", 4, "", "")
-    [(key, _)] = await store.missing_texts(old, [document], 10)
-    await store.put_vectors(old, [(key, np.ones(4, np.float32))])
-    assert await store.finish_vectors(old, [document]) == [document]
-    new, switched = await store.activate_space("m2", "d2", 3, "q: ", "")
-    assert switched
-    assert len(await store.missing_texts(new, [document], 10)) == 1
-    again, switched = await store.activate_space("m", "d", 4, "", "")
-    assert switched
-    assert again.id == old.id
-    assert await store.missing_texts(again, [document], 10) == []
-    assert await one(db, "SELECT count(*) FROM foliod.spaces WHERE state='active'") == 1
-
-
 async def test_what_an_outage_interrupts_is_given_back_afterwards(db, monkeypatch):
     """A document whose reading was cut off by a database outage is claimed again when it is over."""
     await place(db, "a.pdf")

@@ -8,6 +8,7 @@ offsets in code points into that text.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -150,7 +151,7 @@ class Space:
     dimensions: int
     query_prompt: str
     document_prompt: str
-    equal_digests: tuple[str, ...] = ()
+    equal_digests: Sequence[str] = ()
     """Other builds of the model that make the same vectors."""
 
     def made_by(self, digest: str) -> bool:
