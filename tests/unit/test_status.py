@@ -38,3 +38,27 @@ async def test_many_who_ask_cost_one_gathering():
 
     kept = Kept(gather, 60.0)
     assert await asyncio.gather(*(kept.get() for _ in range(100))) == [1] * 100
+
+
+async def test_what_a_request_changed_is_seen_by_who_asks_afterwards():
+    """Numbers that were gathered, or begun to be gathered, before a change are not told after it."""
+    state, go = "old", asyncio.Event()
+
+    async def gather() -> str:
+        seen = state
+        await go.wait()
+        return seen
+
+    kept = Kept(gather, 60.0)
+    before = asyncio.create_task(kept.get())
+    await asyncio.sleep(0)
+    state = "new"
+    kept.outdate()
+    after = asyncio.create_task(kept.get())
+    go.set()
+    await before
+    assert await after == "new"
+    state = "newer"
+    assert await kept.get() == "new"
+    kept.outdate()
+    assert await kept.get() == "newer"

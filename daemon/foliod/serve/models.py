@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from foliod.base.contract import ReembedRequest
-from foliod.serve.request import SERVICES, answer_json, body, needed
+from foliod.serve.request import SERVICES, STATUS, answer_json, body, needed
 
 routes = web.RouteTableDef()
 
@@ -24,9 +24,12 @@ async def reembed(request: web.Request) -> web.Response:
     services = request.app[SERVICES]()
     asked = await body(request, ReembedRequest)
     reembedder = needed(services.reembedder, services)
-    if asked.cancel:
-        return answer_json(await reembedder.cancel())
-    if asked.drop is not None:
-        return answer_json(await reembedder.drop(asked.drop), status=202)
-    answer = await reembedder.ask(asked.model)
+    try:
+        if asked.cancel:
+            return answer_json(await reembedder.cancel())
+        if asked.drop is not None:
+            return answer_json(await reembedder.drop(asked.drop), status=202)
+        answer = await reembedder.ask(asked.model)
+    finally:
+        request.app[STATUS].outdate()
     return answer_json(answer, status=200 if answer["state"] == "active" else 202)

@@ -42,12 +42,18 @@ class Kept(Generic[Value]):
         self._task: asyncio.Task[Value] | None = None
         self._lock = asyncio.Lock()
         self._until = 0.0
+        self._outdated = False
         self._value: Value | None = None
 
     @property
     def last(self) -> Value | None:
         """The value, however old; None when there was none yet."""
         return self._value
+
+    def outdate(self) -> None:
+        """Let nobody who asks from now on get what was gathered, or begun to be gathered, before."""
+        self._until = 0.0
+        self._outdated = True
 
     async def get(self) -> Value:
         """Return the value; raises what gathering raises."""
@@ -59,11 +65,15 @@ class Kept(Generic[Value]):
 
     async def _fresh(self) -> Value:
         async with self._lock:
-            if self._value is None or time.monotonic() >= self._until:
+            while self._value is None or time.monotonic() >= self._until:
+                self._outdated = False
                 started = time.monotonic()
                 self._value = await self._gather()
                 now = time.monotonic()
+                if self._outdated:
+                    continue
                 self._until = now + max(self._seconds, min(EFFORT * (now - started), MOST_SECONDS))
+                break
             return self._value
 
 
@@ -74,6 +84,10 @@ class Status:
         self._services = services
         self._store = Kept(self._count, STORE_SECONDS)
         self._ollama = Kept(self._ask_ollama, OLLAMA_SECONDS, old_meanwhile=True)
+
+    def outdate(self) -> None:
+        """Have the store's numbers counted anew for whoever asks next: they were just changed by a request."""
+        self._store.outdate()
 
     async def reasons(self) -> list[str]:
         """Return why the daemon is not ready; empty when it is."""
