@@ -547,6 +547,8 @@ async def _serve(options: argparse.Namespace) -> None:
     if options.digest:
         for model in server.models.values():
             model.digest = options.digest
+    for model in server.models.values():
+        model.seed = options.seed
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -565,6 +567,7 @@ def main() -> None:
     parser.add_argument("--context", type=int, default=512)
     parser.add_argument("--token-ms", type=float, default=0)
     parser.add_argument("--digest", help="of all models")
+    parser.add_argument("--seed", type=int, default=0, help="other seeds give other vectors")
     parser.add_argument("--until-eof", action="store_true", help="end when standard input ends")
     asyncio.run(_serve(parser.parse_args()))
 

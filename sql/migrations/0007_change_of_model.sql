@@ -34,11 +34,11 @@ SELECT DISTINCT f.host, s.model FROM foliod.files f CROSS JOIN foliod.spaces s W
 -- Which build of a model a host saw last: only a change of it is a request.
 CREATE TABLE foliod.host_builds (
     host            text NOT NULL,
-    model           text NOT NULL,
+    model           text NOT NULL,             -- with its tag, in lower case
     digest          text NOT NULL,
     dimensions      integer NOT NULL,
     PRIMARY KEY (host, model)
 );
 INSERT INTO foliod.host_builds (host, model, digest, dimensions)
-SELECT DISTINCT f.host, s.model, s.digest, s.dimensions
+SELECT DISTINCT f.host, lower(s.model) || CASE WHEN s.model ~ ':[^/]*$' THEN '' ELSE ':latest' END, s.digest, s.dimensions
 FROM foliod.files f CROSS JOIN foliod.spaces s WHERE s.state = 'active';

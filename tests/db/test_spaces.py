@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import shutil
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,6 +16,7 @@ from test_ingest import Bench, bench
 from test_store import backlog, one, stored_document
 
 from fake_ollama import FakeOllama
+from foliod.base.assets import asset
 from foliod.base.config import Search
 from foliod.base.errors import (
     BadVectorError,
@@ -33,6 +35,7 @@ from foliod.store import spaces as store_spaces
 from foliod.store.connection import connect
 from foliod.store.database import Database
 from foliod.store.files import Files
+from foliod.store.migrate import migrate
 from foliod.store.spaces import Spaces
 from foliod.store.store import Store, text_hash
 
@@ -263,6 +266,39 @@ async def test_one_daemon_at_a_time_builds(db, monkeypatch):
         while (await parts.spaces.plan()).wanted is not None:
             assert await other.step()
         assert set(embedded_by(ollama, NEW).values()) == {1}
+
+
+async def test_an_older_store_goes_on_with_its_model(empty_dsn, tmp_path):
+    """A store from before a change of model was asked for keeps its space; a configuration changed since then asks."""
+    old = asset("sql/migrations")
+    for path in sorted(old.glob("*.sql"))[:6]:
+        shutil.copy(path, tmp_path)
+    await migrate(empty_dsn, folder=tmp_path)
+    async with connect(empty_dsn) as connection:
+        await connection.execute(
+            "INSERT INTO foliod.spaces (model, digest, dimensions, query_prompt, document_prompt, state)"
+            " VALUES ('m0', 'd0', 4, '', '', 'retired'), ('m1', 'd1', 4, '', '', 'active');"
+            "INSERT INTO foliod.files (host, root, path, display, size, mtime_ns, ctime_ns, inode, device)"
+            " VALUES ('a', '/in', '/in/a.pdf', '/in/a.pdf', 0, 0, 0, 0, 0)"
+        )
+    await migrate(empty_dsn)
+    async with Database.open(empty_dsn, pool_size=2) as db:
+        assert not await Spaces(db, "new").configured("m2")
+        a = Spaces(db, "a")
+        assert await a.seen("m1") == ("d1", 4)
+        assert not await a.configured("m1")
+        assert (await a.plan()).wanted is None
+        assert await a.configured("m2")
+
+
+async def test_the_first_model_has_nothing_to_be_built_beside(db):
+    """On an empty store a model that is asked for serves at once, and the configured one is not begun."""
+    async with FakeOllama() as ollama, bench(db, ollama, embed_model=OLD) as parts:
+        await parts.reembedder.begin()
+        answer = await parts.reembedder.ask(NEW)
+        assert (answer["state"], answer["want"], answer["serving"]) == ("active", 0, NEW)
+        assert not await parts.vectors.embed_next()
+        assert await states(db) == {NEW: "active"}
 
 
 # --- builds of one model ----------------------------------------------------------------

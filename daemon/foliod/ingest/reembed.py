@@ -218,7 +218,13 @@ class Reembedder:
         space = plan.active if settled else None
         if not settled:
             await self._spaces.ask(facts.model, "command", digest=facts.digest, dimensions=facts.dimensions)
-            space = await self._spaces.begin(_space(facts))
+            if plan.active is None:
+                # The first model of a store has nothing to be built beside.
+                space, _ = await self._store.activate_space(
+                    facts.model, facts.digest, facts.dimensions, facts.query_prompt, facts.document_prompt
+                )
+            else:
+                space = await self._spaces.begin(_space(facts))
             plan = await self._spaces.plan()
             log.info("model_asked_for", model=facts.model, how="command")
             self._backlog.wake()
