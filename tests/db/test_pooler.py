@@ -126,6 +126,26 @@ async def test_a_document_goes_the_whole_way_through_a_pooler(dsn, short_dir):
 
 
 @real
+async def test_another_model_takes_over_through_a_pooler(dsn, short_dir):
+    """A change of model, the index of its vectors included, goes through one single connection; the old ones can be dropped."""
+    with PgBouncer(short_dir, dsn, pool_size=1) as pooler:
+        async with Database.open(pooler.url, pooled=None) as db, FakeOllama() as ollama, bench(db, ollama) as parts:
+            await parts.place(SAMPLES / "PMC7068164.pdf")
+            await parts.ingest.read_next()
+            await parts.vectors.embed_next()
+            await parts.reembedder.ask("all-minilm")
+            while await parts.reembedder.step():
+                pass
+            plan = await parts.spaces.plan()
+            assert plan.active.model == "all-minilm"
+            assert await parts.spaces.indexed(plan.active)
+            await parts.reembedder.drop("mxbai-embed-large")
+            while await parts.reembedder.step():
+                pass
+            assert [space["model"] for space in await parts.reembedder.listed()] == ["all-minilm"]
+
+
+@real
 async def test_searches_go_through_a_pooler(dsn, short_dir):
     """Searches by word and by meaning, filtered or not, find the same through a pooler as without."""
     async with Database.open(dsn) as db, system(db) as direct:
