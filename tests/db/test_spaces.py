@@ -27,6 +27,7 @@ from foliod.base.errors import (
     NotFoundError,
 )
 from foliod.base.model import Space
+from foliod.ingest import reembed
 from foliod.ingest.builds import Builds
 from foliod.ingest.divide import PROBE
 from foliod.ingest.reembed import Reembedder
@@ -42,6 +43,8 @@ from foliod.store.store import Store, text_hash
 SAMPLES = Path(__file__).parents[1] / "samples"
 OLD, NEW = "mxbai-embed-large", "all-minilm"
 QUESTION = "coronavirus transmission"
+POOL = 4
+"""Connections of the fixture `db`."""
 
 
 @contextlib.asynccontextmanager
@@ -126,9 +129,10 @@ async def test_going_back_finds_the_old_vectors(db):
         assert (await parts.reembedder.ask(OLD))["state"] == "active"
 
 
-async def test_what_comes_meanwhile_is_embedded_by_both(db):
+async def test_what_comes_meanwhile_is_embedded_by_both(db, monkeypatch):
     """A document dropped during the change is found by meaning at once, and is complete in the new space too."""
     async with library(db) as (_, parts):
+        monkeypatch.setattr(reembed, "TEXTS", 5)
         await parts.reembedder.ask(NEW)
         assert await parts.reembedder.step()
         await parts.place(SAMPLES / "pdflatex-outline.pdf")
@@ -471,7 +475,10 @@ async def test_vectors_are_stored_while_the_index_is_built(db, dsn):
             "EXPLAIN " + db.queries["vector_search"].text({"space": new.id, "dimensions": 3}), np.ones(3), 5
         )
         assert f"embeddings_hnsw_{new.id}" in str(plan)
-        assert await one(db, "SHOW statement_timeout") == "5min", "the connection is as it was"
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(POOL):
+            tx = await stack.enter_async_context(db.transaction())
+            assert await tx.connection.fetchval("SHOW statement_timeout") == "5min", "every connection is as it was"
 
 
 async def test_an_index_that_was_interrupted_is_built_again(db, dsn):
