@@ -86,6 +86,7 @@ def status(**more: Any) -> dict[str, Any]:
         "pages": 1613,
         "chunks": 4000,
         "vectors": {"have": 1000, "want": 4000, "refused": 0},
+        "reembedding": None,
         "backlog": {"documents": 6, "pages_per_s": 42.0, "eta_s": 130},
         "roots": [{"path": "/in", "state": "ok", "reason": None, "files": 13, "settling": 1, "unreadable": 0}],
         "loop_lag_ms": 3.0,

@@ -394,6 +394,44 @@ def test_status_tells_how_far_it_is(foliod, daemon):
     assert "Vectors: 1,000 of 4,000; 2 passages refused by the model, found by keyword only\n" in foliod("status").out
 
 
+BUILDING = {
+    "model": "bge-m3", "serving": "mxbai-embed-large", "phase": "embedding", "have": 1200, "want": 5000, "refused": 1,
+    "per_s": 38.0, "eta_s": 100, "asked_at": "2026-01-02T03:04:05+00:00", "how": "command", "error": None,
+}  # fmt: skip
+
+
+def test_status_tells_how_far_a_change_of_model_is(foliod, daemon):
+    """How many texts the new model has embedded, how fast, how long it takes, and what it waits for."""
+    daemon.answers["GET /v1/status"] = canned.status(reembedding=BUILDING)
+    text = "New vectors: 1,200 of 5,000 texts by bge-m3, 38/s, about 1 min left; 1 passage refused by it\n"
+    assert text in foliod("status").out
+    indexing = BUILDING | {"phase": "indexing", "have": 5000, "refused": 0}
+    daemon.answers["GET /v1/status"] = canned.status(reembedding=indexing)
+    assert "5,000 of 5,000 texts by bge-m3, being indexed\n" in foliod("status").out
+    daemon.answers["GET /v1/status"] = canned.status(reembedding=BUILDING | {"error": "Ollama is \x1b[31maway"})
+    assert "waits: Ollama is" in foliod("status").out
+    assert "\x1b" not in foliod("status").out
+
+
+def test_reembed_waits_for_the_model_that_was_asked_for(foliod, daemon):
+    """`--wait` ends when the model serves, by whichever of its names, and fails when somebody asks for another."""
+    daemon.answers["POST /v1/reembed"] = {
+        "model": "bge-m3:latest", "digest": "d", "dimensions": 1024, "space": 2, "state": "building",
+        "serving": "mxbai-embed-large", "have": 10, "want": 5000, "refused": 0,
+    }  # fmt: skip
+    daemon.answers["GET /v1/status"] = canned.status(reembedding=BUILDING)
+    told = foliod("reembed").err
+    assert "4,990 texts will be embedded by bge-m3:latest (1024 dimensions); 10 texts of it are there already\n" in told
+    assert "this takes about 1 min\n" in told
+    serving = canned.status()["ollama"] | {"embed_model": "bge-m3"}
+    daemon.answers["GET /v1/status"] = canned.status(ollama=serving)
+    assert "bge-m3:latest serves now\n" in foliod("reembed", "--wait").err
+    daemon.answers["GET /v1/status"] = canned.status(reembedding=BUILDING | {"model": "other"})
+    result = foliod("reembed", "--wait")
+    assert result.code == 1
+    assert "not asked for any more" in result.err
+
+
 def test_status_tells_what_is_wrong(foliod, daemon):
     """Database away, Ollama away, a folder missing: each is said, and nothing breaks."""
     away = {"reachable": False, "embedded": False, "error": "PostgreSQL at h/d can't be reached"}
@@ -833,6 +871,24 @@ def test_the_daemon_in_the_doctor(foliod, daemon, no_ollama):
     daemon.answers["GET /readyz"] = (503, {"ready": False, "reasons": ["/in is being looked through"]})
     found = checks(foliod("doctor", "--json"))
     assert "not ready: /in is being looked through" in found["daemon"]["message"]
+
+
+def test_a_change_of_model_in_the_doctor(foliod, daemon, no_ollama):
+    """How far it is, what it waits for, and whether the configuration names the model that serves."""
+    daemon.answers["GET /readyz"] = {"ready": True, "reasons": []}
+    for reembedding, serving, status, message in (
+        (None, "mxbai-embed-large:latest", None, None),
+        (None, "bge-m3", "warn", "the configuration names mxbai-embed-large"),
+        (BUILDING, "mxbai-embed-large", "ok", "1,200 of 5,000 texts are embedded by bge-m3"),
+        (BUILDING | {"error": "it is away"}, "mxbai-embed-large", "warn", "waits: it is away"),
+    ):
+        ollama = canned.status()["ollama"] | {"embed_model": serving}
+        daemon.answers["GET /v1/status"] = canned.status(reembedding=reembedding, ollama=ollama)
+        found = checks(foliod("doctor", "--json"))
+        assert ("change of model" in found) == (status is not None)
+        if status is not None:
+            assert found["change of model"]["status"] == status
+            assert message in found["change of model"]["message"]
 
 
 def test_help_is_there_at_once():

@@ -283,7 +283,7 @@ async def _ollama(settings: Settings) -> AsyncIterator[Check]:
 
 def _change_of_model(settings: Settings, status: dict[str, Any]) -> Check | None:
     """Say what is in the way of a change of the embedding model, or that the configuration names another one."""
-    name, now = "change of model", status["reembedding"]
+    name, now = "change of model", status.get("reembedding")
     if now is not None and now["error"] is not None:
         fix = "mend that, or stay with the old one: foliod reembed --cancel"
         return Check(name, "warn", f"{now['model']} is to replace {now['serving']}, and waits: {now['error']}", fix)

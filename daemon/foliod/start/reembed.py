@@ -103,18 +103,19 @@ def _listed(spaces: list[Object]) -> list[str]:
 
 def _until_it_serves(to: Terminal, client: Client, model: str, *, quiet: bool) -> None:
     """Return when `model` serves. Raises ConflictError when somebody asks for another one meanwhile."""
+    from foliod.ollama.inference import full_name
     from foliod.start.dashboard import watch_status
 
     def served(status: Object) -> bool:
         now = status["reembedding"]
-        return now is None or now["model"] != model
+        return now is None or full_name(now["model"]) != full_name(model)
 
     if quiet:
         while not served(status := client.status()):
             pause()
     else:
         status = watch_status(to, client.status, until=served)
-    if status["ollama"]["embed_model"] != model:
+    if full_name(status["ollama"]["embed_model"]) != full_name(model):
         msg = f"{model} is not asked for any more: another request came, or it was given up"
         raise ConflictError(msg)
     to.say(f"{model} serves now")
