@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
 import asyncpg
@@ -40,8 +42,6 @@ class Library(World):
         self.dsn = dsn
 
     def select(self, sql: str, *args: str) -> list[asyncpg.Record]:
-        from conftest import aside
-
         async def fetch() -> list[asyncpg.Record]:
             connection = await asyncpg.connect(self.dsn)
             try:
@@ -49,7 +49,9 @@ class Library(World):
             finally:
                 await connection.close()
 
-        return aside(fetch())
+        # In a thread of its own: the loop of the fixtures is not touched.
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(asyncio.run, fetch()).result()
 
     def embedded_by(self, model: str) -> list[str]:
         """The texts of documents that a model gave a vector, in order; a question or a probe is none."""
