@@ -20,6 +20,7 @@ from live import Daemon, running, wait_for
 
 OLD, NEW = "all-minilm", "mxbai-embed-large"
 SLOW = {"token_seconds": 0.0015}
+"""Twelve pages take a quarter of a minute: what is asked for meanwhile comes in time also on a busy machine."""
 
 CONFIG = """
 [ollama]
@@ -127,7 +128,7 @@ def library(dsn, ollama) -> Iterator[Library]:
 def test_killed_in_the_middle_nothing_is_embedded_twice(library):
     """Questions find their document by meaning before, during and after the change, also across a kill -9."""
     daemon, ollama = library.daemon, library.ollama
-    words = [library.drop(pages=4) for _ in range(2)]
+    words = [library.drop(pages=6) for _ in range(2)]
     for word in words:
         library.wait_state(word, "ready")
     ollama.fault(**SLOW)
@@ -172,15 +173,15 @@ def test_killed_in_the_middle_nothing_is_embedded_twice(library):
 def test_the_command_says_what_it_does(library):
     """A missing model changes nothing; a change can be given up, returned from, listed and dropped; --json everywhere."""
     daemon, ollama = library.daemon, library.ollama
-    library.wait_state(library.drop(pages=2), "ready")
+    library.wait_state(library.drop(pages=12), "ready")
     assert "ollama pull nosuch" in library.reembed("--model", "nosuch", code=1)["error"]
     assert "only one of" in library.reembed("--model", NEW, "--cancel", code=2)["error"]
-    assert "nothing" in library.reembed("--cancel", code=1)["error"]
-    assert library.reembed()["state"] == "active"
     assert "serves already" in daemon.cli("reembed", "--model", f"{OLD}:latest").stderr
     with daemon.client() as client:
         assert client.post("/v1/reembed", json={"model": "x", "drop": "y"}).status_code == 400
         assert client.post("/v1/reembed", json={"models": "x"}).status_code == 400
+        assert client.post("/v1/reembed", json={"cancel": True}).status_code == 409
+        assert client.post("/v1/reembed", json={}).json()["state"] == "active"
 
     ollama.fault(**SLOW)
     told = daemon.cli("reembed", "--model", NEW).stderr
@@ -212,13 +213,14 @@ def test_daemons_with_different_configurations_do_not_take_turns(library):
     word = library.drop(pages=1)
     library.wait_state(word, "ready")
     with over(dsn, ollama, NEW) as second:
-        for _ in range(2):
+        for start in range(2):
+            if start:
+                second.stop()
+                second.start()
             [told] = second.log_events("model_of_the_store")[-1:]
             assert (told["model"], told["configured"]) == (OLD, NEW)
             assert second.search(f"Which report tells of {word}?")["mode"] == "hybrid"
             assert second.status()["reembedding"] is None
-            second.stop()
-            second.start()
         assert library.embedded_by(NEW) == []
 
         # The configuration of the first is changed: both change, once.
