@@ -65,14 +65,14 @@ ORDER BY (e.embedding::halfvec({dimensions}) <=> $1) + 0 LIMIT $3;
 -- name: candidates
 -- What chunks are scored by: their terms, as sparsevec sends them.
 -- $1 chunk ids
-SELECT c.id, c.document_id, c.ordinal, c.first_page, sparsevec_send(t.weights) AS weights, NULL::float8 AS cosine
+SELECT c.id, c.document_id, c.ordinal, c.first_page, c.heading, sparsevec_send(t.weights) AS weights, NULL::float8 AS cosine
 FROM foliod.chunks c JOIN foliod.chunk_terms t ON t.chunk_id = c.id
 WHERE c.id = ANY($1::bigint[]) ORDER BY c.id;
 
 -- name: candidates_in_space
 -- The same with their cosine to the question's vector, NULL where a chunk has no vector.
 -- $1 chunk ids, $2 the question's vector
-SELECT c.id, c.document_id, c.ordinal, c.first_page, sparsevec_send(t.weights) AS weights,
+SELECT c.id, c.document_id, c.ordinal, c.first_page, c.heading, sparsevec_send(t.weights) AS weights,
        1 - (e.embedding::halfvec({dimensions}) <=> $2) AS cosine
 FROM foliod.chunks c JOIN foliod.chunk_terms t ON t.chunk_id = c.id
 LEFT JOIN foliod.embeddings e ON e.space_id = {space} AND e.text_hash = c.text_hash

@@ -314,3 +314,20 @@ async def test_a_narrow_filter_still_finds_its_best_hits(db):
     filters = Filters(folder="/in")
     hits = (await retriever(db, direction(7)).search("nothing", limit=2, mode="vector", filters=filters)).hits
     assert hits[0].text == "Far away"
+
+
+async def test_a_heading_above_counts(db):
+    """Of two passages with the same words the one under the heading that the question names comes first."""
+    store, work = Store(db), backlog(db)
+    document = await place(db, "guide.pdf")
+    await work.claim_for_reading()
+    async with store.writing_text(document, work.owner) as writer:
+        for ordinal, heading in enumerate(["Winter", "Summer", "Autumn"]):
+            text = f"Set the dial to {ordinal + 3}."
+            part = Chunk(ordinal, ordinal + 1, ordinal + 1, 0, len(text), text, 10, f"Heating › {heading}")
+            await writer.add(part, weigh(text))
+        text = "In summer it rains."
+        await writer.add(Chunk(3, 4, 4, 0, len(text), text, 10, None), weigh(text))
+        await writer.finish(state="stored", partial=False, reason=None)
+    hits = (await retriever(db).search("Where to set the dial in summer?", limit=4, mode="keyword")).hits
+    assert [hit.heading for hit in hits][0] == "Heating › Summer"

@@ -88,6 +88,8 @@ class Question:
     doubt: float = DOUBT
     named: tuple[Named, ...] = ()
     """The documents that it names, best first."""
+    languages: tuple[str, ...] = ()
+    """Those that the documents are in."""
     rest: str = ""
     """The question without the name of the document: what is looked for inside."""
 
@@ -128,7 +130,12 @@ class Reader:
         }
         rare = _rarest(frequencies, POSTINGS_BUDGET)
         question = Question(
-            words=_known_words(groups, idf), idf=idf, rare=rare, pairs=_pairs(frequencies, rare, chunks), rest=query
+            words=_known_words(groups, idf),
+            idf=idf,
+            rare=rare,
+            pairs=_pairs(frequencies, rare, chunks),
+            languages=languages,
+            rest=query,
         )
         return await self._named(question, text, total, languages, documents)
 

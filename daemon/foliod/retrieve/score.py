@@ -1,8 +1,8 @@
 """How well passages fit a question: words, names and meaning, added up.
 
-A passage is credited for each word of the question with the best of three: the BM25 weight of
-the word in the passage itself, some of the weight it has elsewhere on the page, and what the
-document's name says, when the question names it: a row of a table holds neither the company nor the
+A passage is credited for each word of the question with the best of these: the BM25 weight of
+the word in the passage itself, some of the weight it has elsewhere on the page and in the
+headings above, and what the document's name says, when the question names it: a row of a table holds neither the company nor the
 year. A sum of scores keeps how much better a passage is; fusing ranks throws that away, and
 measured worse than BM25 alone.
 
@@ -13,9 +13,12 @@ page@10 rose from 0.300 to 0.845 (series), and from 0.888 to 0.900 (covidqa), by
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+
+from foliod.text.lexical import query_terms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 PAGE: Final = 0.3
 """What a word counts that stands elsewhere on the page. From 0.5 on covidqa lost."""
+HEADING: Final = 0.6
+"""What a word counts that stands in one of the headings above: on the series page@10 rose by 0.01, on covidqa by 0."""
 NAME: Final = 1.6
 """The BM25 weight of a word that the name of the document says: near the most that a passage can have (1.9), so that
 the page that repeats the name is not the best one for that."""
@@ -72,8 +77,9 @@ def scored(
     keyword = own.sum(axis=1)
     filled = own
     if question.words:
-        filled = np.maximum(own, PAGE * _on_the_page(own, rows))
         idf = np.array([word.idf for word in question.words], np.float32)
+        filled = np.maximum(own, PAGE * _on_the_page(own, rows))
+        filled = np.maximum(filled, HEADING * _in_headings(question, rows) * idf)
         said = np.array(
             [[_says(names.get(row["document_id"], {}), word.terms) for word in question.words] for row in rows]
         )
@@ -96,6 +102,21 @@ def scored(
 
 def _says(held: Mapping[int, float], terms: Sequence[int]) -> bool:
     return any(term in held for term in terms)
+
+
+def _in_headings(question: Question, rows: Sequence[asyncpg.Record]) -> NDArray[np.float32]:
+    """Return which words stand in the headings above each candidate: shape (rows, words), 0 or 1."""
+    out = np.zeros((len(rows), len(question.words)), np.float32)
+    for place, row in enumerate(rows):
+        if row["heading"]:
+            above = _terms(row["heading"], question.languages)
+            out[place] = [not above.isdisjoint(word.terms) for word in question.words]
+    return out
+
+
+@lru_cache(maxsize=4096)
+def _terms(heading: str, languages: tuple[str, ...]) -> frozenset[int]:
+    return frozenset(query_terms(heading, languages))
 
 
 def _held(question: Question, rows: Sequence[asyncpg.Record]) -> NDArray[np.float32]:
