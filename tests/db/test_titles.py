@@ -61,7 +61,9 @@ async def test_the_page_that_repeats_the_name_is_not_what_is_meant(db):
             for name in names
         },
     )  # fmt: skip
-    hits = (await retriever(db).search("purchases of equipment and property of Boreal 2020", limit=3, mode="keyword")).hits
+    hits = (
+        await retriever(db).search("purchases of equipment and property of Boreal 2020", limit=3, mode="keyword")
+    ).hits
     assert hits[0].document == found["BOREAL_2020.pdf"]
     assert hits[0].text.startswith(ROW)
 

@@ -220,7 +220,7 @@ class Search(Section):
     keyword_weight: float = Field(default=1.0, ge=0)
     vector_weight: float = Field(default=1.5, ge=0)
     title_weight: float = Field(default=1.25, ge=0)
-    """What counts that a document's title, file name or folder is named in the question."""
+    """What counts that a document's title, file name or folder is named in the question; 0: names say nothing."""
     embed_seconds: float = Field(default=2.0, gt=0)
     """A question whose embedding takes longer is answered by keyword."""
 

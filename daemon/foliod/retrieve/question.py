@@ -105,10 +105,11 @@ class Question:
 
 
 class Reader:
-    """Reads questions with what the store knows of words and names."""
+    """Reads questions with what the store knows of words and, if so wanted, of names."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, *, names: bool) -> None:
         self._db = db
+        self._names = names
         self._corpus: tuple[float, int, int, tuple[str, ...]] = (0.0, 0, 0, ())
 
     async def understand(self, query: str, documents: Sequence[int] | None) -> Question:
@@ -142,7 +143,7 @@ class Reader:
     async def _named(
         self, question: Question, text: str, total: int, languages: Sequence[str], documents: Sequence[int] | None
     ) -> Question:
-        asked = asked_names(text, languages)[: MAX_WORDS * 3]
+        asked = asked_names(text, languages)[: MAX_WORDS * 3] if self._names else []
         ids = sorted({term_id(term) for group in asked for term in group.terms})
         rows = await self._db.fetch("title_frequencies", ids) if ids else []
         frequencies = {row["term"]: row["documents"] for row in rows}

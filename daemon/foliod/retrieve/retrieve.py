@@ -60,7 +60,7 @@ class Retriever:
         self._db = db
         self._embedder = embedder
         self._settings = settings
-        self._reader = Reader(db)
+        self._reader = Reader(db, names=settings.title_weight > 0)
         self._coverage = (0.0, Coverage(0, 0, 0))
 
     async def search(
