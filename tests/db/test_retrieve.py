@@ -330,4 +330,4 @@ async def test_a_heading_above_counts(db):
         await writer.add(Chunk(3, 4, 4, 0, len(text), text, 10, None), weigh(text))
         await writer.finish(state="stored", partial=False, reason=None)
     hits = (await retriever(db).search("Where to set the dial in summer?", limit=4, mode="keyword")).hits
-    assert [hit.heading for hit in hits][0] == "Heating › Summer"
+    assert hits[0].heading == "Heating › Summer"
