@@ -61,6 +61,9 @@ def langchain(work: dict[str, Any], vectors: Vectors) -> tuple[int, int, dict[st
         def embed_query(self, text: str) -> list[float]:
             return vectors.of([text])[0]
 
+    def hybrid() -> HybridSearchConfig:
+        return HybridSearchConfig(primary_top_k=LIMIT, secondary_top_k=LIMIT, tsv_column="content_tsv")
+
     pages = [page for path in pdfs(work["pdfs"]) for page in PyMuPDFLoader(path).load()]
     for page in pages:
         page.page_content = page.page_content.replace("\0", "")  # PostgreSQL takes none
@@ -69,20 +72,18 @@ def langchain(work: dict[str, Any], vectors: Vectors) -> tuple[int, int, dict[st
         # What else the loader found in the file is searched by nobody, and may hold a NUL.
         chunk.metadata = {key: chunk.metadata[key] for key in ("source", "page")}
     engine = PGEngine.from_connection_string(work["url"].replace("postgresql:", "postgresql+psycopg:"))
-    hybrid = HybridSearchConfig(primary_top_k=LIMIT, secondary_top_k=LIMIT)
-    engine.init_vectorstore_table("passages", len(vectors.of(["size"])[0]))
-    stores = {
-        "vector": PGVectorStore.create_sync(engine, Kept(), "passages"),
-        "hybrid": PGVectorStore.create_sync(engine, Kept(), "passages", hybrid_search_config=hybrid),
-    }
-    stores["vector"].add_documents(chunks)
+    engine.init_vectorstore_table("passages", len(vectors.of(["size"])[0]), hybrid_search_config=hybrid())
+    store = PGVectorStore.create_sync(engine, Kept(), "passages", hybrid_search_config=hybrid())
+    store.add_documents(chunks)
 
-    def search(store: Any) -> Callable[[str], list[Any]]:
+    def search(config: Callable[[], Any]) -> Callable[[str], list[Any]]:
+        # A configuration keeps the words of its first query for ever, so each query gets a fresh one.
         return lambda query: [
-            (hit.metadata["source"], hit.metadata["page"] + 1) for hit in store.similarity_search(query, k=LIMIT)
+            (hit.metadata["source"], hit.metadata["page"] + 1)
+            for hit in store.similarity_search(query, k=LIMIT, hybrid_search_config=config())
         ]
 
-    return len(pages), len(chunks), {mode: search(store) for mode, store in stores.items()}
+    return len(pages), len(chunks), {"vector": search(lambda: None), "hybrid": search(hybrid)}
 
 
 def llamaindex(work: dict[str, Any], vectors: Vectors) -> tuple[int, int, dict[str, Callable[[str], list[Any]]]]:

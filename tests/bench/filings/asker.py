@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from filings.accounts import accounts, segment_sales
 from filings.companies import Company, chance
+from filings.events import events as known
 from filings.labels import ASKED, RATIOS
 
 PROSE = {
@@ -106,7 +107,10 @@ class Asker:
             "target": events["target"],
             "later": dict(LATER)[next(k for k, _ in LATER if k in later)],
         }
-        out.append(("note", self.phrase(NOTE[name], year, **more), (f"{name}{year}" if name.endswith(".") else name,)))
+        question = self.phrase(NOTE[name], year, **more)
+        if name == "price" and [known(self.c, y)["target"] for y in self.c.years].count(events["target"]) > 1:
+            question = f"{question[:-1]} in {year}?"
+        out.append(("note", question, (f"{name}{year}" if name.endswith(".") else name,)))
         if year % 2 or self.r.random() < 0.4:
             ratio = self.choose("ratio", list(RATIOS))
             names, texts = RATIOS[ratio]
