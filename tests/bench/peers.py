@@ -9,7 +9,8 @@ LangChain wants an older pgvector than foliod; they get a PostgreSQL that foliod
 provides. LangChain: PyMuPDFLoader, RecursiveCharacterTextSplitter(1000, 200), PGVectorStore, by
 similarity and with HybridSearchConfig (weighted sum), which fetches four passages from either side unless
 told otherwise and is told ten. LlamaIndex: SimpleDirectoryReader with its PyMuPDF reader, SentenceSplitter
-(1024 tokens, 200 shared), PGVectorStore, by vector and with hybrid_search=True. With --cache vectors are
+(1024 tokens, 200 shared), PGVectorStore, by vector, with hybrid_search=True (five passages by vector and
+then five by keyword), and both lists joined by QueryFusionRetriever (relative score). With --cache vectors are
 kept in a file by model and text, so that a second run asks Ollama for nothing; the hits are the same.
 """
 

@@ -90,6 +90,8 @@ def llamaindex(work: dict[str, Any], vectors: Vectors) -> tuple[int, int, dict[s
     """LlamaIndex: take the PDFs in; return pages, chunks, and a search for each mode."""
     from llama_index.core import Settings, SimpleDirectoryReader, StorageContext, VectorStoreIndex
     from llama_index.core.base.embeddings.base import BaseEmbedding
+    from llama_index.core.llms import MockLLM
+    from llama_index.core.retrievers import QueryFusionRetriever
     from llama_index.readers.file import PyMuPDFReader
     from llama_index.vector_stores.postgres import PGVectorStore
 
@@ -121,14 +123,25 @@ def llamaindex(work: dict[str, Any], vectors: Vectors) -> tuple[int, int, dict[s
         nodes, storage_context=StorageContext.from_defaults(vector_store=store), embed_model=Kept()
     )
 
-    def search(mode: str) -> Callable[[str], list[Any]]:
-        retriever = index.as_retriever(similarity_top_k=LIMIT, vector_store_query_mode=mode)
-        # Hybrid: the store's list is that by vector followed by that by keyword.
+    def retriever(mode: str, limit: int) -> Any:
+        return index.as_retriever(similarity_top_k=limit, vector_store_query_mode=mode)
+
+    def search(through: Any) -> Callable[[str], list[Any]]:
         return lambda query: [
-            (hit.metadata["file_path"], int(hit.metadata["source"])) for hit in retriever.retrieve(query)[:LIMIT]
+            (hit.metadata["file_path"], int(hit.metadata["source"])) for hit in through.retrieve(query)[:LIMIT]
         ]
 
-    return len(pages), len(nodes), {"vector": search("default"), "hybrid": search("hybrid")}
+    parts = [retriever("default", LIMIT), retriever("sparse", LIMIT)]
+    # With one query no model is asked, but one has to be named.
+    fusion = QueryFusionRetriever(
+        parts, llm=MockLLM(), similarity_top_k=LIMIT, num_queries=1, mode="relative_score", use_async=False
+    )
+    return (
+        len(pages),
+        len(nodes),
+        # The store's own hybrid search puts the list by keyword behind that by vector.
+        {"vector": search(parts[0]), "hybrid": search(retriever("hybrid", LIMIT // 2)), "fusion": search(fusion)},
+    )
 
 
 def pdfs(folder: str) -> list[str]:
