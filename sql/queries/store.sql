@@ -38,8 +38,9 @@ FROM foliod.pages WHERE document_id = $1 AND number > $2 ORDER BY number LIMIT $
 
 -- name: page_troubles
 -- Why text of stored pages may be missing, where their verdicts do not tell.
--- $1 document
-SELECT number, trouble FROM foliod.pages WHERE document_id = $1 AND trouble IS NOT NULL ORDER BY number;
+-- $1 document, $2 whether to leave out the pages with text of their own
+SELECT number, trouble FROM foliod.pages
+WHERE document_id = $1 AND trouble IS NOT NULL AND NOT ($2 AND verdict = 'text') ORDER BY number;
 
 -- name: drop_pages
 -- Forgets a document's pages: another extractor read them, or the file changed meanwhile.

@@ -4,5 +4,7 @@ from importlib import metadata
 
 __version__ = "0.1.0"
 
-EXTRACTOR = f"3+pymupdf-{metadata.version('pymupdf')}"
+REVISION = 3
+"""Raised when reading would give more, or something else; documents read by an earlier one are then read again."""
+EXTRACTOR = f"{REVISION}+pymupdf-{metadata.version('pymupdf')}"
 """Changes when pages would be read or cleaned differently; half-read documents are then read anew."""

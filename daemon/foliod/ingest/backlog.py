@@ -35,6 +35,8 @@ Many, since a machine that keeps losing power is no document's fault, and each o
 """
 RETRY_SECONDS = 30.0
 """Wait after the first abnormal end; four times as long after each further one."""
+RENEW_SECONDS = 86_400.0
+"""A document that could not be read again is tried again after so long."""
 MOST_SET_ASIDE = 3
 """A document of which pages were given up so often is not read any further; what was read of it stays."""
 
@@ -107,6 +109,14 @@ class Backlog:
         """Claim the next document whose pages wait for OCR; None when there is none, or others wait to be read."""
         async with self._claiming() as ours:
             row = await self._db.fetchrow("claim_for_ocr", self.host, self.owner, LEASE_SECONDS, ours)
+            return self._claimed(row)
+
+    async def claim_for_renewal(self, revision: int) -> Claim | None:
+        """Claim the next document that an earlier revision of the extractor read; None as for OCR."""
+        async with self._claiming() as ours:
+            row = await self._db.fetchrow(
+                "claim_for_renewal", self.host, self.owner, LEASE_SECONDS, ours, revision, RENEW_SECONDS
+            )
             return self._claimed(row)
 
     @contextlib.asynccontextmanager

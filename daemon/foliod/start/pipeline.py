@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from foliod.ingest.ocr import Recogniser
     from foliod.ingest.passwords import Passwords
     from foliod.ingest.reembed import Reembedder
+    from foliod.ingest.renew import Renewal
     from foliod.ingest.vectors import Vectors
     from foliod.store.database import Database
     from foliod.store.files import Files
@@ -57,6 +58,7 @@ class Pipeline:
         sweepers: Sequence[Sweeper],
         passwords: Passwords,
         recogniser: Recogniser,
+        renewal: Renewal,
         *,
         readers: int,
         grace_seconds: float,
@@ -70,6 +72,7 @@ class Pipeline:
         self._sweepers = sweepers
         self._passwords = passwords
         self._recogniser = recogniser
+        self._renewal = renewal
         self._readers = readers
         self._grace_seconds = grace_seconds
         self._unwatched: list[dict[str, Any]] | None = None
@@ -93,6 +96,7 @@ class Pipeline:
             group.create_task(self._forever("passwords", self._passwords.look), name="passwords")
             group.create_task(self._forever("titles", partial(catch_up, self._db)), name="titles")
             group.create_task(self._forever("ocr", self._recogniser.recognise_next), name="ocr")
+            group.create_task(self._forever("renewal", self._renewal.renew_next), name="renewal")
 
     async def _forever(self, name: str, step: Callable[[], Awaitable[bool]]) -> None:
         """Take step after step; wait for work when there is none."""

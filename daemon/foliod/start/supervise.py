@@ -31,6 +31,7 @@ from foliod.ingest.ocr import Recogniser
 from foliod.ingest.original import Originals
 from foliod.ingest.passwords import Passwords
 from foliod.ingest.reembed import Reembedder
+from foliod.ingest.renew import Renewal
 from foliod.ingest.tessdata import Tesseract
 from foliod.ingest.vectors import Vectors
 from foliod.ingest.workers import Workers
@@ -184,6 +185,7 @@ class _Daemon:
         recogniser = Recogniser(
             db, store, backlog, ingest, originals, passwords, tesseract, workers, recognisers, s.ingest, counters
         )
+        renewal = Renewal(db, store, backlog, ingest, originals, passwords, tesseract, workers, counters)
         return Pipeline(
             db,
             files,
@@ -194,6 +196,7 @@ class _Daemon:
             sweepers,
             passwords,
             recogniser,
+            renewal,
             readers=self._readers,
             grace_seconds=s.ingest.grace_seconds,
         )

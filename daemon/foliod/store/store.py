@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from foliod.store.database import Database, Transaction
+    from foliod.store.renew import Renewed
 
 FLUSH_CHUNKS = 256
 """Chunks copied at a time: bounds memory, large enough that COPY's overhead vanishes."""
@@ -57,6 +58,39 @@ def _page(row: asyncpg.Record) -> Page:
     return Page(
         row["number"], Verdict(row["verdict"]), row["text"], row["width"], row["height"], row["rotation"], headings
     )
+
+
+async def _copy_pages(tx: Transaction, document: int, pages: Sequence[Page]) -> None:
+    await tx.copy(
+        "pages",
+        PAGE_COLUMNS,
+        (
+            (
+                document, p.number, str(p.verdict), p.width, p.height, p.rotation, p.text,
+                [[h.offset, h.level, h.text] for h in p.headings], p.trouble, p.boxes,
+            )
+            for p in pages
+        ),
+    )  # fmt: skip
+
+
+async def _put_renewed(tx: Transaction, document: int, renewed: Renewed, extractor: str) -> None:
+    await tx.execute("put_boxes", document, list(renewed.same), list(renewed.same.values()))
+    await tx.execute("drop_some_pages", document, [page.number for page in renewed.changed])
+    await _copy_pages(tx, document, renewed.changed)
+    facts = renewed.facts
+    if facts is not None:
+        said = facts.pages, facts.title, facts.author, facts.created, facts.modified
+        await tx.execute("renewed", document, extractor, *said)
+
+
+async def _writer(tx: Transaction, document: int) -> TextWriter:
+    """Take a document's chunks away, their terms out of the lexicon, and return what writes new ones."""
+    await tx.execute("share_vectors")
+    await tx.execute("lexicon_lock", document)
+    await tx.execute("lexicon_subtract", document)
+    await tx.execute("drop_chunks", document)
+    return TextWriter(tx, document)
 
 
 class TextWriter:
@@ -133,10 +167,11 @@ class StoredPages:
     Iterating raises LeaseLostError when they are dropped meanwhile.
     """
 
-    def __init__(self, db: Database, document: int, count: int) -> None:
+    def __init__(self, db: Database, document: int, count: int, query: str = "stored_pages") -> None:
         self._db = db
         self._document = document
         self._count = count
+        self._query = query
 
     def __len__(self) -> int:
         """How many."""
@@ -146,7 +181,7 @@ class StoredPages:
         """Yield page after page; no connection is held in between."""
         last, left = 0, self._count
         while left:
-            rows = await self._db.fetch("stored_pages", self._document, last, min(left, FETCH_PAGES))
+            rows = await self._db.fetch(self._query, self._document, last, min(left, FETCH_PAGES))
             for row in rows:
                 yield _page(row)
             if not rows:
@@ -168,6 +203,11 @@ class Store:
         """Return all stored pages in order, whichever extractor read them, whether or not some are missing between."""
         return StoredPages(self._db, document, sum((await self.verdicts(document)).values()))
 
+    async def pages_without_text(self, document: int) -> StoredPages:
+        """Return the pages that the reader gave no text of: recognised ones, and those without any."""
+        count = await self._db.fetchval("count_pages_without_text", document)
+        return StoredPages(self._db, document, count, "pages_without_text")
+
     async def put_recognised(self, document: int, owner: str, page: Page) -> None:
         """Replace a stored page by what OCR made of it."""
         async with self._claimed(document, owner) as tx:
@@ -183,10 +223,10 @@ class Store:
                 page.boxes,
             )
 
-    async def troubles(self, document: int) -> dict[str, list[int]]:
-        """Return why text of stored pages may be missing, with the numbers of the pages."""
+    async def troubles(self, document: int, *, without_text: bool = False) -> dict[str, list[int]]:
+        """Return why text of stored pages, or of those without text alone, may be missing, with the pages' numbers."""
         found: dict[str, list[int]] = {}
-        for row in await self._db.fetch("page_troubles", document):
+        for row in await self._db.fetch("page_troubles", document, without_text):
             found.setdefault(row["trouble"], []).append(row["number"])
         return found
 
@@ -206,17 +246,7 @@ class Store:
         """Store pages as they are read, so that a kill does not cost them."""
         try:
             async with self._claimed(document, owner) as tx:
-                await tx.copy(
-                    "pages",
-                    PAGE_COLUMNS,
-                    (
-                        (
-                            document, p.number, str(p.verdict), p.width, p.height, p.rotation, p.text,
-                            [[h.offset, h.level, h.text] for h in p.headings], p.trouble, p.boxes,
-                        )
-                        for p in pages
-                    ),
-                )  # fmt: skip
+                await _copy_pages(tx, document, pages)
                 await tx.execute("progress_made", document, lease_seconds)
         except asyncpg.UniqueViolationError:
             # Somebody else stored this page meanwhile: the lease had run out.
@@ -233,12 +263,23 @@ class Store:
         Raises LeaseLostError, also at the end, when another daemon took the document over.
         """
         async with self._claimed(document, owner) as tx:
-            await tx.execute("share_vectors")
-            # Only a change of extractor or chunker finds old chunks here; their terms leave the lexicon with them.
-            await tx.execute("lexicon_lock", document)
-            await tx.execute("lexicon_subtract", document)
-            await tx.execute("drop_chunks", document)
-            yield TextWriter(tx, document)
+            # Only a change of extractor or chunker finds old chunks here.
+            yield await _writer(tx, document)
+
+    @asynccontextmanager
+    async def replacing_text(
+        self, document: int, owner: str, renewed: Renewed, extractor: str
+    ) -> AsyncIterator[TextWriter]:
+        """Open the transaction that writes what reading a document again has changed; else as `writing_text`."""
+        async with self._claimed(document, owner) as tx:
+            await _put_renewed(tx, document, renewed, extractor)
+            yield await _writer(tx, document)
+
+    async def put_boxes(self, document: int, owner: str, renewed: Renewed, extractor: str) -> None:
+        """Store what reading a document again has brought when its text is the same, and let go of it."""
+        async with self._claimed(document, owner) as tx:
+            await _put_renewed(tx, document, renewed, extractor)
+            await tx.execute("let_go", document)
 
     async def missing_texts(self, space: Space, documents: Sequence[int], count: int) -> list[tuple[bytes, str]]:
         """Return up to `count` (hash, text) of chunks that have no vector in `space`."""
