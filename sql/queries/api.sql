@@ -90,3 +90,13 @@ SELECT at, state, reason, owner FROM foliod.history WHERE document_id = $1 ORDER
 -- The state of a document; no row when there is none.
 -- $1 document
 SELECT state FROM foliod.documents WHERE id = $1;
+
+-- name: document_content
+-- What a document's file must hold, and how many pages it has.
+-- $1 document
+SELECT encode(sha256, 'hex') AS sha256, page_count, state, reason FROM foliod.documents WHERE id = $1;
+
+-- name: chunk_span
+-- Where a passage stands in its document.
+-- $1 chunk
+SELECT document_id, first_page, last_page, start_offset, end_offset, text FROM foliod.chunks WHERE id = $1;

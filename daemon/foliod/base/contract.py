@@ -25,6 +25,8 @@ MAX_PASSAGES = 50
 MAX_WAIT_SECONDS = 3600.0
 MAX_ID = 2**63 - 1
 """PostgreSQL's bigint."""
+MAX_OFFSET = 2**31 - 1
+"""PostgreSQL's integer."""
 
 
 def _utf8(text: str) -> str:
@@ -178,6 +180,34 @@ class DocumentsQuery(BaseModel):
     q: Text | None = Field(default=None, max_length=1000)
     limit: int = Field(default=50, ge=1, le=500)
     cursor: int = Field(default=0, ge=0, le=MAX_ID)
+
+
+class PictureQuery(BaseModel):
+    """The query string of `GET /v1/documents/{id}/pages/{n}.png`: what is marked, and how large the picture is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    chunk: int | None = Field(default=None, ge=1, le=MAX_ID)
+    """A passage, as hits name it."""
+    start: int | None = Field(default=None, ge=0, le=MAX_OFFSET)
+    end: int | None = Field(default=None, ge=1, le=MAX_OFFSET)
+    """Code points into the document's text, its pages joined by a line end."""
+    dpi: int = Field(default=110, ge=36, le=300)
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Self:
+        if (self.start is None) != (self.end is None) or (self.start or 0) >= (self.end or MAX_OFFSET):
+            msg = "start and end go together, and start is the smaller one"
+            raise ValueError(msg)
+        if self.chunk is not None and self.start is not None:
+            msg = 'name either "chunk" or "start" and "end"'
+            raise ValueError(msg)
+        return self
+
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """What is marked when no chunk is named."""
+        return None if self.start is None or self.end is None else (self.start, self.end)
 
 
 Shape = TypeVar("Shape", bound=BaseModel)

@@ -234,6 +234,21 @@ class FileChangedError(FoliodError):
     """The file changed while it was read; it is read again when it is still."""
 
     code = "file_changed"
+    status = 409
+
+
+class FileGoneError(FileChangedError):
+    """No file of this document can be opened on this host."""
+
+    code = "file_gone"
+    status = 410
+
+
+class NotDrawnError(FoliodError):
+    """The page can't be drawn."""
+
+    code = "not_drawn"
+    status = 422
 
 
 class ChangedWhileReadError(FileChangedError):

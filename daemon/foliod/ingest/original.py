@@ -10,11 +10,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from foliod.base.errors import ChangedWhileReadError, FileChangedError
+from foliod.base.errors import ChangedWhileReadError, FileChangedError, FileGoneError
 from foliod.base.model import FileStat
+from foliod.base.paths import below
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from foliod.ingest.backlog import Claim
     from foliod.store.database import Database
@@ -60,22 +61,26 @@ class Originals:
         """What a root was asked, and has not answered."""
 
     @asynccontextmanager
-    async def open(self, claim: Claim) -> AsyncIterator[Original]:
-        """Open the first place that still holds what was hashed.
+    async def open(self, claim: Claim, *, within: Sequence[bytes] | None = None) -> AsyncIterator[Original]:
+        """Open the first place that still holds what was hashed; only `within` some folders, where they are given.
 
         Raises:
-            FileChangedError: there is none on this host.
+            FileGoneError: there is none on this host that can be opened.
+            FileChangedError: what there is holds something else.
         """
         places = await self._db.fetch("document_places", claim.document, self._host)
-        reason = "no file of this document is left on this host"
+        why: FileChangedError = FileGoneError("no file of this document is left on this host")
         for place in places:
+            if within is not None and not any(below(place["path"], folder) for folder in within):
+                why = FileGoneError(f"{place['display']} lies in no folder that is watched now")
+                continue
             try:
                 fd = await self._ask(place["root"], OPEN_SECONDS, _open_regular, place["path"])
             except TimeoutError:
-                reason = f"{place['display']} can't be opened: its file system does not answer"
+                why = FileGoneError(f"{place['display']} can't be opened: its file system does not answer")
                 continue
             except OSError as error:
-                reason = f"{place['display']} can't be opened: {error.strerror}"
+                why = FileGoneError(f"{place['display']} can't be opened: {error.strerror}")
                 self._changed(place["path"])
                 continue
             known = FileStat(place["size"], place["mtime_ns"], place["ctime_ns"], place["inode"], place["device"])
@@ -87,9 +92,9 @@ class Originals:
                     return
             finally:
                 os.close(fd)
-            reason = f"{place['display']} changed since it was seen; it is looked at again"
+            why = FileChangedError(f"{place['display']} changed since it was seen; it is looked at again")
             self._changed(place["path"])
-        raise FileChangedError(reason)
+        raise why
 
     async def verify(self, original: Original) -> None:
         """Refuse what was read when the file changed under the reader.
@@ -104,21 +109,32 @@ class Originals:
             msg = f"{original.display} changed while it was read; it is read again when it is still"
             raise ChangedWhileReadError(msg)
 
+    async def read(self, original: Original, offset: int, count: int) -> bytes:
+        """Return some bytes of an open file. Raises OSError, TimeoutError when its file system does not answer."""
+        copy = self._copy(original.root, original.fd)
+        return await self._ask(original.root, OPEN_SECONDS, _read, copy, offset, count)
+
     async def _holds(self, fd: int, claim: Claim, root: str) -> bool:
         """Whether a file still holds the claimed content: a move or chmod changes its times, not its bytes."""
-        # The thread has its own descriptor: it may go on when nobody waits for it any more.
-        copy = os.dup(fd)
         try:
-            return bool(await self._ask(root, HASH_SECONDS, _sha256, copy) == claim.sha256)
+            return bool(await self._ask(root, HASH_SECONDS, _sha256, self._copy(root, fd)) == claim.sha256)
         except (OSError, TimeoutError):
             # What can't be read (a failing disk, a folder by now) does not hold it as far as we can tell.
             return False
 
-    async def _ask(self, root: str, seconds: float, work: Callable[..., T], *args: Any) -> T:
-        """Run `work` in a thread; raises TimeoutError when the root does not answer, or has not answered before."""
+    def _copy(self, root: str, fd: int) -> int:
+        """Return a descriptor of a thread's own, which may go on when nobody waits for it any more; as `_ask` raises."""
+        self._refuse_hanging(root)
+        return os.dup(fd)
+
+    def _refuse_hanging(self, root: str) -> None:
         hanging = self._hanging.get(root)
         if hanging is not None and not hanging.done():
             raise TimeoutError
+
+    async def _ask(self, root: str, seconds: float, work: Callable[..., T], *args: Any) -> T:
+        """Run `work` in a thread; raises TimeoutError when the root does not answer, or has not answered before."""
+        self._refuse_hanging(root)
         future = asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
         await asyncio.wait([future], timeout=seconds)
         if not future.done():
@@ -132,6 +148,14 @@ class Originals:
 def _forget(late: asyncio.Future[Any]) -> None:
     if not late.cancelled() and late.exception() is None and isinstance(late.result(), int):
         os.close(late.result())
+
+
+def _read(fd: int, offset: int, count: int) -> bytes:
+    """Read from a file, and close it."""
+    try:
+        return os.pread(fd, count, offset)
+    finally:
+        os.close(fd)
 
 
 def _sha256(fd: int) -> str:

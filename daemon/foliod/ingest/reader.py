@@ -21,7 +21,7 @@ from foliod.ingest.process import environment, resident, used_seconds
 from foliod.reading import wire
 from foliod.reading.decoder import Decoder
 from foliod.reading.strict import MalformedError, demand
-from foliod.reading.transcript import OnePage, Transcript
+from foliod.reading.transcript import OnePage, OnePicture, Transcript
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -82,6 +82,8 @@ class ReadJob:
     """Tried in turn when the file needs one."""
     ocr: wire.Ocr | None = None
     """Recognise this page, and read nothing else: the page comes, and a summary."""
+    draw: wire.Draw | None = None
+    """Draw a page, and read nothing else: the picture comes, and a summary."""
     cpu_seconds: float | None = None
     """Processor time for this job, where it is not a share of the document's time: that says little of work that
     gives way to all other."""
@@ -92,13 +94,13 @@ class ReadJob:
         return _processor_seconds_of(self.limits) if self.cpu_seconds is None else self.cpu_seconds
 
 
-ReadEvent = DocumentFacts | Page | tuple[Chunk, Terms] | ReadSummary
+ReadEvent = DocumentFacts | Page | tuple[Chunk, Terms] | ReadSummary | wire.Picture
 
 
 class Reader:
     """One process and the socket to it."""
 
-    def __init__(self, size: int, limits: ReadLimits, tessdata: str | None = None) -> None:
+    def __init__(self, size: int, limits: ReadLimits, tessdata: str | None = None, *, urgent: bool = False) -> None:
         self._room = max(size, wire.MAPPED_BYTES)
         self._tessdata = tessdata
         self._memory_mb = limits.memory_mb
@@ -128,7 +130,7 @@ class Reader:
         with theirs:
             try:
                 self._process = subprocess.Popen(
-                    [*COMMAND, str(theirs.fileno())],
+                    [*COMMAND, str(theirs.fileno()), *(["urgent"] if urgent else [])],
                     pass_fds=(theirs.fileno(),),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
@@ -185,7 +187,7 @@ class Reader:
         self.fit = False
         self._files += 1
         limits = job.limits
-        transcript = Transcript(limits) if job.ocr is None else OnePage(limits, job.ocr.page)
+        transcript = _transcript(job)
         self._decoder = Decoder(max(limits.max_page_chars, wire.CHUNK_CHARS_A_TOKEN * limits.chunk_tokens))
         clock = _Clock(limits, PASSWORD_SECONDS * len(job.passwords))
         try:
@@ -238,7 +240,7 @@ class Reader:
         # Names may hold lone surrogates, as file names that are not UTF-8 do.
         name = job.name.encode("utf-8", "replace").decode()
         # The descriptor travels with the first byte.
-        frames = b"".join(wire.frames(wire.Job(name, len(job.stored), job.limits, job.passwords, job.ocr)))
+        frames = b"".join(wire.frames(wire.Job(name, len(job.stored), job.limits, job.passwords, job.ocr, job.draw)))
         socket.send_fds(self._socket, [frames[:1]], [job.fd])
         await loop.sock_sendall(self._socket, frames[1:])
 
@@ -349,6 +351,12 @@ class Reader:
             lines = os.read(self._said, 1 << 16)[-LAST_WORDS_BYTES:].decode("ascii", "replace").split("\n")
             return next(("".join(filter(str.isprintable, line))[:200] for line in reversed(lines) if line.strip()), "")
         return ""
+
+
+def _transcript(job: ReadJob) -> Transcript | OnePage | OnePicture:
+    if job.draw is not None:
+        return OnePicture()
+    return Transcript(job.limits) if job.ocr is None else OnePage(job.limits, job.ocr.page)
 
 
 def _not_started(error: OSError) -> FoliodError:

@@ -36,9 +36,14 @@ class Workers:
     Enter it in the main thread: the kernel ends the processes when the thread that started them ends.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, urgent: bool = False, keep_seconds: float | None = None) -> None:
+        """`urgent` ones have the priority of the daemon; unused for `keep_seconds`, they end (None: never)."""
         self._free = asyncio.Semaphore(count)
+        self._urgent = urgent
+        self._keep_seconds = keep_seconds
         self._idle: list[Reader] = []
+        self._ending: asyncio.TimerHandle | None = None
+        self._ends: set[asyncio.Task[None]] = set()
         self.busy = 0
         """Documents being read."""
         self.deaths = 0
@@ -55,9 +60,29 @@ class Workers:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+        await self._end_idle()
+        await asyncio.gather(*self._ends)
+
+    async def _end_idle(self) -> None:
         idle, self._idle = self._idle, []
         for worker in idle:
             await worker.end()
+
+    def _keep(self, worker: Reader) -> None:
+        """Let a process wait for the next job, for as long as that makes sense."""
+        self._idle.append(worker)
+        if self._keep_seconds is None:
+            return
+        if self._ending is not None:
+            self._ending.cancel()
+        self._ending = asyncio.get_running_loop().call_later(self._keep_seconds, self._end_soon)
+
+    def _end_soon(self) -> None:
+        task = asyncio.create_task(self._end_idle(), name="end idle workers")
+        self._ends.add(task)
+        task.add_done_callback(self._ends.discard)
 
     async def read(self, job: ReadJob) -> AsyncGenerator[ReadEvent, None]:
         """Yield facts, new pages in order, chunks with their terms, and the summary last.
@@ -87,7 +112,7 @@ class Workers:
                 self.busy -= 1
                 if worker is not None:
                     if worker.fit:
-                        self._idle.append(worker)
+                        self._keep(worker)
                     else:
                         await worker.end()
 
@@ -103,7 +128,7 @@ class Workers:
                 return worker
             await worker.end()
         for _ in range(STARTS):
-            worker = Reader(size, job.limits, tessdata)
+            worker = Reader(size, job.limits, tessdata, urgent=self._urgent)
             try:
                 await worker.begin()
             except BaseException as error:

@@ -31,6 +31,7 @@ class Decoder:
         self._chars = 0
         self._headings: list[Heading] = []
         self._boxes = b""
+        self._png = bytearray()
         self._ids: list[int] = []
         self._weights: list[float] = []
         self._passwords: list[str] = []
@@ -60,7 +61,10 @@ class Decoder:
                 self._take_headings(fields)
                 return None
             case "boxes" if not self._boxes:
-                self._boxes = base64.b64decode(strict.text(fields, "boxes", wire.MAX_FRAME), validate=True)
+                self._boxes = _bytes(fields, "boxes")
+                return None
+            case "png":
+                self._take_png(fields)
                 return None
             case "terms" if fields["ids"]:
                 self._take_terms(fields)
@@ -72,7 +76,10 @@ class Decoder:
                 return self._page(fields)
             case "chunk":
                 return self._chunk(fields)
-        demand(not (self._texts or self._ids or self._headings or self._boxes), "the order of messages")
+            case "picture":
+                return self._picture(fields)
+        waiting = self._texts or self._ids or self._headings or self._boxes or self._png
+        demand(not waiting, "the order of messages")
         match fields.get("kind"):
             case "facts":
                 return DocumentFacts(
@@ -105,6 +112,17 @@ class Decoder:
         text = strict.text(fields, "text", self._max_chars - self._chars)
         self._texts.append(text)
         self._chars += len(text)
+
+    def _take_png(self, fields: Mapping[str, Any]) -> None:
+        self._png += _bytes(fields, "png")
+        demand(len(self._png) <= wire.MAX_PICTURE_BYTES, "the size of the picture")
+
+    def _picture(self, fields: Mapping[str, Any]) -> wire.Picture:
+        self._take_png(fields)
+        png, self._png = bytes(self._png), bytearray()
+        # What a client takes for a picture is one, as far as can be seen without reading it.
+        demand(png.startswith(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR") and png.endswith(b"IEND\xaeB`\x82"), "the picture")
+        return wire.Picture(png)
 
     def _take_terms(self, fields: Mapping[str, Any]) -> None:
         ids, weights = fields["ids"], fields["weights"]
@@ -197,6 +215,15 @@ def _job(fields: Mapping[str, Any], passwords: tuple[str, ...]) -> wire.Job:
             strict.text({"languages": languages}, "languages", 1000),
             strict.text({"tessdata": tessdata}, "tessdata", 5000),
         )
+    draw = None
+    if fields["draw"] is not None:
+        page, dpi, rects = fields["draw"]
+        demand(isinstance(rects, list) and len(rects) <= wire.MAX_RECTS, "rects")
+        draw = wire.Draw(
+            strict.whole({"page": page}, "page", 1, wire.MAX_PAGES),
+            strict.whole({"dpi": dpi}, "dpi", 1, 10_000),
+            tuple([_rect(edges) for edges in rects]),
+        )
     return wire.Job(
         name=strict.text(fields, "name", 100_000),
         stored=strict.whole(fields, "stored", 0, wire.MAX_PAGES),
@@ -211,7 +238,19 @@ def _job(fields: Mapping[str, Any], passwords: tuple[str, ...]) -> wire.Job:
         ),
         passwords=passwords,
         ocr=ocr,
+        draw=draw,
     )
+
+
+def _rect(edges: object) -> tuple[float, float, float, float]:
+    demand(isinstance(edges, list) and len(edges) == 4, "rects")
+    assert isinstance(edges, list)
+    x0, y0, x1, y1 = (strict.number({"rects": edge}, "rects", -1e7, 1e7) for edge in edges)
+    return x0, y0, x1, y1
+
+
+def _bytes(fields: Mapping[str, Any], name: str) -> bytes:
+    return base64.b64decode(strict.text(fields, name, wire.MAX_FRAME), validate=True)
 
 
 def _no_constant(name: str) -> None:

@@ -48,7 +48,7 @@ os.environ["PYMUPDF_SUGGEST_LAYOUT_ANALYZER"] = "0"
 
 import pymupdf  # noqa: E402
 
-__all__ = ["EXTRACTOR", "OpenDocument", "open_document"]
+__all__ = ["EXTRACTOR", "OpenDocument", "open_document", "pymupdf"]
 
 _mupdf: Any = pymupdf  # it is typed in parts only
 _mupdf.g_exceptions_verbose = 0
@@ -243,6 +243,10 @@ class OpenDocument:
 
     def _note(self, number: int, what: str) -> None:
         self._notes.setdefault(what, []).append(number)
+
+    def page(self, number: int) -> Any:
+        """Return MuPDF's page `number`, from 1, for drawing; raises whatever a hostile file makes it raise."""
+        return self._pdf.load_page(number - 1)
 
     def count_pages(self) -> int:
         """Return how many pages the file says it has by now: a page that is not there can lower the number."""

@@ -81,8 +81,11 @@ def offered() -> Confinement:
     return Confinement(max(0, version), syscalls.available())
 
 
-def begin(keep: int) -> None:
-    """Die with the parent, gain no privileges, write no files, and hold no descriptor above 2 but `keep`."""
+def begin(keep: int, *, gives_way: bool = True) -> None:
+    """Die with the parent, gain no privileges, write no files, and hold no descriptor above 2 but `keep`.
+
+    A process that `gives_way` lets questions go first.
+    """
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     # When memory runs out, the kernel ends a reader, not the daemon or PostgreSQL.
@@ -98,6 +101,8 @@ def begin(keep: int) -> None:
     # A terminal and systemd tell the whole group to stop; what is being read then is for the daemon to decide.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    if not gives_way:
+        return
     with contextlib.suppress(OSError):
         os.nice(_NICE)
     if (ioprio_set := _IOPRIO_SET.get(os.uname().machine)) is not None:

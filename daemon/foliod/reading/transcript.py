@@ -5,7 +5,7 @@ from __future__ import annotations
 from foliod.base.model import PAGE_JOIN, Chunk, DocumentFacts, DocumentState, Page, ReadSummary, Terms, Verdict
 from foliod.base.version import EXTRACTOR
 from foliod.reading.strict import MalformedError, demand
-from foliod.reading.wire import CHUNK_CHARS_A_TOKEN, DOCUMENT_CHARS, Event, ReadLimits, Refused
+from foliod.reading.wire import CHUNK_CHARS_A_TOKEN, DOCUMENT_CHARS, Event, Picture, ReadLimits, Refused
 from foliod.text.language import LANGUAGES
 
 REFUSALS = frozenset(
@@ -45,6 +45,32 @@ class OnePage:
                 self._come = True
             case ReadSummary():
                 demand(self._come and event.pages == 1, "pages")
+            case _:
+                msg = "a message of this kind does not fit"
+                raise MalformedError(msg)
+        return event
+
+
+class OnePicture:
+    """What comes of drawing a page: the picture, and the summary."""
+
+    def __init__(self) -> None:
+        self._come = False
+
+    def admit(self, event: Event) -> Picture | ReadSummary | Refused:
+        """Return the event when it may come now.
+
+        Raises:
+            MalformedError: it may not.
+        """
+        match event:
+            case Refused():
+                demand(event.state in REFUSALS, "state")
+            case Picture():
+                demand(not self._come, "a second picture")
+                self._come = True
+            case ReadSummary():
+                demand(self._come, "a summary without a picture")
             case _:
                 msg = "a message of this kind does not fit"
                 raise MalformedError(msg)

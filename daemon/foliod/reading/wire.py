@@ -43,6 +43,11 @@ MAPPED_BYTES = 256 * 1024 * 1024
 """Address space for mapped files on top of the memory allowed; larger files get a process of their own."""
 CHUNK_CHARS_A_TOKEN = 64
 """What a chunk holds at most for each token of its budget: tokens are estimated from above."""
+PIECE_BYTES = 48_000
+"""Of a picture; in base64 a third more."""
+MAX_PICTURE_BYTES = 12 * 1024 * 1024
+MAX_RECTS = 1000
+"""Marked on one picture."""
 DOCUMENT_CHARS = 100_000_000
 """Text of a document; a reader stops there."""
 
@@ -71,10 +76,19 @@ class Ocr:
 
 
 @dataclass(frozen=True, slots=True)
+class Draw:
+    """One page to draw as a picture, `dpi` pixels an inch, with rectangles marked (points of the page as displayed)."""
+
+    page: int
+    dpi: int
+    rects: tuple[tuple[float, float, float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """What a reader is told with the file's descriptor: `stored` pages follow.
 
-    With `ocr` it recognises that page, and reads nothing else.
+    With `ocr` it recognises that page, with `draw` it draws one, and reads nothing else.
     """
 
     name: str
@@ -83,6 +97,14 @@ class Job:
     passwords: tuple[str, ...] = field(default=(), repr=False)
     """Tried in turn when the file needs one."""
     ocr: Ocr | None = None
+    draw: Draw | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A page as a PNG."""
+
+    png: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +126,7 @@ class Refused:
     reason: str
 
 
-Event = Job | Ready | Refused | DocumentFacts | Page | tuple[Chunk, Terms] | ReadSummary
+Event = Job | Ready | Refused | Picture | DocumentFacts | Page | tuple[Chunk, Terms] | ReadSummary
 
 
 def frames(event: Event) -> Iterator[bytes]:
@@ -116,7 +138,7 @@ def frames(event: Event) -> Iterator[bytes]:
             for i in range(0, len(headings), PIECE_HEADINGS):
                 yield _frame("headings", headings=headings[i : i + PIECE_HEADINGS])
             if event.boxes:
-                yield _frame("boxes", boxes=base64.b64encode(event.boxes).decode("ascii"))
+                yield _frame("boxes", boxes=_base64(event.boxes))
             yield _frame(
                 "page",
                 number=event.number,
@@ -159,6 +181,11 @@ def frames(event: Event) -> Iterator[bytes]:
             yield _frame(
                 "summary", pages=event.pages, partial=event.partial, extractor=event.extractor, language=event.language
             )
+        case Picture():
+            last = max(0, len(event.png) - 1) // PIECE_BYTES * PIECE_BYTES
+            for i in range(0, last, PIECE_BYTES):
+                yield _frame("png", png=_base64(event.png[i : i + PIECE_BYTES]))
+            yield _frame("picture", png=_base64(event.png[last:]))
         case Refused():
             yield _frame("refused", state=event.state, reason=event.reason)
         case Ready():
@@ -168,13 +195,18 @@ def frames(event: Event) -> Iterator[bytes]:
                 yield _frame("passwords", passwords=event.passwords[i : i + PIECE_PASSWORDS])
             limits = {name: getattr(event.limits, name) for name in ReadLimits.__slots__}
             ocr = event.ocr and [event.ocr.page, event.ocr.languages, event.ocr.tessdata]
-            yield _frame("job", name=event.name, stored=event.stored, limits=limits, ocr=ocr)
+            draw = event.draw and [event.draw.page, event.draw.dpi, [*map(list, event.draw.rects)]]
+            yield _frame("job", name=event.name, stored=event.stored, limits=limits, ocr=ocr, draw=draw)
 
 
 def _frame(kind: str, **fields: object) -> bytes:
     body = json.dumps({"kind": kind, **fields}, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     demand(len(body) <= MAX_FRAME, f"a {kind} of {len(body)} bytes")
     return len(body).to_bytes(HEADER_BYTES, "big") + body
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
 
 
 def _text_frames(text: str) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""The process that reads PDFs: `python -m foliod.reading.worker_main FD`, with FD one end of a socket pair.
+"""The process that reads PDFs: `python -m foliod.reading.worker_main FD [urgent]`, with FD one end of a socket pair.
 
 One job at a time comes in, with the file's descriptor beside it; facts, pages, chunks and a
 summary go out as they are ready. It ends when the other end is closed.
@@ -19,6 +19,7 @@ from foliod.reading import sandbox, wire
 from foliod.reading.decoder import Decoder
 from foliod.reading.ocr import language_folders
 from foliod.reading.pdf import EXTRACTOR, OpenDocument, open_document
+from foliod.reading.picture import draw
 from foliod.text.chunk import chunk_pages
 from foliod.text.language import detect
 from foliod.text.lexical import weigh
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-def main(fd: int) -> None:
-    """Serve jobs from the socket `fd` until it is closed."""
-    sandbox.begin(keep=fd)
+def main(fd: int, *, urgent: bool = False) -> None:
+    """Serve jobs from the socket `fd` until it is closed; one that is not `urgent` lets others go first."""
+    sandbox.begin(keep=fd, gives_way=not urgent)
     with socket.socket(fileno=fd) as connection:
         try:
             _serve(connection)
@@ -55,12 +56,18 @@ def _serve(connection: socket.socket) -> None:
                     _give_way()
                 _confine(() if job.ocr is None else language_folders(job.ocr), offer)
                 confined = True
-            for event in read(fd, job, stored) if job.ocr is None else recognise(fd, job, job.ocr):
+            for event in _events(fd, job, stored):
                 _send(connection, event)
         except DocumentRefusedError as refusal:
             _send(connection, wire.Refused(DocumentState(refusal.state), refusal.message))
         finally:
             os.close(fd)
+
+
+def _events(fd: int, job: wire.Job, stored: list[Page]) -> Iterator[wire.Event]:
+    if job.draw is not None:
+        return picture(fd, job, job.draw)
+    return read(fd, job, stored) if job.ocr is None else recognise(fd, job, job.ocr)
 
 
 def _confine(readable: Iterable[str], offer: sandbox.Confinement) -> None:
@@ -148,6 +155,17 @@ def recognise(fd: int, job: wire.Job, ocr: wire.Ocr) -> Iterator[wire.Event]:
         yield ReadSummary(1, document.trouble(), EXTRACTOR)
 
 
+def picture(fd: int, job: wire.Job, what: wire.Draw) -> Iterator[wire.Event]:
+    """Yield a picture of one page, and a summary.
+
+    Raises:
+        DocumentRefusedError: the document can't be opened, or the page not be drawn.
+    """
+    with open_document(fd, job.name, job.passwords) as document:
+        yield wire.Picture(draw(document, what))
+        yield ReadSummary(1, None, EXTRACTOR)
+
+
 def _give_way() -> None:
     """Have the lowest priority: nobody waits for OCR."""
     with contextlib.suppress(OSError):
@@ -211,4 +229,4 @@ def _receive_exactly(connection: socket.socket, count: int) -> bytes:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), urgent="urgent" in sys.argv[2:])

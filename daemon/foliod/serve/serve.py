@@ -18,7 +18,7 @@ from aiohttp import web
 
 from foliod.base.contract import error_object
 from foliod.base.errors import FoliodError, MisdirectedError, UnauthorizedError
-from foliod.serve import api, models, places
+from foliod.serve import api, models, places, sheets
 from foliod.serve.request import SERVICES, STATUS, STOPPING, answer_json
 from foliod.serve.sockets import bearer_token, tcp_sockets, unix_socket
 from foliod.serve.status import Status
@@ -71,6 +71,7 @@ def application(services: Callable[[], Services], *, door: Door | None = None) -
     app.add_routes(api.routes)
     app.add_routes(places.routes)
     app.add_routes(models.routes)
+    app.add_routes(sheets.routes)
 
     async def name(request: web.Request, response: web.StreamResponse) -> None:
         response.headers["X-Request-Id"] = request[REQUEST_ID]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from foliod.base.telemetry import Telemetry
     from foliod.ingest.reembed import Reembedder
     from foliod.ollama.inference import OllamaHealth
+    from foliod.retrieve.facsimile import Facsimiles
     from foliod.retrieve.retrieve import Retriever
     from foliod.store.database import Database
 
@@ -76,4 +77,5 @@ class Services:
     answerer: Answerer | None = None
     pipeline: Pipeline | None = None
     reembedder: Reembedder | None = None
+    facsimiles: Facsimiles | None = None
     trouble: str | None = None

@@ -36,6 +36,7 @@ from foliod.ingest.tessdata import Tesseract
 from foliod.ingest.vectors import Vectors
 from foliod.ingest.workers import Workers
 from foliod.ollama.inference import Inference
+from foliod.retrieve import facsimile
 from foliod.retrieve.retrieve import Retriever
 from foliod.serve.serve import serving
 from foliod.serve.services import Services
@@ -139,7 +140,10 @@ class _Daemon:
             db = await self._open(stack, dsn)
             workers = await stack.enter_async_context(Workers(self._readers))
             recognisers = await stack.enter_async_context(Workers(1))
-            pipeline = self._wire(db, state, workers, recognisers)
+            drawers = await stack.enter_async_context(
+                Workers(facsimile.PROCESSES, urgent=True, keep_seconds=facsimile.KEEP_SECONDS)
+            )
+            pipeline, facsimiles = self._wire(db, state, workers, recognisers, drawers)
             retriever = Retriever(db, self._embedders, s.search)
             answerer = Answerer(retriever, self._inference, self._embedders, s)
             self._services = dataclasses.replace(
@@ -149,6 +153,7 @@ class _Daemon:
                 answerer=answerer,
                 pipeline=pipeline,
                 reembedder=pipeline.reembedder,
+                facsimiles=facsimiles,
                 trouble=None,
             )
             log.info("ready", roots=[str(watch.path) for watch in s.watch], database=db.address)
@@ -158,7 +163,9 @@ class _Daemon:
                 group.create_task(db.pulse.run(), name="pulse")
                 group.create_task(pipeline.run(), name="pipeline")
 
-    def _wire(self, db: Database, state: State, workers: Workers, recognisers: Workers) -> Pipeline:
+    def _wire(
+        self, db: Database, state: State, workers: Workers, recognisers: Workers, drawers: Workers
+    ) -> tuple[Pipeline, facsimile.Facsimiles]:
         s = self._settings
         counters = self._telemetry.counters
         owner = f"{state.host}:{os.getpid()}-{time.time_ns()}"
@@ -186,7 +193,9 @@ class _Daemon:
             db, store, backlog, ingest, originals, passwords, tesseract, workers, recognisers, s.ingest, counters
         )
         renewal = Renewal(db, store, backlog, ingest, originals, passwords, tesseract, workers, counters)
-        return Pipeline(
+        roots = tuple([os.fsencode(watch.path) for watch in s.watch])
+        facsimiles = facsimile.Facsimiles(db, originals, passwords, drawers, s.ingest, roots)
+        pipeline = Pipeline(
             db,
             files,
             backlog,
@@ -200,6 +209,7 @@ class _Daemon:
             readers=self._readers,
             grace_seconds=s.ingest.grace_seconds,
         )
+        return pipeline, facsimiles
 
     async def _open(self, stack: AsyncExitStack, dsn: str) -> Database:
         """Migrate and open the database; wait for it as long as it takes."""
