@@ -48,6 +48,9 @@ class Result:
 
 Run = Callable[..., Result]
 
+LINK = r"\x1b\]8;(?:id=\d+)?;(?:file:///[\w/.~%-]*#page=\d+)?\x1b\\"
+"""A link begins or ends; its address holds nothing that is not escaped."""
+
 
 @pytest.fixture
 def environ(short_dir: Path, monkeypatch) -> Path:
@@ -129,7 +132,7 @@ def screen(*arguments: str, columns: int = 80) -> Iterator[Screen]:
 
 
 def plain(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "")
+    return re.sub(rf"\x1b\[[0-9;?]*[A-Za-z]|{LINK}", "", text).replace("\r", "")
 
 
 # --- asking -----------------------------------------------------------------------------
@@ -522,8 +525,8 @@ def test_nothing_a_document_says_can_steer_the_terminal(foliod, daemon, command,
         text = result.out + result.err
         assert result.out.count("owned") >= 1
         assert "\x1b" not in text
-    # What is left are colours, the cursor of a spinner, and lines erased under it.
-    left = re.sub(r"\x1b\[(\d+(;\d+)*m|\?25[lh]|2K|1A)|[\r\n]", "", text)
+    # What is left are colours, links, the cursor of a spinner, and lines erased under it.
+    left = re.sub(rf"\x1b\[(\d+(;\d+)*m|\?25[lh]|2K|1A)|[\r\n]|{LINK}", "", text)
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", left)
     assert "\x1b[2J" not in text
 

@@ -19,6 +19,7 @@ WAIT_SECONDS = 600.0
 
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Open = Annotated[bool, typer.Option("--open", help="Then open the best page as a picture, the passage marked.")]
 Mode = Annotated[
     Literal["hybrid", "keyword", "vector"], typer.Option(help="Search by keyword, by meaning (vector), or both.")
 ]

@@ -29,6 +29,7 @@ from foliod.start.arguments import (
     Folder,
     Json,
     Mode,
+    Open,
     Wait,
     Waiting,
     WaitSeconds,
@@ -138,6 +139,7 @@ def ask(
     think: Annotated[bool | None, typer.Option("--think/--no-think", help="Let the model think first, or not.")] = None,
     wait: Wait = None,
     wait_seconds: WaitSeconds = WAIT_SECONDS,
+    open_page: Open = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -146,28 +148,34 @@ def ask(
     The answer appears as it is written, then its sources. QUESTION needs no quotes; - reads it
     from standard input.
     """
+    from foliod.start.opening import Target, open_best
+    from foliod.start.show import Answer
+
+    target = Target()
     with client_of(config) as client:
-        events = client.ask(
-            text_of(question),
-            limit=limit,
-            model=model,
-            think=think,
-            mode=mode,
-            **narrowed(client.document_id, client.settle, folder, document, after, before, wait, wait_seconds),
+        events = target.watch(
+            client.ask(
+                text_of(question),
+                limit=limit,
+                model=model,
+                think=think,
+                mode=mode,
+                **narrowed(client.document_id, client.settle, folder, document, after, before, wait, wait_seconds),
+            )
         )
         if as_json:
             print_events(events)
-            return
-        from foliod.start.show import Answer
-
-        answer = Answer(terminal())
-        try:
-            for event in events:
-                if event.get("type") == "error":
-                    raise FoliodError(str(event.get("message")))
-                answer.show(event)
-        finally:
-            answer.end()
+        else:
+            answer = Answer(terminal())
+            try:
+                for event in events:
+                    if event.get("type") == "error":
+                        raise FoliodError(str(event.get("message")))
+                    answer.show(event)
+            finally:
+                answer.end()
+        if open_page:
+            open_best(terminal(), client, target)
 
 
 @app.command(cls=Waiting)
@@ -181,6 +189,7 @@ def search(
     limit: Annotated[int | None, typer.Option(min=1, max=100, metavar="N", help="Show at most N passages.")] = None,
     wait: Wait = None,
     wait_seconds: WaitSeconds = WAIT_SECONDS,
+    open_page: Open = False,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
@@ -188,12 +197,18 @@ def search(
     with client_of(config) as client:
         only = narrowed(client.document_id, client.settle, folder, document, after, before, wait, wait_seconds)
         answer = client.search(text_of(query), limit=limit, mode=mode, **only)
-    if as_json:
-        print_json(answer)
-        return
-    from foliod.start.show import show_hits
+        if as_json:
+            print_json(answer)
+        else:
+            from foliod.start.show import show_hits
 
-    show_hits(terminal(), answer)
+            show_hits(terminal(), answer)
+        if open_page:
+            from foliod.start.opening import Target, open_best
+
+            target = Target()
+            target.look(answer["hits"])
+            open_best(terminal(), client, target)
 
 
 @app.command()

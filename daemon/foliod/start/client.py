@@ -126,6 +126,14 @@ class Client:
         """Have all embedded anew by `model`, or `cancel` that, or `drop` a model's vectors; what is None is not sent."""
         return self._post("/v1/reembed", what)
 
+    def picture(self, document: int, page: int, *, chunk: int | None = None) -> bytes:
+        """Return a page as a PNG, with a passage marked."""
+        query = None if chunk is None else {"chunk": str(chunk)}
+        answer = self._send("GET", f"/v1/documents/{document}/pages/{page}.png", params=query)
+        if answer.is_error or answer.headers.get("Content-Type") != "image/png":
+            raise _error(answer.status_code, answer.content)
+        return answer.content
+
     def ask(self, question: str, **more: Any) -> Iterator[Event]:
         """Yield the events of `/v1/ask` as they come; what is None is not sent. The last one is `done` or `error`."""
         request = self._http.build_request(

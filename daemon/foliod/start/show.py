@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from foliod.start.hyperlinks import linked, page_of
 from foliod.start.terminal import NARROW_CELLS, Flow, Terminal, count, safe
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ class Answer:
             self._terminal.say("The answer names no passage; check it against the documents.", "yellow")
         for n, citations in sorted(by_number.items()):
             document = citations[0]["document"]
-            out.print(Text.assemble((f"[{n}] ", "bold"), title(document), ", ", pages(citations[0]["pages"])))
+            name = linked(out, title(document), document.get("path"), page_of(citations[0]))
+            out.print(Text.assemble((f"[{n}] ", "bold"), name, ", ", pages(citations[0]["pages"])))
             # A quoted answer is its quotes: they stand above already.
             quotes = [] if quoted else [c["quote"] for c in citations if c["quote"]]
             lines = [Text(f"\N{LEFT DOUBLE QUOTATION MARK}{safe(q)}\N{RIGHT DOUBLE QUOTATION MARK}") for q in quotes]
@@ -145,9 +147,8 @@ def show_hits(terminal: Terminal, answer: Object) -> None:
     """Show the answer of `/v1/search`."""
     out = terminal.out
     for hit in answer["hits"]:
-        out.print(
-            Text.assemble((f"{hit['rank']}. ", "bold"), (title(hit["document"]), "bold"), ", ", pages(hit["pages"]))
-        )
+        name = linked(out, title(hit["document"]), hit["document"].get("path"), page_of(hit), "bold")
+        out.print(Text.assemble((f"{hit['rank']}. ", "bold"), name, ", ", pages(hit["pages"])))
         snippet = safe(hit["text"])
         if len(snippet) > SNIPPET_CHARS:
             snippet = snippet[:SNIPPET_CHARS].rsplit(" ", 1)[0] + " \N{HORIZONTAL ELLIPSIS}"
