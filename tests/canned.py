@@ -113,6 +113,8 @@ class Canned:
         answer = self.answers.get(f"{request.method} {request.path}", (404, {"error": {"code": "x", "message": "?"}}))
         if callable(answer):
             answer = answer(request)
+        if isinstance(answer, web.StreamResponse):
+            return answer
         if isinstance(answer, list):
             return await self._stream(request, answer)
         code, data = answer if isinstance(answer, tuple) else (200, answer)

@@ -33,6 +33,7 @@ from foliod.reading.sandbox import Confinement
 from foliod.start.cli import app
 from foliod.start.client import Client
 from foliod.start.doctor import examine
+from foliod.start.opening import opener, saved
 from foliod.start.terminal import Flow, safe
 
 ASK = "POST /v1/ask"
@@ -92,11 +93,11 @@ def start(*arguments: str, env: dict[str, str] | None = None, **more) -> subproc
 class Screen:
     """A command on a real terminal of a given width; `text` is what it wrote, with its escape sequences."""
 
-    def __init__(self, *arguments: str, columns: int = 80) -> None:
+    def __init__(self, *arguments: str, columns: int = 80, keep: tuple[str, ...] = ()) -> None:
         self._master, slave = pty.openpty()
         termios.tcsetwinsize(slave, (40, columns))
-        environ = {**os.environ, "TERM": "xterm-256color"}
-        for name in ("NO_COLOR", "COLUMNS", "LINES", "FORCE_COLOR"):
+        environ = dict(os.environ) if "TERM" in keep else {**os.environ, "TERM": "xterm-256color"}
+        for name in {"NO_COLOR", "COLUMNS", "LINES", "FORCE_COLOR", "FORCE_HYPERLINK", "VTE_VERSION"} - {*keep}:
             environ.pop(name, None)
         self.process = start(*arguments, stdin=slave, stdout=slave, stderr=slave, env=environ)
         os.close(slave)
@@ -121,8 +122,9 @@ class Screen:
 
 
 @contextlib.contextmanager
-def screen(*arguments: str, columns: int = 80) -> Iterator[Screen]:
-    shown = Screen(*arguments, columns=columns)
+def screen(*arguments: str, columns: int = 80, keep: tuple[str, ...] = ()) -> Iterator[Screen]:
+    """Run a command on a terminal of its own; of what decides how it looks, only `keep` is kept as it is here."""
+    shown = Screen(*arguments, columns=columns, keep=keep)
     try:
         yield shown
     finally:
@@ -473,6 +475,158 @@ def test_a_watched_status_moves_until_the_daemon_ends(environ):
             shown.read_until("11 of 12 read")
             daemon.answers.clear()
             assert shown.end() == 1
+
+
+# --- opening pages ----------------------------------------------------------------------
+
+PICTURE = b"\x89PNG a picture"
+
+
+@pytest.fixture
+def desktop(tmp_path, monkeypatch) -> Path:
+    """A desktop whose browser writes down what it is given; returns that list."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    browser, shown = tmp_path / "browser", tmp_path / "shown"
+    browser.write_text(f'#!/bin/sh\necho "$@" >> {shown}\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", str(browser))
+    return shown
+
+
+def png(_request):
+    from aiohttp import web
+
+    return web.Response(body=PICTURE, content_type="image/png")
+
+
+def test_the_best_page_is_opened(foliod, daemon, desktop):
+    """`ask --open` shows the first citation's page, its passage marked; the answer stays what it is."""
+    daemon.answers = {
+        ASK: [
+            sources(hit(), hit(2, chunk=9, pages=[4, 6])),
+            token("Tides [2]."),
+            done("Tides [2].", citation(2, rects=[{"page": 5, "x0": 1, "y0": 1, "x1": 2, "y1": 2}], pages=[4, 6])),
+        ],
+        "GET /v1/documents/1/pages/5.png": png,
+    }
+    result = foliod("ask", "--open", "why")
+    assert result.code == 0
+    assert result.out.startswith("Tides [2].\n\nSources\n")
+    assert daemon.asked[1] == ("GET /v1/documents/1/pages/5.png", {"chunk": "9"}, None)
+    path = Path(desktop.read_text().strip())
+    assert path.read_bytes() == PICTURE
+    assert "opened page 5 of On Tides" in result.err
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_without_a_citation_the_best_hit_is_opened(foliod, daemon, desktop):
+    """`search --open` and answers that cite nothing show the first hit; JSON stays JSON."""
+    found = {"mode": "keyword", "hits": [hit()], "coverage": canned.COVERAGE, "took_ms": 1.0, "note": None}
+    daemon.answers = {
+        SEARCH: found,
+        ASK: [sources(hit()), token("?"), done("?")],
+        "GET /v1/documents/1/pages/3.png": png,
+    }
+    result = foliod("search", "why", "--open", "--json")
+    assert json.loads(result.out) == found
+    assert foliod("ask", "why", "--open").code == 0
+    assert foliod("ask", "why", "--open", "--json").code == 0
+    assert len(desktop.read_text().splitlines()) == 3
+    assert [query for path, query, _ in daemon.asked if path.startswith("GET")] == [{"chunk": "7"}] * 3
+    found["hits"] = []
+    result = foliod("search", "why", "--open")
+    assert (result.code, "Nothing was found that could be opened" in result.err) == (0, True)
+
+
+@pytest.mark.parametrize("browser", ["", "/nowhere/browser", "'", "false"])
+def test_where_there_is_nothing_to_open_with_the_picture_is_named(foliod, daemon, desktop, monkeypatch, browser):
+    """On a server the user is told where the picture lies; also when the browser fails or is not there."""
+    monkeypatch.setenv("BROWSER", browser)
+    daemon.answers = {ASK: [sources(hit()), token("x"), done("x")], "GET /v1/documents/1/pages/3.png": png}
+    result = foliod("ask", "why", "--open")
+    assert result.code == 0
+    path = re.search(r"page 3 of On Tides is saved as (\S+)", result.err.replace("\n", " "))
+    assert Path(path[1]).read_bytes() == PICTURE
+    assert ("could not open it" if browser == "false" else "nothing here to open a picture with") in result.err
+
+
+def test_a_page_that_can_not_be_drawn_is_told(foliod, daemon, desktop):
+    """The answer has been shown; that its page can't be is an error with the daemon's reason."""
+    refusal = {"error": {"code": "file_gone", "message": "/in/tides.pdf can't be opened: No such file"}}
+    daemon.answers = {
+        ASK: [sources(hit()), token("Moon."), done("Moon.")],
+        "GET /v1/documents/1/pages/3.png": (410, refusal),
+    }
+    result = foliod("ask", "why", "--open")
+    assert (result.code, result.out.startswith("Moon.")) == (1, True)
+    assert "No such file" in result.err
+    assert not desktop.exists()
+
+
+def test_a_folder_of_others_is_not_used(tmp_path):
+    """Pictures of private documents are not put where others can look, nor left for ever."""
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    path = saved(PICTURE, "../../Über: all/that\x1b", environ)
+    assert path == tmp_path / "foliod-pages" / "Über-all-that.png"
+    os.utime(path, (0, 0))
+    assert saved(PICTURE, "new", environ).exists()
+    assert not path.exists()
+    path.parent.chmod(0o777)
+    with pytest.raises(FoliodError, match="can be written by others"):
+        saved(PICTURE, "x", environ)
+    path.parent.rename(tmp_path / "real")
+    path.parent.symlink_to(tmp_path / "real")
+    with pytest.raises(FoliodError, match="can be written by others"):
+        saved(PICTURE, "x", environ)
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"BROWSER": "nothere:sh -c %s"}, ["sh", "-c"]),
+        ({"DISPLAY": ":0"}, ["xdg-open"]),
+        ({"WAYLAND_DISPLAY": "w"}, ["xdg-open"]),
+        ({}, None),
+    ],
+)
+def test_the_users_browser_goes_before_the_desktops(tmp_path, environ, expected, monkeypatch):
+    """$BROWSER as others read it, else xdg-open where there is a screen, else nothing."""
+    monkeypatch.setattr(sys, "platform", "linux")
+    (tmp_path / "xdg-open").write_text("")
+    (tmp_path / "xdg-open").chmod(0o755)
+    assert opener({"PATH": f"{tmp_path}:/bin", **environ}) == expected
+
+
+def test_sources_are_links_to_their_page_on_a_terminal(daemon, monkeypatch):
+    """A click on a source opens the PDF at the page; NO_COLOR takes colours, not links."""
+    source = document(path="/in/On Tides & more.pdf")
+    rects = [{"page": 4, "x0": 1, "y0": 1, "x1": 2, "y1": 2}]
+    daemon.answers = {
+        ASK: [sources(hit()), token("x"), done("x", citation(document=source, rects=rects))],
+        SEARCH: {"mode": "keyword", "hits": [hit()], "coverage": canned.COVERAGE, "took_ms": 1.0, "note": None},
+    }
+    with screen("ask", "why") as shown:
+        shown.end()
+    assert ";file:///in/On%20Tides%20%26%20more.pdf#page=4\x1b\\On Tides" in re.sub(r"\x1b\[[0-9;]*m", "", shown.text)
+    for name, value, links in (("NO_COLOR", "1", True), ("TERM", "linux", False), ("FORCE_HYPERLINK", "0", False)):
+        monkeypatch.setenv(name, value)
+        with screen("search", "why", keep=(name,)) as shown:
+            shown.end()
+        assert ("#page=3" in shown.text) == links
+        assert "On Tides" in plain(shown.text)
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize("command", [["ask", "why"], ["search", "why"], ["ask", "why", "--json"]])
+def test_links_are_for_terminals_only(foliod, daemon, command):
+    """Pipes and JSON get text without escape sequences."""
+    daemon.answers = {
+        ASK: [sources(hit()), token("x"), done("x", citation())],
+        SEARCH: {"mode": "keyword", "hits": [hit()], "coverage": canned.COVERAGE, "took_ms": 1.0, "note": None},
+    }
+    assert "\x1b" not in foliod(*command).out
 
 
 # --- on a terminal ----------------------------------------------------------------------

@@ -122,7 +122,10 @@ def opener(environ: Mapping[str, str] = os.environ) -> list[str] | None:
         return ["open"]
     if not (environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")):
         return None
-    return next(([name] for name in ("xdg-open", "gio") if shutil.which(name, path=environ.get("PATH"))), None)
+    for command in (["xdg-open"], ["gio", "open"]):
+        if shutil.which(command[0], path=environ.get("PATH")):
+            return command
+    return None
 
 
 def opened(command: list[str]) -> bool:
