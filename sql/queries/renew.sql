@@ -20,6 +20,11 @@ WHERE d.id = (
     LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING d.id, d.sha256, d.attempts, d.deaths, d.set_aside, d.reason;
 
+-- name: document_language
+-- The language that a document's terms were stemmed in; NULL before there was more than one.
+-- $1 document
+SELECT language FROM foliod.documents WHERE id = $1;
+
 -- name: count_pages_without_text
 -- Pages that the reader gave no text of: pictures, recognised or not, empty and failed ones.
 -- $1 document

@@ -60,6 +60,25 @@ async def test_an_old_document_gets_its_boxes_and_keeps_all_else(db):
         assert not await renew.renew_next()
 
 
+async def test_an_old_document_is_stemmed_in_its_language(db):
+    """A document that was read when all were stemmed as English is found by other forms of its words, too."""
+    async with FakeOllama() as ollama, bench(db, ollama) as parts:
+        await parts.place(SAMPLES / "GeoTopo-komprimiert.pdf")
+        await parts.ingest.read_next()
+        assert await one(db, "SELECT language FROM foliod.documents") == "german"
+        terms = "SELECT array_agg(t ORDER BY t) FROM foliod.chunk_terms, unnest(terms) t"
+        right = await one(db, terms)
+        await grow_old(db)
+        await one(db, "UPDATE foliod.documents SET language = NULL")
+        await one(
+            db, "UPDATE foliod.chunk_terms SET terms = '{7}' WHERE chunk_id = (SELECT min(id) FROM foliod.chunks)"
+        )
+        await one(db, "INSERT INTO foliod.lexicon VALUES (7, 1) ON CONFLICT (term) DO UPDATE SET chunks = 1")
+        assert await renewal(parts).renew_next()
+        assert await one(db, terms) == right
+        assert await one(db, "SELECT language FROM foliod.documents") == "german"
+
+
 async def test_what_reads_differently_is_replaced_at_once(db):
     """A page that says something else by the new extractor is found by that, and by what it said until then."""
     async with old_paper(db) as (parts, document):

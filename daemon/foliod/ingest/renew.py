@@ -99,6 +99,8 @@ class Renewal:
         kept = await self._store.pages_without_text(document)
         earlier = await self._store.troubles(document, without_text=True)
         job = ReadJob(original.fd, original.display, await self._ingest.limits(patient=True), stored=kept)
+        # The language is told behind the chunks: whether their terms fit it is not known before.
+        rewrite = await self._db.fetchval("document_language", document) is None
         renewed = Renewed()
         writer: TextWriter | None = None
         async with contextlib.AsyncExitStack() as stack:
@@ -113,16 +115,16 @@ class Renewal:
                         if renewed.changed_chars > MOST_CHANGED_CHARS:
                             msg = f"{original.display} reads so differently that `foliod retry` has to read it again"
                             raise FoliodError(msg)
-                    case (Chunk() as chunk, terms) if renewed.changed:
+                    case (Chunk() as chunk, terms) if renewed.changed or rewrite:
                         if writer is None:
                             await self._originals.verify(original)
                             writer = await stack.enter_async_context(
                                 self._store.replacing_text(document, owner, renewed, EXTRACTOR)
                             )
                         await writer.add(chunk, terms)
-                    case ReadSummary() as summary:
-                        trouble = with_earlier(summary, earlier).partial
-                        await self._finish(document, original, renewed, writer, trouble)
+                    case ReadSummary() as last:
+                        summary = with_earlier(last, earlier)
+                        await self._finish(document, original, renewed, writer, summary)
         self._backlog.done([document])
         self._backlog.wake()
         self._counts.add("documents_renewed")
@@ -135,7 +137,7 @@ class Renewal:
         )
 
     async def _finish(
-        self, document: int, original: Original, renewed: Renewed, writer: TextWriter | None, trouble: str | None
+        self, document: int, original: Original, renewed: Renewed, writer: TextWriter | None, summary: ReadSummary
     ) -> None:
         await self._originals.verify(original)
         if writer is None:
@@ -145,5 +147,11 @@ class Renewal:
             await self._store.put_boxes(document, self._backlog.owner, renewed, EXTRACTOR)
             return
         verdicts = await writer.verdicts()
-        reason = what_is_missing(verdicts, trouble, await self._tesseract.note_for(verdicts))
-        await writer.finish(state=DocumentState.STORED, partial=reason is not None, reason=reason, trouble=trouble)
+        reason = what_is_missing(verdicts, summary.partial, await self._tesseract.note_for(verdicts))
+        await writer.finish(
+            state=DocumentState.STORED,
+            partial=reason is not None,
+            reason=reason,
+            trouble=summary.partial,
+            language=summary.language,
+        )
