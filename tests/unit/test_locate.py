@@ -141,9 +141,9 @@ def test_what_cleaning_changes_moves_no_box():
 
 
 def test_a_line_that_is_missing_from_the_text_costs_no_other_its_box():
-    """Where the text leaves a line out, what follows is found again."""
+    """Where the text leaves a line out, or has more than was drawn, what follows is found again."""
     drawn = ["The first of the lines.", "A line that was dropped.", "The third of the lines."]
-    text = f"{drawn[0]} {drawn[2]}"
+    text = f"{drawn[0]} What nobody drew. {drawn[2]}"
     lines = [
         Line(said, 0, 0, 1, 1, 0, 10, False, 0, drawn=(Piece(said, Direction.RIGHT, 0, 0, 1, 1),)) for said in drawn
     ]
