@@ -12,7 +12,7 @@ import pytest
 import made_pdfs
 from foliod.base.boxes import Direction, Run, unpack
 from foliod.base.model import Page, Verdict
-from foliod.reading.layout import Line, Piece
+from foliod.reading.layout import Line
 from foliod.reading.locate import locate
 from foliod.reading.pdf import OpenDocument, open_document
 from foliod.text.normalize import clean
@@ -133,10 +133,10 @@ def test_what_cleaning_changes_moves_no_box():
     ]
     text = clean("\n".join(drawn))
     lines = [
-        Line(said, 0, 0, 1, 1, 0, 10, False, 0, drawn=(Piece(said, Direction.RIGHT, n, 0, n + 1, 1),))
+        Line(said, 0, 0, 1, 1, 0, 10, False, 0, drawn=((said, Direction.RIGHT, n, 0, n + 1, 1),))
         for n, said in enumerate(drawn)
     ]
-    found = {int(run.x0): text[run.start : run.end] for run in locate(lines, text)}
+    found = {int(run[3]): text[run[0] : run[1]] for run in locate(lines, text)}
     assert found == {0: "office and \u00c5ngstr\u00f6m", 1: "ABC Straftat", 2: "\u00e9 plain", 4: "end"}
 
 
@@ -144,10 +144,8 @@ def test_a_line_that_is_missing_from_the_text_costs_no_other_its_box():
     """Where the text leaves a line out, or has more than was drawn, what follows is found again."""
     drawn = ["The first of the lines.", "A line that was dropped.", "The third of the lines."]
     text = f"{drawn[0]} What nobody drew. {drawn[2]}"
-    lines = [
-        Line(said, 0, 0, 1, 1, 0, 10, False, 0, drawn=(Piece(said, Direction.RIGHT, 0, 0, 1, 1),)) for said in drawn
-    ]
-    assert [text[run.start : run.end] for run in locate(lines, text)] == [drawn[0], drawn[2]]
+    lines = [Line(said, 0, 0, 1, 1, 0, 10, False, 0, drawn=((said, Direction.RIGHT, 0, 0, 1, 1),)) for said in drawn]
+    assert [text[start:end] for start, end, *_ in locate(lines, text)] == [drawn[0], drawn[2]]
 
 
 def test_text_that_was_cut_keeps_the_boxes_of_what_is_left():

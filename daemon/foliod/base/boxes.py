@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from itertools import chain
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 RECORD: Final = struct.Struct("<7H")
 """Gap since the end of the run before, length in code points, direction, left, top, right, bottom."""
@@ -48,7 +48,11 @@ class Run(NamedTuple):
     y1: float
 
 
-def pack(runs: Iterable[Run], width: float, height: float) -> bytes:
+Numbers: TypeAlias = tuple[int, int, Direction, float, float, float, float]
+"""A run while there are a great many of them."""
+
+
+def pack(runs: Iterable[Numbers], width: float, height: float) -> bytes:
     """Return runs, in the order of the text, as bytes; those that reach beyond the page are cut at its edge.
 
     Nothing is kept of a page that has no size, and nothing after MAX_RUNS or a gap of 65,535 characters.
@@ -56,15 +60,20 @@ def pack(runs: Iterable[Run], width: float, height: float) -> bytes:
     if not (width > 0 and height > 0):
         return b""
     across, down = _FULL / width, _FULL / height
-    out: list[bytes] = []
+    numbers: list[int] = []
     last = 0
-    for start, end, direction, x0, y0, x1, y1 in runs:
-        if start - last > _FULL or len(out) == MAX_RUNS:
+    for start, end, direction, *box in runs:
+        if start - last > _FULL or len(numbers) == 7 * MAX_RUNS:
             break
-        box = _clamped(x0 * across), _clamped(y0 * down), _clamped(x1 * across), _clamped(y1 * down)
-        out.append(RECORD.pack(start - last, min(end - start, _FULL), direction, *box))
-        last = min(end, start + _FULL)
-    return b"".join(out)
+        x0, y0, x1, y1 = box
+        if not (0 <= x0 <= x1 <= width and 0 <= y0 <= y1 <= height):
+            # Not a number is nowhere, too.
+            x0, x1 = sorted((_within(x0, width), _within(x1, width)))
+            y0, y1 = sorted((_within(y0, height), _within(y1, height)))
+        length = min(end - start, _FULL)
+        numbers += start - last, length, direction, int(x0 * across), int(y0 * down), int(x1 * across), int(y1 * down)
+        last = start + length
+    return struct.pack(f"<{len(numbers)}H", *numbers)
 
 
 def unpack(data: bytes, width: float, height: float) -> Iterator[Run]:
@@ -90,6 +99,6 @@ def fit(data: bytes, chars: int) -> bool:
     return min(numbers[1::7]) > 0 and all(ordered)
 
 
-def _clamped(value: float) -> int:
-    # Not a number compares false: it becomes 0.
-    return round(value) if 0 < value < _FULL else _FULL if value >= _FULL else 0
+def _within(value: float, most: float) -> float:
+    # What is not a number compares false.
+    return value if 0 < value < most else most if value >= most else 0.0

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, TypeAlias
 
 from foliod.base.boxes import Direction
 
@@ -26,15 +26,8 @@ _RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _LTR = re.compile("[A-Za-z\u00c0-\u024f\u0370-\u052f]")
 
 
-class Piece(NamedTuple):
-    """Raw text as it was drawn, and its box on the page as displayed, in points, y downwards."""
-
-    text: str
-    direction: Direction
-    x0: float
-    y0: float
-    x1: float
-    y1: float
+Piece: TypeAlias = tuple[str, Direction, float, float, float, float]
+"""Raw text as it was drawn, and left, top, right, bottom of its box on the page as displayed, in points."""
 
 
 @dataclass(slots=True)
@@ -58,7 +51,17 @@ class Line:
     cells: int = 1
     """Pieces far apart on one baseline that it was made of: more than one is a table's row."""
     drawn: tuple[Piece, ...] = ()
-    """What it is made of, in the order of its text."""
+    """What it is made of, in the order of its text; nothing when that is itself, where it stands."""
+
+    def pieces(self) -> tuple[Piece, ...]:
+        """Return what it is made of."""
+        if self.drawn:
+            return self.drawn
+        text = self.text
+        direction = Direction.RIGHT
+        if not text.isascii() and _RTL.search(text) and leftwards(text):
+            direction = Direction.LEFT
+        return ((text, direction, self.x0, self.y0, self.x1, self.y1),)
 
 
 class Unit:
@@ -91,7 +94,7 @@ def ordered(lines: list[Line], width: float, height: float) -> list[Unit]:
         height: of the page, in points.
     """
     if _reads_leftwards(lines):
-        lines = [replace(line, x0=width - line.x1, x1=width - line.x0) for line in lines]
+        lines = [replace(line, x0=width - line.x1, x1=width - line.x0, drawn=line.pieces()) for line in lines]
     gutter = _gutter(lines)
     units = [Unit(part) for block in _blocks(lines) for part in _split(block, gutter)]
     units = _ordered(units, height, gutter)
@@ -214,7 +217,7 @@ def _row(pieces: list[Line]) -> Line:
         all(piece.bold for piece in pieces),
         first.block,
         wide + 1,
-        tuple([drawn for piece in pieces for drawn in piece.drawn]),
+        tuple([drawn for piece in pieces for drawn in piece.pieces()]),
     )
 
 

@@ -7,15 +7,14 @@ apart from white space and hyphens at line ends, the text is what the pieces say
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from foliod.base.boxes import Run
 from foliod.text.normalize import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from foliod.base.boxes import Numbers
     from foliod.reading.layout import Line
 
 AHEAD_CHARS = 2000
@@ -23,10 +22,11 @@ AHEAD_CHARS = 2000
 SURE_CHARS = 8
 """Shorter pieces stand in too many places to be looked for."""
 
-_BLANK = re.compile(r"\s*")
+_BLANK = " \n"
+"""All white space that cleaned text has."""
 
 
-def locate(lines: Iterable[Line], text: str) -> Iterator[Run]:
+def locate(lines: Iterable[Line], text: str) -> Iterator[Numbers]:
     """Yield the runs of the text that stand in one box, in order; what can't be found is left out.
 
     Args:
@@ -35,9 +35,10 @@ def locate(lines: Iterable[Line], text: str) -> Iterator[Run]:
     """
     at, length = 0, len(text)
     for line in lines:
-        for said, direction, x0, y0, x1, y1 in line.drawn:
-            blank = _BLANK.match(text, at)
-            start = blank.end() if blank else at
+        for said, direction, x0, y0, x1, y1 in line.pieces():
+            start = at
+            while start < length and text[start] in _BLANK:
+                start += 1
             if start >= length:
                 return
             # Most pieces are plain, and stand where they should.
@@ -47,7 +48,7 @@ def locate(lines: Iterable[Line], text: str) -> Iterator[Run]:
                 start, end = _find(clean(piece), text, start)
             if end > start:
                 at = end
-                yield Run(start, end, direction, x0, y0, x1, y1)
+                yield start, end, direction, x0, y0, x1, y1
 
 
 def _find(piece: str, text: str, start: int) -> tuple[int, int]:

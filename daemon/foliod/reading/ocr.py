@@ -75,7 +75,7 @@ def _evened(lines: list[Line]) -> list[Line]:
     for line in lines:
         size = most if line.size < HEADING_RATIO * most else line.size
         y0, y1 = line.base - size, line.base + 0.2 * size
-        drawn = tuple([piece._replace(y0=y0, y1=y1) for piece in line.drawn])
+        drawn = tuple([(text, goes, x0, y0, x1, y1) for text, goes, x0, _, x1, _ in line.drawn])
         out.append(replace(line, size=size, y0=y0, y1=y1, drawn=drawn))
     return out
 

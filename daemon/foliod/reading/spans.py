@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from foliod.base.boxes import Direction
-from foliod.reading.layout import Line, Piece, leftwards
+from foliod.reading.layout import Line, leftwards
 from foliod.text.normalize import garbage_share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from foliod.reading.layout import Piece
 
 Matrix = tuple[float, float, float, float, float, float]
 """a, b, c, d, e, f: a point x, y becomes a*x + c*y + e, b*x + d*y + f."""
@@ -71,14 +73,14 @@ def upright_lines(
                 # Fonts with units of their own: then the line's box tells more.
                 size = min(max(min(x1 - x0, y1 - y0), _SMALLEST), _LARGEST)
             found.append((direction, origin, Line(text, x0, y0, x1, y1, origin[1], size, bold, number)))
-    if not plain and turn is not None:
+    if plain:
+        return [line for _, _, line in found], []
+    if turn is not None:
         found = [
             (None if d is None else (d + quarter) % 4, _apply(turn, *at), _box(turn, line)) for d, at, line in found
         ]
     for direction, _, line in found:
         line.drawn = (_piece(line, direction),)
-    if plain:
-        return [line for _, _, line in found], []
     return _main_direction(found, width, height)
 
 
@@ -87,7 +89,7 @@ def _piece(line: Line, direction: int | None) -> Piece:
     goes = _DIRECTIONS[4 if direction is None else direction]
     if not line.text.isascii() and direction is not None and leftwards(line.text):
         goes = _DIRECTIONS[(direction + 2) % 4]
-    return Piece(line.text, goes, line.x0, line.y0, line.x1, line.y1)
+    return line.text, goes, line.x0, line.y0, line.x1, line.y1
 
 
 def drop_unreadable(blocks: Sequence[dict[str, Any]]) -> int:
