@@ -100,9 +100,10 @@ CROSS JOIN LATERAL (
 ORDER BY s.place;
 
 -- name: coverage
--- What a search can see: searchable documents, pages of them without text, documents still to be read.
+-- What a search can see: searchable documents and their pages, pages of them without text, documents still to be read.
 -- $1 document ids or NULL for all
 SELECT count(*) FILTER (WHERE state IN ('stored', 'ready')) AS documents,
+       coalesce(sum(page_count) FILTER (WHERE state IN ('stored', 'ready')), 0)::bigint AS pages,
        (SELECT count(*) FROM foliod.pages p
         WHERE p.verdict IN ('needs_ocr', 'failed', 'garbage')
           AND ($1::bigint[] IS NULL OR p.document_id = ANY($1))) AS unread_pages,

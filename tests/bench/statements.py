@@ -2,9 +2,11 @@
 
 WRITTEN: list[tuple[str, list[str], list[str]]] = [
     (
-        "The Tenant shall pay a monthly rent of EUR 1,450, due on the third working day of each month. The lease begins on 1 April 2021 "
-        "and runs for five years. Either party may terminate it with three months' notice to the end of a quarter. Pets are not permitted "
-        "without the Landlord's written consent. The deposit amounts to three months' rent and is returned within six months of the end of the lease.",
+        (
+            "The Tenant shall pay a monthly rent of EUR 1,450, due on the third working day of each month. The lease begins on 1 April 2021 "
+            "and runs for five years. Either party may terminate it with three months' notice to the end of a quarter. Pets are not permitted "
+            "without the Landlord's written consent. The deposit amounts to three months' rent and is returned within six months of the end of the lease."
+        ),
         [
             "The monthly rent is EUR 1,450 and must be paid by the third working day.",
             "The lease started in April 2021 and lasts five years.",
@@ -23,9 +25,11 @@ WRITTEN: list[tuple[str, list[str], list[str]]] = [
         ],
     ),
     (
-        "Revenue for fiscal 2022 was $4.2 billion, an increase of 8% over fiscal 2021, driven mainly by growth in the Services segment. "
-        "Operating margin declined from 17.3% to 15.9% because of higher freight and energy costs. The Board declared a dividend of $0.85 per share. "
-        "At year end the company employed 21,400 people in 34 countries.",
+        (
+            "Revenue for fiscal 2022 was $4.2 billion, an increase of 8% over fiscal 2021, driven mainly by growth in the Services segment. "
+            "Operating margin declined from 17.3% to 15.9% because of higher freight and energy costs. The Board declared a dividend of $0.85 per share. "
+            "At year end the company employed 21,400 people in 34 countries."
+        ),
         [
             "Revenue grew by 8 percent to $4.2 billion in 2022, mostly thanks to Services.",
             "The operating margin fell to 15.9% as freight and energy became more expensive.",
@@ -43,9 +47,11 @@ WRITTEN: list[tuple[str, list[str], list[str]]] = [
         ],
     ),
     (
-        "Before cleaning the filter, switch off the appliance and unplug it. Rinse the filter under lukewarm water; do not use detergents or a dishwasher. "
-        "Let it dry for at least 24 hours before you put it back. Replace the filter every six months. If the red lamp flashes, the container is full. "
-        "The appliance must not be used outdoors.",
+        (
+            "Before cleaning the filter, switch off the appliance and unplug it. Rinse the filter under lukewarm water; do not use detergents or a dishwasher. "
+            "Let it dry for at least 24 hours before you put it back. Replace the filter every six months. If the red lamp flashes, the container is full. "
+            "The appliance must not be used outdoors."
+        ),
         [
             "Unplug the device before you clean its filter.",
             "The filter should be rinsed with lukewarm water, without detergent.",
@@ -64,9 +70,11 @@ WRITTEN: list[tuple[str, list[str], list[str]]] = [
         ],
     ),
     (
-        "The bridge over the river Elva was designed by Martin Hoell and opened on 12 June 1908. It has three arches with a total length of 214 metres. "
-        "In February 1945 retreating troops destroyed the middle arch; it was rebuilt in concrete between 1949 and 1951. "
-        "Since 1987 the bridge has been closed to lorries heavier than 7.5 tonnes.",
+        (
+            "The bridge over the river Elva was designed by Martin Hoell and opened on 12 June 1908. It has three arches with a total length of 214 metres. "
+            "In February 1945 retreating troops destroyed the middle arch; it was rebuilt in concrete between 1949 and 1951. "
+            "Since 1987 the bridge has been closed to lorries heavier than 7.5 tonnes."
+        ),
         [
             "Martin Hoell was the designer of the bridge, which was opened in 1908.",
             "The bridge is 214 m long and consists of three arches.",
@@ -84,9 +92,11 @@ WRITTEN: list[tuple[str, list[str], list[str]]] = [
         ],
     ),
     (
-        "Der Vertrag kann mit einer Frist von vier Wochen zum Monatsende gekündigt werden. Die Kündigung bedarf der Schriftform. "
-        "Der Jahresbeitrag beträgt 240 Euro und wird am 1. März abgebucht. Studierende zahlen die Hälfte. "
-        "Gäste dürfen die Sauna nicht benutzen. Die Anlage ist täglich von 7 bis 22 Uhr geöffnet.",
+        (
+            "Der Vertrag kann mit einer Frist von vier Wochen zum Monatsende gekündigt werden. Die Kündigung bedarf der Schriftform. "
+            "Der Jahresbeitrag beträgt 240 Euro und wird am 1. März abgebucht. Studierende zahlen die Hälfte. "
+            "Gäste dürfen die Sauna nicht benutzen. Die Anlage ist täglich von 7 bis 22 Uhr geöffnet."
+        ),
         [
             "Man kann den Vertrag mit vier Wochen Frist zum Ende eines Monats kündigen.",
             "Die Kündigung muss schriftlich erfolgen.",
@@ -105,9 +115,11 @@ WRITTEN: list[tuple[str, list[str], list[str]]] = [
         ],
     ),
     (
-        "We enrolled 412 adults with type 2 diabetes. After 26 weeks, mean HbA1c had fallen by 1.1 percentage points in the semaglutide group and by 0.3 in the "
-        "placebo group (p<0.001). Nausea was the most common adverse event (18%), and was mostly mild. No deaths occurred. "
-        "There was no significant difference in blood pressure between the groups.",
+        (
+            "We enrolled 412 adults with type 2 diabetes. After 26 weeks, mean HbA1c had fallen by 1.1 percentage points in the semaglutide group and by 0.3 in the "
+            "placebo group (p<0.001). Nausea was the most common adverse event (18%), and was mostly mild. No deaths occurred. "
+            "There was no significant difference in blood pressure between the groups."
+        ),
         [
             "The trial included 412 adult patients with type 2 diabetes.",
             "HbA1c decreased by 1.1 percentage points on semaglutide, compared with 0.3 on placebo.",
@@ -125,8 +137,10 @@ WRITTEN: list[tuple[str, list[str], list[str]]] = [
         ],
     ),
     (
-        "Line 4 of the invoice: Consulting services, 32 hours at 95.00, total 3,040.00. Line 5: Travel expenses 412.60. Net total 3,452.60, VAT 19% 655.99, "
-        "amount due 4,108.59. Payable within 14 days without deduction to the account of Brandt Consulting Ltd.",
+        (
+            "Line 4 of the invoice: Consulting services, 32 hours at 95.00, total 3,040.00. Line 5: Travel expenses 412.60. Net total 3,452.60, VAT 19% 655.99, "
+            "amount due 4,108.59. Payable within 14 days without deduction to the account of Brandt Consulting Ltd."
+        ),
         [
             "The amount due is 4,108.59, including 19% VAT.",
             "32 hours of consulting were invoiced at 95.00 each.",
@@ -141,8 +155,10 @@ WRITTEN: list[tuple[str, list[str], list[str]]] = [
         ],
     ),
     (
-        "Glaciers in the Kesh range lost about a third of their area between 1970 and 2015. The retreat is fastest on south-facing slopes below 3,200 m, where the summer "
-        "temperature rose by 1.6 °C. Meltwater feeds the Orun reservoir, which supplies the town of Talva with drinking water. Models suggest that the flow will peak around 2040 and decrease afterwards.",
+        (
+            "Glaciers in the Kesh range lost about a third of their area between 1970 and 2015. The retreat is fastest on south-facing slopes below 3,200 m, where the summer "
+            "temperature rose by 1.6 °C. Meltwater feeds the Orun reservoir, which supplies the town of Talva with drinking water. Models suggest that the flow will peak around 2040 and decrease afterwards."
+        ),
         [
             "Roughly one third of the glacier area in the Kesh range disappeared from 1970 to 2015.",
             "South-facing slopes below 3,200 m are retreating the quickest.",

@@ -85,7 +85,9 @@ LEAD = re.compile(
     r"^(?:However|Moreover|Furthermore|In addition|Additionally|Therefore|Thus|Indeed|Interestingly|In contrast|In this study|Recently|For example|Similarly|Finally|Importantly|In particular|Notably|Consequently|Taken together|Overall|In conclusion|Here),? "
 )
 PASSIVE = re.compile(r"^(?P<a>[A-Z][^,;]{3,60}?) (?P<be>was|were|is|are) (?P<verb>\w+ed) by (?P<b>[^,;.]{3,80})\.$")
-ACTIVE = re.compile(r"^(?P<a>(?:The |A |An )?[\w -]{3,40}?) (?P<verb>inhibited|induced|increased|reduced|caused|activated|confirmed|described|reported|detected|blocked|enhanced|isolated) (?P<b>[^,;.]{5,90})\.$")
+ACTIVE = re.compile(
+    r"^(?P<a>(?:The |A |An )?[\w -]{3,40}?) (?P<verb>inhibited|induced|increased|reduced|caused|activated|confirmed|described|reported|detected|blocked|enhanced|isolated) (?P<b>[^,;.]{5,90})\.$"
+)
 
 
 def paraphrases(sentence: str, rng: random.Random) -> Iterator[tuple[str, str]]:
@@ -93,7 +95,11 @@ def paraphrases(sentence: str, rng: random.Random) -> Iterator[tuple[str, str]]:
     plain = re.sub(r"\s*[\[(]\d[\d, –-]*[\])]", "", sentence)
     if (short := re.sub(r"\s*\([^()]{3,80}\)", "", LEAD.sub("", plain))) != plain:
         yield "dropped", short[0].upper() + short[1:]
-    if (cut := re.sub(r", (?:which|who|whose|where|including|such as|suggesting|indicating) [^,.;]{8,140}(?=[,.;])", "", plain)) != plain:
+    if (
+        cut := re.sub(
+            r", (?:which|who|whose|where|including|such as|suggesting|indicating) [^,.;]{8,140}(?=[,.;])", "", plain
+        )
+    ) != plain:
         yield "dropped", cut
     synonyms = plain
     for word, other in SYNONYMS.items():
@@ -104,9 +110,15 @@ def paraphrases(sentence: str, rng: random.Random) -> Iterator[tuple[str, str]]:
     if len(parts) == 2 and min(map(len, parts)) > 25:
         yield "order", f"{parts[1][0].upper()}{parts[1][1:]}, {parts[0][0].lower()}{parts[0][1:]}."
     if found := PASSIVE.match(plain):
-        yield "voice", f"{found['b'][0].upper()}{found['b'][1:]} {found['verb']} {found['a'][0].lower()}{found['a'][1:]}."
+        yield (
+            "voice",
+            f"{found['b'][0].upper()}{found['b'][1:]} {found['verb']} {found['a'][0].lower()}{found['a'][1:]}.",
+        )
     if found := ACTIVE.match(plain):
-        yield "voice", f"{found['b'][0].upper()}{found['b'][1:]} were {found['verb']} by {found['a'][0].lower()}{found['a'][1:]}."
+        yield (
+            "voice",
+            f"{found['b'][0].upper()}{found['b'][1:]} were {found['verb']} by {found['a'][0].lower()}{found['a'][1:]}.",
+        )
     both = LEAD.sub("", synonyms)
     words = both[:-1].split(" ")
     if len(words) > 14:
@@ -120,15 +132,22 @@ def declared(question: str, answer: str) -> str | None:
     a = " ".join(answer.strip().rstrip(".").split())
     if len(a.split()) > 14 or not q:
         return None
-    if m := re.match(r"^(?:What|Which) (is|are|was|were) (the .+|.+)$", q, re.I):
+    if m := re.match(r"^(?:What|Which) (is|are|was|were) (the .+|.+)$", q, re.IGNORECASE):
         return f"{m[2][0].upper()}{m[2][1:]} {m[1]} {a}."
-    if m := re.match(r"^When (was|were|did) (.+?) (\w+(?:ed|en|d|t|first)\b.*)$", q, re.I):
+    if m := re.match(r"^When (was|were|did) (.+?) (\w+(?:ed|en|d|t|first)\b.*)$", q, re.IGNORECASE):
         return f"{m[2][0].upper()}{m[2][1:]} {m[1] if m[1] != 'did' else ''} {m[3]} {a}.".replace("  ", " ")
-    if m := re.match(r"^(?:What|Which|Who|How many|How much)(?: of the)? (.+)$", q, re.I):
+    if m := re.match(r"^(?:What|Which|Who|How many|How much)(?: of the)? (.+)$", q, re.IGNORECASE):
         rest = m[1]
-        verb = re.search(r"\b(causes?|is|are|was|were|has|have|can|plays?|increases?|led|leads?|died|infects?|caused)\b", rest)
-        if verb and q.lower().startswith(("what", "which")) and verb.start() < 40 and not re.search(r"\b(do|does|did)\b", rest):
-            return f"{a[0].upper()}{a[1:]} {rest[verb.start():]}."
+        verb = re.search(
+            r"\b(causes?|is|are|was|were|has|have|can|plays?|increases?|led|leads?|died|infects?|caused)\b", rest
+        )
+        if (
+            verb
+            and q.lower().startswith(("what", "which"))
+            and verb.start() < 40
+            and not re.search(r"\b(do|does|did)\b", rest)
+        ):
+            return f"{a[0].upper()}{a[1:]} {rest[verb.start() :]}."
     return None
 
 
@@ -170,8 +189,22 @@ def spoilt(sentence: str, names: list[str], rng: random.Random) -> Iterator[tupl
             yield "exchanged", NAME.sub(lambda m: change.get(m[0], m[0]), plain)
         if others := [other for other in names if other not in plain and other.lower() != name[0].lower()]:
             yield "name", plain[: name.start()] + rng.choice(others) + plain[name.end() :]
-    if m := re.search(r"\b(?:does not|do not|did not|is not|are not|was not|were not|can not|cannot|no longer)\b", plain):
-        yield "negated", plain[: m.start()] + {"does not": "does", "do not": "do", "did not": "did", "cannot": "can", "can not": "can", "no longer": "still"}.get(m[0], m[0].split()[0]) + plain[m.end() :]
+    if m := re.search(
+        r"\b(?:does not|do not|did not|is not|are not|was not|were not|can not|cannot|no longer)\b", plain
+    ):
+        yield (
+            "negated",
+            plain[: m.start()]
+            + {
+                "does not": "does",
+                "do not": "do",
+                "did not": "did",
+                "cannot": "can",
+                "can not": "can",
+                "no longer": "still",
+            }.get(m[0], m[0].split()[0])
+            + plain[m.end() :],
+        )
     elif m := re.search(r"\b(is|are|was|were|can|may|has been|have been|will|could)\b", plain):
         yield "negated", f"{plain[: m.end()]} not{plain[m.end() :]}"
     for a, b in OPPOSITES:
@@ -209,7 +242,9 @@ def cases(asked: list[dict[str, Any]], *, seed: int = 1) -> list[Case]:
             out.append(Case(kind, true, text, question, passages, tuple(cited)))  # noqa: B023
 
         own = prose(passages[n - 1].text)
-        others = [s for found in entry["hits"][PASSAGES:] if found["file"] != entry["document"] for s in prose(found["text"])]
+        others = [
+            s for found in entry["hits"][PASSAGES:] if found["file"] != entry["document"] for s in prose(found["text"])
+        ]
         names = sorted({m[0] for found in entry["hits"][:20] for m in NAME.finditer(" ".join(found["text"].split()))})
         if len(wanted) >= 5 and len(answer) > 40 and answer[-1:].isalnum() and len(answer) < 300:
             add("answer", True, answer + ".")
@@ -221,7 +256,12 @@ def cases(asked: list[dict[str, Any]], *, seed: int = 1) -> list[Case]:
             for other in wrong:
                 theirs = set(tokenize(other["answer"]))
                 said = declared(question, other["answer"])
-                if said and theirs and not theirs & (wanted | set(tokenize(question))) and len(theirs & set(tokenize(passages[n - 1].text))) < 0.5 * len(theirs):
+                if (
+                    said
+                    and theirs
+                    and not theirs & (wanted | set(tokenize(question)))
+                    and len(theirs & set(tokenize(passages[n - 1].text))) < 0.5 * len(theirs)
+                ):
                     add("wrong answer", False, said)
                     break
         for sentence in rng.sample(own, min(1, len(own))):

@@ -71,7 +71,7 @@ async def system(
         ids = await fill(db, embedder, documents)
         prepare(fake)
         retriever = Retriever(db, embedders, settings.search)
-        answerer = Answerer(retriever, inference, embedders, settings)
+        answerer = Answerer(retriever, inference, embedders, settings, db)
         yield System(db, fake, inference, embedder, retriever, answerer, settings, ids)
 
 

@@ -1,89 +1,134 @@
-"""From the numbers in an answer to the sentences they stand for."""
+"""From a finished answer to what it rests on: quotes for its numbers, and the sentences that no source supports."""
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from foliod.answer.quotes import Pool, Sentence
-from foliod.base.contract import document_object
-from foliod.text.chunk import sentences
-from foliod.text.lexical import tokenize
+import structlog
+
+from foliod.answer.absent import denies_knowledge
+from foliod.answer.claims import claims
+from foliod.answer.markers import settle
+from foliod.answer.pool import Pool
+from foliod.answer.proof import Quote, prove
+from foliod.answer.support import Evidence
+from foliod.base.contract import document_object, rect_objects
+from foliod.base.errors import DatabaseUnavailableError
+from foliod.retrieve.regions import Span, regions
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
+    from foliod.answer.claims import Claim
+    from foliod.answer.pool import Sentence
     from foliod.base.model import Hit
+    from foliod.store.database import Database
 
-# [1], [1, 2], [1-3], and 【1】 as models write it in Chinese and Japanese.
-_MARKER = re.compile(r"[\[【]\s*(\d{1,3}(?:\s*[,;，、–-]\s*\d{1,3})*)\s*[\]】]")
-_RANGE = re.compile(r"(\d+)\s*[–-]\s*(\d+)")
+log = structlog.get_logger()
 
 
-def citations(answer: str, question: str, passages: Sequence[Hit]) -> list[dict[str, Any]]:
-    """Return a citation for each passage that the answer names, in the order it names them.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An answer, checked.
 
-    The quote is the passage's sentence that shares most with what the answer says there; the
-    question decides where the answer shares no word (it may be in another language); null where
-    that shares none either. Numbers that name no passage are not citations.
+    `text` has its numbers as `[1][2]`, without those that no passage has (`invented`). `quotes` are pairs of a
+    passage's number and its sentence, None where none fits. `unsupported` are `{text, start, end, why}`, offsets in
+    code points into `text`. `answered` is false when it says that the documents don't hold what was asked for.
     """
-    claims = _claims(answer, len(passages))
-    if not claims:
-        return []
-    pool = Pool(passages)
-    asked = frozenset(tokenize(question))
-    found = []
-    for n, claim in claims.items():
-        own = [s for s in pool.sentences if s.n == n]
-        best = _best(pool, frozenset(tokenize(claim)), own) or _best(pool, asked, own)
-        found.append(citation(n, passages[n - 1], best.text if best else None))
-    return found
+
+    text: str
+    quotes: list[tuple[int, Sentence | None]]
+    invented: list[int]
+    unsupported: list[dict[str, Any]]
+    answered: bool
 
 
-def citation(n: int, passage: Hit, quote: str | None) -> dict[str, Any]:
-    """Return one citation. `verified` and `rects` are null until quotes are checked against the pages."""
-    return {
-        "n": n,
-        "document": document_object(passage),
-        "pages": [passage.first_page, passage.last_page],
-        "quote": quote,
-        "verified": None,
-        "rects": None,
-    }
+class Checker:
+    """Checks an answer against its passages. Making one reads the passages: it can be done while the model writes."""
+
+    def __init__(self, question: str, passages: Sequence[Hit]) -> None:
+        self.pool = Pool(passages)
+        self._passages = passages
+        self._question = question
+        self._evidence = Evidence(passages, self.pool, question)
+
+    def check(self, answer: str) -> Checked:
+        """Return what holds of an answer by a model."""
+        numbered = settle(answer, len(self._passages))
+        said = claims(numbered)
+        answered = not _denies(said)
+        return Checked(
+            text=numbered.text,
+            quotes=list(self._quotes(said).items()) if answered else [],
+            invented=list(numbered.invented),
+            unsupported=[
+                {"text": numbered.text[c.start : c.end], "start": c.start, "end": c.end, "why": verdict.why}
+                for c in said
+                if c.claims and not (verdict := self._evidence.judge(c.text, c.named)).supported
+            ],
+            answered=answered,
+        )
+
+    def _quotes(self, said: Sequence[Claim]) -> dict[int, Sentence | None]:
+        """Return for each passage that is named the sentence that shares most with what the answer says there.
+
+        The question decides where the answer shares no word (it may be in another language).
+        """
+        words: dict[int, list[str]] = {}
+        for claim in said:
+            for n in claim.named:
+                words.setdefault(n, []).append(claim.text)
+        asked = frozenset(self.pool.tokenize(self._question))
+        return {
+            n: self.pool.best(frozenset(self.pool.tokenize(" ".join(texts))), n) or self.pool.best(asked, n)
+            for n, texts in words.items()
+        }
 
 
-def _best(pool: Pool, terms: Collection[str], own: Sequence[Sentence]) -> Sentence | None:
-    scored = [(pool.overlap(terms, sentence), -sentence.place, sentence) for sentence in own]
-    score, _, best = max(scored, key=lambda candidate: candidate[:2], default=(0.0, 0, None))
-    return best if score > 0 else None
+async def cite(
+    db: Database, passages: Sequence[Hit], quotes: Sequence[tuple[int, Sentence | None]]
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Return the citations of quotes, and why they could not be checked, None when they were.
+
+    `{n, document, pages, quote, verified, rects}`: `verified` says whether the quote stands in the stored text of its
+    `pages`, null that this could not be looked up; `pages` are those of the quote, of the passage when it was not
+    found; `rects` is null where the places are not known.
+    """
+    known = [(passages[n - 1], sentence) for n, sentence in quotes if sentence is not None]
+    try:
+        proofs = await prove(db, [Quote(hit, sentence.start, sentence.text) for hit, sentence in known])
+        spans = [Span(hit.document, hit.start + s.start, hit.start + s.start + len(s.text), s.text) for hit, s in known]
+        places = await regions(db, spans)
+        trouble = None
+    except DatabaseUnavailableError as error:
+        log.warning("citations_not_checked", reason=error.message)
+        proofs, places = [], []
+        trouble = f"the quotes could not be checked: {error.message}"
+    found = iter(zip(proofs, places, strict=True))
+    citations = []
+    for n, sentence in quotes:
+        hit = passages[n - 1]
+        proof, rects = next(found, (None, None)) if sentence is not None else (None, None)
+        pages = (proof.first_page, proof.last_page) if proof else (hit.first_page, hit.last_page)
+        unknown = trouble is not None and sentence is not None
+        citations.append(
+            {
+                "n": n,
+                "document": document_object(hit),
+                "pages": list(pages),
+                "quote": sentence.text if sentence else None,
+                "verified": None if unknown else proof is not None and proof.verified,
+                "rects": rect_objects(rects),
+            }
+        )
+    return citations, trouble
 
 
-def _claims(answer: str, passages: int) -> dict[int, str]:
-    """Return, for each passage that is named, the text of the sentences that name it."""
-    claims: dict[int, str] = {}
-    before, owed = "", False
-    for start, end in sentences(answer):
-        sentence = answer[start:end]
-        plain = _MARKER.sub("", sentence)
-        own = False
-        for marker in _MARKER.finditer(sentence):
-            # "It rose in 2020. [1] Then it fell.": a number that opens a sentence may belong to the one before.
-            opens = not tokenize(_MARKER.sub("", sentence[: marker.start()]))
-            earlier = opens and owed
-            own = own or not earlier
-            for n in _numbers(marker[1]):
-                if 1 <= n <= passages:
-                    claims[n] = f"{claims.get(n, '')} {before if earlier else plain}"
-        if tokenize(plain):
-            before, owed = plain, not own
-    return claims
-
-
-def _numbers(marker: str) -> list[int]:
-    numbers: list[int] = []
-    for part in re.split(r"[,;，、]", marker):
-        if (span := _RANGE.search(part)) is not None:
-            numbers.extend(range(int(span[1]), int(span[2]) + 1))
-        else:
-            numbers.append(int(part))
-    return numbers
+def _denies(said: Sequence[Claim]) -> bool:
+    """Whether an answer says that the documents do not hold the answer, and gives none beside that."""
+    if not any(denies_knowledge(claim.text) for claim in said):
+        return False
+    return not any(claim.claims and claim.named for claim in said) and (
+        denies_knowledge(said[0].text) or not any(claim.claims for claim in said)
+    )

@@ -65,10 +65,10 @@ _NEGATIONS = frozenset(
 _SIDES = [
     (word, axis, side)
     for axis, sides in enumerate((
-        ("increase increases increased increasing rise rises rose risen rising grow grows grew grown growing gain gains gained raise raises raised expand expanded "
-         "upregulated enhance enhances enhanced improve improves improved steigt stieg gestiegen erhöht zugenommen",
-         "decrease decreases decreased decreasing fall falls fell fallen falling decline declines declined declining drop drops dropped reduce reduces reduced reducing shrink shrank "
-         "lose loses lost losing downregulated diminish diminished worsen worsened sinkt sank gesunken verringert gesenkt abgenommen"),
+        (("increase increases increased increasing rise rises rose risen rising grow grows grew grown growing gain gains gained raise raises raised expand expanded "
+         "upregulated enhance enhances enhanced improve improves improved steigt stieg gestiegen erhöht zugenommen"),
+         ("decrease decreases decreased decreasing fall falls fell fallen falling decline declines declined declining drop drops dropped reduce reduces reduced reducing shrink shrank "
+         "lose loses lost losing downregulated diminish diminished worsen worsened sinkt sank gesunken verringert gesenkt abgenommen")),
         ("more higher high greater larger elevated increased höher hohe mehr größer", "less lower low fewer smaller reduced decreased niedriger niedrig weniger kleiner"),
         ("most highest largest greatest maximum majority höchste größte meisten", "least lowest smallest fewest few minimum minority niedrigste kleinste wenigsten"),
         ("before prior earlier preceding early vor vorher früh", "after following later subsequent late subsequently nach nachher spät"),
@@ -106,7 +106,9 @@ def numbers(text: str) -> list[Number]:
     for match in _NUMBER.finditer(text):
         unit = match["unit"] or ""
         # "COVID-19" and "2019nCoV" are names.
-        if _LETTER_DASH.search(text, max(0, match.start() - 2), match.start()) or (unit[:1].isalpha() and not unit.islower() and unit not in _UNITS):
+        if _LETTER_DASH.search(text, max(0, match.start() - 2), match.start()) or (
+            unit[:1].isalpha() and not unit.islower() and unit not in _UNITS
+        ):
             continue
         name = unit.strip(" -")
         known = _UNITS.get(name) or _UNITS.get(name.lower().replace("° ", "°"), "")
@@ -148,14 +150,14 @@ def written(digits: str) -> tuple[str, ...]:
 
 def names(text: str, language: str | None = None) -> set[str]:
     """Return what looks like a name, folded: capitals inside a sentence (not in German), or letters mixed with digits or capitals."""
-    found = set()
+    found: set[str] = set()
     for match in _NAME.finditer(text):
         word = match[0]
         if len(word) < 2 or _MEASURE.fullmatch(word):
             continue
         mixed = any(c.isdigit() for c in word) or any(c.isupper() for c in word[1:])
         begins = not text[: match.start()].strip(" \t\n\"'“„(*-#") or text[: match.start()].rstrip()[-1:] in ".:!?"
-        if mixed or (word[0].isupper() and not begins and language != "de"):
+        if mixed or (word[0].isupper() and not begins and language != "german"):
             found.update(part.casefold() for part in re.split(r"[-/]", word) if len(part) > 1)
     return found
 

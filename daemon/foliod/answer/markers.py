@@ -19,7 +19,9 @@ _MARKER = re.compile(
 )
 _RANGE = re.compile(r"(\d+)\s*[–-]\s*(?:\D*\s)?(\d+)")
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
-_INTERVAL = re.compile(r"(?:\bC\.?I\.?|\bKI|\bIQR|\binterval\w*|\bintervall\w*|\brange|\bbetween|∈|=)[^\w\[]{0,6}$", re.I)
+_INTERVAL = re.compile(
+    r"(?:\bC\.?I\.?|\bKI|\bIQR|\binterval\w*|\bintervall\w*|\brange|\bbetween|∈|=)[^\w\[]{0,6}$", re.IGNORECASE
+)
 # What an index belongs to: one small letter, or a name with a dot or an underscore in it.
 _INDEXED = re.compile(r"(?:(?<![\w.])[a-z]|[^\W\d]\w*_\w*|(?<![\w.])[a-z]\w*\.[a-z_]\w*)$")
 _USED = re.compile(r"\.\w|\s*[-+*/]?=(?!=)|\(")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from foliod.answer.markers import unnumbered
 from foliod.answer.thinking import without_thinking
 from foliod.base.errors import ContextExceededError
 from foliod.text.chunk import estimate_tokens
@@ -61,11 +63,15 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Messages in Ollama's form, the context they need in tokens, and how many passages found room."""
+    """Messages in Ollama's form, the context they need in tokens, and how many passages found room.
+
+    `tokens` is the estimate for the messages alone, by `estimate_tokens`.
+    """
 
     messages: list[dict[str, str]]
     num_ctx: int
     passages: int
+    tokens: int
 
 
 def compose(
@@ -76,35 +82,49 @@ def compose(
     context_length: int | None,
     num_ctx: int,
     thinking: bool,
+    factor: float = 1.0,
 ) -> Prompt:
-    """Put a question and its passages into messages that fit the model's context.
+    """Put a question and its passages (best first, numbered from 1) into messages that fit the model's context.
 
-    Passages are dropped from the end (the least relevant) and history from its beginning when
-    they don't fit. `context_length` is the model's own limit, `num_ctx` the configured one
-    (0 is none). Raises ContextExceededError when not even one passage fits.
+    When they don't fit, the worst passages are left out, and history from its beginning. Those that stay stand
+    in reading order, document by document, the one with the best passage first. `context_length` is the
+    model's own limit, `num_ctx` the configured one (0 is none), `factor` how many of the model's tokens an
+    estimated one is. Raises ContextExceededError when not even one passage fits.
     """
     limit = min(context_length or UNKNOWN, num_ctx or MOST)
     room = min(THINKING_TOKENS if thinking else ANSWER_TOKENS, limit // 2)
+    # In estimated tokens.
+    free = int((limit - room) / factor)
     fixed = _cost(RULES) + _cost(_asked([], question))
-    turns, spent = _newest(history, int((limit - room - fixed) * HISTORY_SHARE))
-    left = limit - room - fixed - spent
-    passages: list[str] = []
+    turns, spent = _newest(history, int((free - fixed) * HISTORY_SHARE))
+    left = free - fixed - spent
+    fitting: dict[int, str] = {}
     for number, hit in enumerate(hits, start=1):
         passage = passage_text(number, hit)
         left -= estimate_tokens(passage) + 1
         if left < 0:
             break
-        passages.append(passage)
-    if not passages:
+        fitting[number] = passage
+    if not fitting:
         msg = f"the question and one passage need more than the {limit} tokens that the model takes"
         raise ContextExceededError(msg)
+    passages = [fitting[number] for number in reading_order(hits[: len(fitting)])]
     messages = [
         {"role": "system", "content": RULES},
         *({"role": turn.role, "content": turn.content} for turn in turns),
         {"role": "user", "content": _asked(passages, question)},
     ]
-    needed = sum(_cost(message["content"]) for message in messages) + room
-    return Prompt(messages, min(limit, -(-needed // STEP) * STEP), len(passages))
+    tokens = sum(_cost(message["content"]) for message in messages)
+    needed = math.ceil(tokens * factor) + room
+    return Prompt(messages, min(limit, -(-needed // STEP) * STEP), len(passages), tokens)
+
+
+def reading_order(hits: Sequence[Hit]) -> list[int]:
+    """Return the numbers of hits (best first, from 1) as they are read: by document, the best one's first, then by place."""
+    rank: dict[int, int] = {}
+    for number, hit in enumerate(hits):
+        rank.setdefault(hit.document, number)
+    return sorted(range(1, len(hits) + 1), key=lambda n: (rank[hits[n - 1].document], hits[n - 1].start, n))
 
 
 def search_text(question: str, history: Sequence[Turn]) -> str:
@@ -118,7 +138,7 @@ def passage_text(number: int, hit: Hit) -> str:
     pages = str(hit.first_page) if hit.first_page == hit.last_page else f"{hit.first_page}-{hit.last_page}"
     heading = f' section="{_attribute(hit.heading)}"' if hit.heading else ""
     opening = f'<passage n="{number}" document="{_attribute(hit.title)}" pages="{pages}"{heading}>'
-    return f"{opening}\n{defused(hit.text).strip()}\n</passage>"
+    return f"{opening}\n{defused(unnumbered(hit.text)).strip()}\n</passage>"
 
 
 def defused(text: str) -> str:
@@ -127,7 +147,7 @@ def defused(text: str) -> str:
 
 
 def _attribute(text: str) -> str:
-    return defused(" ".join(text.split())[:200]).replace('"', "'")
+    return defused(unnumbered(" ".join(text.split())[:200])).replace('"', "'")
 
 
 def _asked(passages: Sequence[str], question: str) -> str:

@@ -16,18 +16,16 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from dataclasses import dataclass
-from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from foliod.answer.facts import Number, names, negations, numbers, sides, word_numbers
-from foliod.answer.language import language
-from foliod.text.lexical import inverse_document_frequency, tokenize
-from foliod.text.sentences import sentences
+from foliod.text.language import spoken
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
+    from foliod.answer.pool import Pool
     from foliod.base.model import Hit
 
 STEM = 5
@@ -57,7 +55,9 @@ _CLAUSE = re.compile(
     r"[,;:()\u2013\u2014]|\b(?:but|although|though|while|whereas|however|because|since|which|aber|obwohl|während|sondern|weil|mais)\b",
     re.IGNORECASE,
 )
-_NOT_ONLY = re.compile(r"\b(?:not (?:only|just|merely|all|every|necessarily)|nicht (?:nur|alle)|no fewer|no less)\b", re.IGNORECASE)
+_NOT_ONLY = re.compile(
+    r"\b(?:not (?:only|just|merely|all|every|necessarily)|nicht (?:nur|alle)|no fewer|no less)\b", re.IGNORECASE
+)
 
 
 class Clause(NamedTuple):
@@ -80,20 +80,6 @@ class Verdict(NamedTuple):
         return self.score >= SUPPORTED
 
 
-@dataclass(frozen=True)
-class Said:
-    """A sentence of passage `n`."""
-
-    n: int
-    text: str
-    terms: tuple[str, ...]
-
-    @cached_property
-    def clauses(self) -> list[Clause]:
-        """Its parts."""
-        return clauses(self.text)
-
-
 class _Scope(NamedTuple):
     """What some of the passages hold together; `about` are the terms of their titles and headings."""
 
@@ -105,28 +91,23 @@ class _Scope(NamedTuple):
 class Evidence:
     """The passages of an answer (from 1), ready to be compared with what it says."""
 
-    def __init__(self, passages: Sequence[Hit], question: str = "") -> None:
-        self.said: list[Said] = []
-        self._about: dict[int, str] = {}
+    def __init__(self, passages: Sequence[Hit], pool: Pool, question: str = "") -> None:
+        self._pool = pool
+        self._said = pool.sentences
+        self._about = {n: f"{hit.title}\n{hit.heading or ''}" for n, hit in enumerate(passages, start=1)}
         self._scopes: dict[frozenset[int], _Scope] = {}
-        for n, hit in enumerate(passages, start=1):
-            self._about[n] = f"{hit.title}\n{hit.heading or ''}"
-            spans = sentences(hit.text)
-            self.said += [Said(n, hit.text[a:b], tuple(tokenize(hit.text[a:b]))) for a, b in spans]
+        self._clauses: dict[int, list[Clause]] = {}
         self._where: dict[str, set[int]] = defaultdict(set)
-        for at, said in enumerate(self.said):
+        for at, said in enumerate(self._said):
             for term in said.terms:
                 self._where[term].add(at)
         self._akin: dict[str, list[str]] = defaultdict(list)
         for term in self._where:
             if len(term) >= STEM and term.isalpha():
                 self._akin[term[:STEM]].append(term)
-        total = len(self.said)
-        self._idf = {term: inverse_document_frequency(total, len(at)) for term, at in self._where.items()}
-        self._unseen = inverse_document_frequency(total, 0)
-        self._asked = frozenset(tokenize(question))
+        self._asked = frozenset(pool.tokenize(question))
         self._asked_names = names(question)
-        self._languages = {n: language(hit.text) for n, hit in enumerate(passages, start=1)}
+        self._languages = {n: spoken(hit.text) for n, hit in enumerate(passages, start=1)}
 
     def judge(self, statement: str, cited: Collection[int] = ()) -> Verdict:
         """Return whether the passages `cited`, or any of them when none is, say what `statement` says."""
@@ -135,11 +116,17 @@ class Evidence:
         stated = numbers(statement)
         if missing := [number.text for number in stated if not any(form in table for form in number.forms)]:
             return Verdict(0.0, f"{', '.join(dict.fromkeys(missing))}: not in {_listed(cited)}")
-        if other := [number.text for number in stated if number.unit and (units := _units(table, number)) and number.unit not in units]:
+        if other := [
+            number.text
+            for number in stated
+            if number.unit and (units := _units(table, number)) and number.unit not in units
+        ]:
             return Verdict(0.0, f"{', '.join(dict.fromkeys(other))}: with another unit in {_listed(cited)}")
-        spoken = language(statement)
-        if spoken and not {spoken, None} & {self._languages[n] for n in scope}:
-            absent = sorted(name for name in names(statement, spoken) - self._asked_names if not _within(name, self._text(scope)))
+        language = spoken(statement)
+        if language and not {language, None} & {self._languages[n] for n in scope}:
+            absent = sorted(
+                name for name in names(statement, language) - self._asked_names if not _within(name, self._text(scope))
+            )
             return Verdict(0.0 if absent else 1.0, f"{', '.join(absent)}: not in {_listed(cited)}")
         measured = self.measure(statement, scope, stated)
         score = 1 / (1 + math.exp(-sum(w * m for w, m in zip(WEIGHTS, measured, strict=True))))
@@ -147,11 +134,11 @@ class Evidence:
 
     def measure(self, statement: str, scope: frozenset[int], stated: Sequence[Number]) -> tuple[float, ...]:
         """Return the values of `MEASURES` for a statement."""
-        order = tokenize(statement)
+        order = self._pool.tokenize(statement)
         terms = list(dict.fromkeys(order))
         like = {term: self._like(term) for term in terms}
         weight = {
-            term: max((self._idf[other] for other in like[term]), default=self._unseen) * (ASKED if term in self._asked else 1)
+            term: max(map(self._pool.rarity, like[term] or (term,))) * (ASKED if term in self._asked else 1)
             for term in terms
         }
         total = sum(weight.values()) or 1.0
@@ -159,27 +146,27 @@ class Evidence:
         for term in terms:
             for other, credit in like[term].items():
                 for at in self._where[other]:
-                    if self.said[at].n in scope:
+                    if self._said[at].n in scope:
                         held[at][term] = max(held[at].get(term, 0.0), credit)
 
-        def covered(credits: dict[str, float]) -> float:
-            return sum(weight[term] * credit for term, credit in credits.items()) / total
+        def covered(terms: dict[str, float]) -> float:
+            return sum(weight[term] * credit for term, credit in terms.items()) / total
 
         about = self._scope(scope).about
         anywhere = _most([*held.values(), dict.fromkeys((t for t in terms if t in about), 1.0)])
         ranked = sorted(held, key=lambda at: (-covered(held[at]), at))
         window = self._window(ranked[0]) if ranked else []
-        near = " ".join(self.said[at].text for at in window)
+        near = " ".join(self._said[at].text for at in window)
         whole = self._text(scope)
         nearest = covered(held[ranked[0]]) if ranked else 0.0
         spots = self._spots(window, like)
         in_window = _table(near)
         far = [n for n in stated if not any(form in in_window for form in n.forms)]
-        said_names = names(statement, language(statement))
+        said_names = names(statement, spoken(statement))
         missing = {name for name in said_names - self._asked_names if not _within(name, whole)}
         elsewhere = {name for name in said_names - missing if not _within(name, near)}
         alike = [at for at in ranked if covered(held[at]) >= NEAR_BEST * nearest]
-        against = [self._against(statement, like, weight, self.said[at]) for at in alike]
+        against = [self._against(statement, like, weight, at) for at in alike]
         return (
             1.0,
             nearest,
@@ -202,9 +189,9 @@ class Evidence:
 
     def _scope(self, scope: frozenset[int]) -> _Scope:
         if scope not in self._scopes:
-            text = "\n".join([s.text for s in self.said if s.n in scope] + [self._about[n] for n in sorted(scope)])
+            text = "\n".join([s.text for s in self._said if s.n in scope] + [self._about[n] for n in sorted(scope)])
             about = "\n".join(self._about[n] for n in scope)
-            self._scopes[scope] = _Scope(text, _table(text), frozenset(tokenize(about)))
+            self._scopes[scope] = _Scope(text, _table(text), frozenset(self._pool.tokenize(about)))
         return self._scopes[scope]
 
     def _like(self, term: str) -> dict[str, float]:
@@ -216,72 +203,89 @@ class Evidence:
 
     def _window(self, at: int) -> list[int]:
         """Return a sentence and its neighbours in the same passage."""
-        n = self.said[at].n
-        return [i for i in range(max(at - 1, 0), min(at + 2, len(self.said))) if self.said[i].n == n]
+        n = self._said[at].n
+        return [i for i in range(max(at - 1, 0), min(at + 2, len(self._said))) if self._said[i].n == n]
 
     def _spots(self, window: Iterable[int], like: dict[str, dict[str, float]]) -> dict[str, list[int]]:
         """Return where the terms of a statement stand in a window, counted in terms."""
         places: dict[str, list[int]] = defaultdict(list)
         place = 0
         for at in window:
-            for term in self.said[at].terms:
+            for term in self._said[at].order:
                 places[term].append(place)
                 place += 1
             place += AROUND
         return {term: [p for other in others for p in places.get(other, ())] for term, others in like.items()}
 
     def _against(
-        self, statement: str, like: dict[str, dict[str, float]], weight: dict[str, float], said: Said
+        self, statement: str, like: dict[str, dict[str, float]], weight: dict[str, float], at: int
     ) -> tuple[int, int]:
         """Return how many clauses of a statement are denied by those of a sentence, and how many take the other side."""
         denied = opposed = 0
-        for clause in clauses(statement):
+        own, theirs = self._parts(statement), self._clauses_of(at)
+        for clause in own:
             total = sum(weight.get(term, 0.0) for term in clause.terms)
             if total == 0:
                 continue
 
             def share(other: Clause, clause: Clause = clause, total: float = total) -> float:
-                return sum(weight.get(t, 0.0) for t in clause.terms if not other.terms.isdisjoint(like.get(t, ()))) / total
+                return (
+                    sum(weight.get(t, 0.0) for t in clause.terms if not other.terms.isdisjoint(like.get(t, ()))) / total
+                )
 
-            best = max(said.clauses, key=share, default=None)
+            best = max(theirs, key=share, default=None)
             if best is not None and share(best) >= COVERED:
                 denied += clause.denies != best.denies
                 opposed += _opposed(clause.sides, best.sides)
         # A statement that repeats most of a sentence, cut into clauses in another way.
         alike = {other for others in like.values() for other in others}
-        echoed = [c for c in said.clauses if 2 * len(c.terms & alike) >= len(c.terms)]
+        echoed = [c for c in theirs if 2 * len(c.terms & alike) >= len(c.terms)]
         whole = {axis: side for c in echoed for axis, side in c.sides.items()}
         for c in echoed:
             for axis, side in c.sides.items():
                 whole[axis] |= side
-        if sum(weight[t] for t, others in like.items() if any(not c.terms.isdisjoint(others) for c in echoed)) >= VERBATIM * sum(weight.values()):
-            own = clauses(statement)
+        if sum(
+            weight[t] for t, others in like.items() if any(not c.terms.isdisjoint(others) for c in echoed)
+        ) >= VERBATIM * sum(weight.values()):
             denied += sum(c.denies for c in own) % 2 != sum(c.denies for c in echoed) % 2
             opposed += any(_opposed(c.sides, whole) for c in own)
-        opposed += _opposed(sides(statement), sides(said.text))
+        opposed += _opposed(sides(statement), sides(self._said[at].text))
         return denied, opposed
 
-
-    def _rare_denied(self, statement: str, like: dict[str, dict[str, float]], weight: dict[str, float], scope: frozenset[int]) -> bool:
+    def _rare_denied(
+        self, statement: str, like: dict[str, dict[str, float]], weight: dict[str, float], scope: frozenset[int]
+    ) -> bool:
         """Whether all clauses that hold the rarest word of a statement's clause deny where it does not, or the other way."""
-        for clause in clauses(statement):
+        for clause in self._parts(statement):
             known = [t for t in clause.terms if like.get(t) and t not in self._asked]
             if not known:
                 continue
             rarest = max(known, key=lambda t: (weight.get(t, 0.0), t))
-            holding = [c for s in self.said if s.n in scope for c in s.clauses if not c.terms.isdisjoint(like[rarest])]
+            holding = [
+                c
+                for at in self._holding(like[rarest], scope)
+                for c in self._clauses_of(at)
+                if not c.terms.isdisjoint(like[rarest])
+            ]
             if holding and all(c.denies != clause.denies for c in holding):
                 return True
         return False
 
+    def _holding(self, terms: Iterable[str], scope: frozenset[int]) -> list[int]:
+        return sorted({at for term in terms for at in self._where[term] if self._said[at].n in scope})
 
-def clauses(sentence: str) -> list[Clause]:
-    """Return the parts of a sentence that hold words."""
-    found = []
-    for part in _CLAUSE.split(sentence):
-        if terms := frozenset(tokenize(part)):
-            found.append(Clause(terms, negations(_NOT_ONLY.sub(" ", part)) % 2 == 1, sides(part)))
-    return found
+    def _clauses_of(self, at: int) -> list[Clause]:
+        if at not in self._clauses:
+            self._clauses[at] = self._parts(self._said[at].text)
+        return self._clauses[at]
+
+    def _parts(self, sentence: str) -> list[Clause]:
+        """Return the parts of a sentence that hold words."""
+        return [
+            Clause(terms, negations(_NOT_ONLY.sub(" ", part)) % 2 == 1, sides(part))
+            for part in _CLAUSE.split(sentence)
+            if (terms := frozenset(self._pool.tokenize(part)))
+        ]
 
 
 def _opposed(sides: dict[int, int], others: dict[int, int]) -> bool:
@@ -291,8 +295,8 @@ def _opposed(sides: dict[int, int], others: dict[int, int]) -> bool:
 
 def _most(held: Iterable[dict[str, float]]) -> dict[str, float]:
     most: dict[str, float] = {}
-    for credits in held:
-        for term, credit in credits.items():
+    for terms in held:
+        for term, credit in terms.items():
             most[term] = max(most.get(term, 0.0), credit)
     return most
 
@@ -318,7 +322,7 @@ def _within(name: str, text: str) -> bool:
 
 def _pairs(order: Sequence[str], spots: dict[str, list[int]]) -> float:
     """Return the share of neighbouring words of a statement that are near each other, in this order, in the window."""
-    pairs = list(zip(order, order[1:], strict=False))
+    pairs = list(pairwise(order))
     near = sum(any(0 < b - a <= AROUND for a in spots[x] for b in spots[y]) for x, y in pairs)
     return near / len(pairs) if pairs else 1.0
 

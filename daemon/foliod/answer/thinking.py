@@ -25,12 +25,15 @@ class ThinkingSplitter:
     """Splits streamed text at the tags, wherever the stream is cut.
 
     Only a tag that opens the text counts: later on it may be part of an answer. White space
-    around the tags is dropped, none inside the answer.
+    around the tags is dropped, none inside the answer. With `opened` the text begins within a thought:
+    the model's template has opened it. `unclosed` is what then came without ever a closing tag: an answer after all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, opened: bool = False) -> None:
         self._state: Literal["start", "thinking", "gap", "answer"] = "start"
         self._held = ""
+        self._opened = opened
+        self.unclosed = ""
 
     def feed(self, text: str, *, last: bool = False) -> list[Part]:
         """Take the next piece of the stream; return what is certain by now, everything when it was the last."""
@@ -39,20 +42,21 @@ class ThinkingSplitter:
         if self._state == "start":
             self._held = self._held.lstrip()
             if self._held.startswith(OPEN):
-                self._held, self._state = self._held[len(OPEN) :], "thinking"
+                self._held, self._state, self._opened = self._held[len(OPEN) :], "thinking", False
             elif OPEN.startswith(self._held) and not last:
                 return out
             else:
-                self._state = "answer"
+                self._state = "thinking" if self._opened else "answer"
         if self._state == "thinking":
             thought, closed, rest = self._held.partition(CLOSE)
             if closed:
-                self._held, self._state = rest, "gap"
+                self._held, self._state, self._opened, self.unclosed = rest, "gap", False, ""
             else:
                 cut = len(thought) - (0 if last else _begun(thought))
                 thought, self._held = thought[:cut], thought[cut:]
             if thought:
                 out.append(Part("thinking", thought))
+                self.unclosed += thought if self._opened else ""
         if self._state == "gap":
             self._held = self._held.lstrip()
             self._state = "answer" if self._held else "gap"

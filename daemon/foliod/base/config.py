@@ -124,6 +124,8 @@ class Ollama(Section):
     """A request that brings nothing for so long is given up."""
     answer_seconds: float = Field(default=900.0, gt=0)
     """An answer that is not done after so long is stopped."""
+    rewrite_seconds: float = Field(default=5.0, ge=0)
+    """A question within a conversation is rewritten to stand alone by the chat model within so long; 0 is never."""
 
     @field_validator("url")
     @classmethod

@@ -23,6 +23,8 @@ MAX_TURNS = 100
 MAX_HITS = 100
 MAX_PASSAGES = 50
 MAX_WAIT_SECONDS = 3600.0
+FOREIGN_ROLES = ("system", "tool", "developer", "function")
+"""Roles that other interfaces have; what the model is told to obey is never a client's to say."""
 MAX_ID = 2**63 - 1
 """PostgreSQL's bigint."""
 MAX_OFFSET = 2**31 - 1
@@ -113,10 +115,21 @@ class SearchRequest(Narrowed):
     """None is `[search] limit`."""
 
 
+def _speaker(role: object) -> object:
+    if role not in ("user", "assistant"):
+        msg = (
+            f'must be "user" or "assistant"; messages of {role!r} are not taken from clients'
+            if role in FOREIGN_ROLES
+            else 'must be "user" or "assistant"'
+        )
+        raise ValueError(msg)
+    return role
+
+
 class HistoryTurn(Body):
     """One earlier message of a conversation."""
 
-    role: Literal["user", "assistant"]
+    role: Annotated[Literal["user", "assistant"], BeforeValidator(_speaker)]
     content: Text
 
 
@@ -282,9 +295,10 @@ def rect_objects(rects: Iterable[Rect] | None) -> list[dict[str, Any]] | None:
 
 
 def coverage_object(coverage: Coverage) -> dict[str, int]:
-    """Return what an answer could see."""
+    """Return what an answer could see: searchable documents, all their pages, those of them that could not be read."""
     return {
         "documents": coverage.documents,
+        "pages": coverage.pages,
         "unread_pages": coverage.unread_pages,
         "pending": coverage.pending,
     }

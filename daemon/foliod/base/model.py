@@ -222,11 +222,12 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What an answer could see: searchable documents, pages it could not read, files pending."""
+    """What an answer could see: searchable documents and their pages, pages it could not read, files pending."""
 
     documents: int
     unread_pages: int
     pending: int
+    pages: int = 0
 
 
 @dataclass(frozen=True, slots=True)

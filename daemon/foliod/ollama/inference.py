@@ -40,6 +40,9 @@ DESCRIBE_SECONDS = 10.0
 NEXT_SECONDS = 1.0
 """The same while there is another server to ask."""
 
+_OPENS_THOUGHT = re.compile(r"<think>\s*(?:\{\{[^{}]*\}\}\s*)*\Z")
+"""At the end of a template, where the model's answer begins; only `{{ end }}` and the like may follow."""
+
 Result = TypeVar("Result")
 
 
@@ -65,6 +68,8 @@ class ModelFacts:
     embedding_length: int | None
     default_context: int | None = None
     """`num_ctx` of its Modelfile: the context of requests that do not ask for one."""
+    opens_thought: bool = False
+    """Its template ends with `<think>`: the model's text begins within a thought, with only the closing tag in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,7 @@ class Inference:
             context_length=_positive(info.get(f"{architecture}.context_length")),
             embedding_length=_positive(info.get(f"{architecture}.embedding_length")),
             default_context=int(default[1]) if default else None,
+            opens_thought=_OPENS_THOUGHT.search(str(shown.get("template"))) is not None,
         )
 
     async def embed(
@@ -164,19 +170,27 @@ class Inference:
             raise OllamaTimeoutError(f"{model} at {self.url} did not embed within {timeout:g} s") from None
 
     async def chat(
-        self, model: str, messages: list[dict[str, str]], *, num_ctx: int, think: bool | None
+        self,
+        model: str,
+        messages: list[dict[str, str]],
+        *,
+        num_ctx: int,
+        think: bool | None,
+        options: dict[str, Any] | None = None,
+        used: Callable[[int], None] | None = None,
     ) -> AsyncGenerator[ChatPiece, None]:
         """Stream an answer; closing the generator stops the model.
 
-        `num_ctx` is the context in tokens for messages and answer together. Raises
-        GenerationCutError when the stream ends early, before it what `embed` raises.
+        `num_ctx` is the context in tokens for messages and answer together, `options` are more of
+        Ollama's; `used` is told at the end how many tokens the messages were, where Ollama says it.
+        Raises GenerationCutError when the stream ends early, before it what `embed` raises.
         """
         self._refuse_cloud(model)
         request = {
             "model": model,
             "messages": messages,
             "think": think,
-            "options": {"num_ctx": num_ctx},
+            "options": {"num_ctx": num_ctx, **(options or {})},
             "keep_alive": self._keep_alive,
         }
 
@@ -193,6 +207,8 @@ class Inference:
                 if part.message.content:
                     yield ChatPiece("token", part.message.content)
                 if part.done:
+                    if used is not None and part.prompt_eval_count:
+                        used(part.prompt_eval_count)
                     break
                 part = await anext(stream, None)
         if part is None:

@@ -196,7 +196,7 @@ class Retriever:
             return coverage
         row = await tx.fetchrow("coverage", documents)
         assert row is not None
-        coverage = Coverage(row["documents"], row["unread_pages"], row["pending"])
+        coverage = Coverage(row["documents"], row["unread_pages"], row["pending"], row["pages"])
         if documents is None:
             self._coverage = (time.monotonic(), coverage)
         return coverage

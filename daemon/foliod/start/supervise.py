@@ -145,7 +145,7 @@ class _Daemon:
             )
             pipeline, facsimiles = self._wire(db, state, workers, recognisers, drawers)
             retriever = Retriever(db, self._embedders, s.search)
-            answerer = Answerer(retriever, self._inference, self._embedders, s)
+            answerer = Answerer(retriever, self._inference, self._embedders, s, db)
             self._services = dataclasses.replace(
                 self._services,
                 db=db,

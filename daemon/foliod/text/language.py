@@ -53,6 +53,9 @@ _SCRIPTS: Final = {
 LANGUAGES: Final = frozenset({*_FUNCTION_WORDS, *_SCRIPTS, "persian"})
 """All that `detect` may say."""
 _PERSIAN: Final = re.compile("[\u067e\u0686\u0698\u06af\u06cc\u06a9]")
+_CJK: Final = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
+_CYRILLIC: Final = re.compile("[\u0400-\u04ff]")
+_SPOKEN_FEWEST: Final = 2
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _LANGUAGES_OF: Final[dict[str, tuple[str, ...]]] = {}
 for _language, _words in _FUNCTION_WORDS.items():
@@ -89,3 +92,17 @@ def _sample(pages: Sequence[str]) -> str:
         if not room:
             break
     return "\n".join(parts)
+
+
+def spoken(text: str) -> str | None:
+    """Return the language of a sentence or two, or "cjk" or "cyrillic"; None where it is not clear."""
+    folded = text[:SAMPLE_CHARS].casefold()
+    words = _WORD.findall(folded)
+    letters = sum(map(len, words))
+    for name, script in (*_SCRIPTS.items(), ("cjk", _CJK), ("cyrillic", _CYRILLIC)):
+        if len(script.findall(folded)) > letters / 3:
+            return name
+    counts = Counter(language for word in words for language in _LANGUAGES_OF.get(word, ())).most_common(2)
+    if not counts or counts[0][1] < _SPOKEN_FEWEST or (len(counts) > 1 and counts[1][1] == counts[0][1]):
+        return None
+    return counts[0][0]

@@ -1,0 +1,52 @@
+"""An answer made of quotes, and what is said when there are none, or none that seem to answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from foliod.answer.citations import Checked
+from foliod.answer.quotes import DOUBTFUL, choose, evidence, readable
+from foliod.text.lexical import inverse_document_frequency, term_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from foliod.answer.citations import Checker
+    from foliod.base.model import Coverage, Filters, Hit
+    from foliod.store.database import Database
+
+NOT_FOUND = "The documents do not contain an answer to this question."
+NO_DOCUMENTS = "No searchable document is there to look into."
+NO_MATCH = "No searchable document matches the filter."
+PROBABLY_NOT = "The documents probably do not answer this question. The closest that they say:\n"
+
+
+async def quoted(
+    db: Database, checker: Checker, question: str, passages: Sequence[Hit], coverage: Coverage, filters: Filters
+) -> tuple[Checked, list[str]]:
+    """Return an answer made of quotes, checked by its nature, and its text piece by piece.
+
+    Each quote is cited, so a number may repeat. Raises DatabaseUnavailableError.
+    """
+    chosen = await asyncio.to_thread(choose, question, passages, checker.pool)
+    if not chosen:
+        text = _nothing(coverage, filters)
+        return Checked(text, [], [], [], answered=False), [text]
+    terms = set(checker.pool.tokenize(question))
+    rows = await db.fetch("term_frequencies", [term_id(term) for term in terms])
+    frequencies = {row["term"]: row["chunks"] for row in rows}
+    total = await db.fetchval("corpus_size")
+    idf = {term: inverse_document_frequency(total, frequencies.get(term_id(term), 0)) for term in terms}
+    answered = evidence(checker.pool, idf) >= DOUBTFUL
+    texts = [] if answered else [PROBABLY_NOT]
+    texts += [f"{chr(10) if i else ''}“{readable(s.text)}” [{s.n}]" for i, s in enumerate(chosen)]
+    return Checked("".join(texts), [(s.n, s) for s in chosen], [], [], answered), texts
+
+
+def _nothing(coverage: Coverage, filters: Filters) -> str:
+    if coverage.pending:
+        return f"{NOT_FOUND} {coverage.pending} of them are still to be read; ask again later."
+    if coverage.documents == 0:
+        return f"{NOT_FOUND} {NO_MATCH if filters.any else NO_DOCUMENTS}"
+    return NOT_FOUND
