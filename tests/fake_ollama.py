@@ -52,6 +52,7 @@ class Model:
     digest: str = ""
     seed: int = 0
     """Models, and builds of one, with different seeds give different vectors."""
+    template: str = "{{ .Prompt }}"
 
     def __post_init__(self) -> None:
         self.digest = self.digest or hashlib.sha256(self.name.encode()).hexdigest()
@@ -120,6 +121,12 @@ class Faults:
     endless: str = ""
     """The answer repeats this word for ever; " " makes pieces without text."""
     thinks_only: bool = False
+    thinks_anyway: bool = False
+    """A model that can think does so also when it is told not to."""
+    rewritten: str = ""
+    """What the chat model says when it is asked to rewrite a question; "hang": nothing, ever."""
+    prompt_factor: float = 0
+    """How many tokens a prompt is said to have, for one of `count_tokens`."""
     done_reason: str = "stop"
     answer: str = ""
     """What the chat model says, word by word; else it cites the passages of the last message."""
@@ -146,7 +153,17 @@ class FakeOllama:
         }
         self.faults = Faults()
         self.counts: dict[str, int] = dict.fromkeys(
-            ("embed_calls", "embedded_texts", "shows", "chats", "chats_cancelled", "embeds_cancelled", "pieces"), 0
+            (
+                "embed_calls",
+                "embedded_texts",
+                "shows",
+                "chats",
+                "chats_cancelled",
+                "embeds_cancelled",
+                "pieces",
+                "rewrites",
+            ),
+            0,
         )
         self.embeds: list[dict[str, Any]] = []
         self.answered: list[list[str]] = []
@@ -154,6 +171,8 @@ class FakeOllama:
         self.answered_by: list[str] = []
         """By which model."""
         self.chats: list[dict[str, Any]] = []
+        self.rewrites: list[dict[str, Any]] = []
+        """Requests to rewrite a question; they are not among the chats."""
         self.headers: list[dict[str, str]] = []
         self.embed_gate = asyncio.Event()
         """While it is cleared, embed requests wait."""
@@ -164,6 +183,7 @@ class FakeOllama:
         self.token_gate_after = 0
         self.one_at_a_time: asyncio.Lock | None = None
         """When it is set, embed requests wait for each other, as they do in Ollama."""
+        self._asked = 0
         self._changed = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
@@ -303,7 +323,7 @@ class FakeOllama:
             "license": "",
             "modelfile": f"FROM {model.name}",
             "parameters": f"{'num_ctx':<30} {model.num_ctx}" if model.num_ctx else "",
-            "template": "{{ .Prompt }}",
+            "template": model.template,
             "details": _details(model),
             "model_info": {
                 "general.architecture": prefix,
@@ -379,9 +399,11 @@ class FakeOllama:
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        self.chats.append(body)
-        self._count("chats")
+        rewrites = body["messages"][-1]["content"].endswith("Rewritten question:")
+        (self.rewrites if rewrites else self.chats).append(body)
+        self._count("rewrites" if rewrites else "chats")
         faults = self.faults
+        self._asked = sum(count_tokens(message["content"]) for message in body["messages"])
         await asyncio.sleep(faults.hang)
         if faults.chat and faults.count > 0:
             faults.count -= 1
@@ -393,8 +415,14 @@ class FakeOllama:
         can_think = "thinking" in model.capabilities
         if body.get("think") and not can_think:
             return _error(400, f'"{body["model"]}" does not support thinking')
-        thoughts = ["The ", "passages ", "say ", "it. "] if can_think and body.get("think") is not False else []
-        words = re.findall(r"\S+\s*", faults.answer or scripted_answer(body["messages"]))
+        thinks = can_think and (body.get("think") is not False or faults.thinks_anyway)
+        thoughts = ["The ", "passages ", "say ", "it. "] if thinks else []
+        says = faults.answer or scripted_answer(body["messages"])
+        if rewrites:
+            if faults.rewritten == "hang":
+                await self._never("/api/chat")
+            says = faults.rewritten or "?"
+        words = re.findall(r"\S+\s*", says)
         words = [] if faults.thinks_only else words
         pieces = [{"content": "", "thinking": t} for t in thoughts] + [{"content": w} for w in words]
         if faults.endless:
@@ -431,7 +459,8 @@ class FakeOllama:
                 await send({"model": model, "created_at": _now(), "message": message, "done": False})
                 self._count("pieces")
             last = {"model": model, "created_at": _now(), "message": {"role": "assistant", "content": ""}}
-            await send(last | _done([*pieces]) | {"done_reason": faults.done_reason})
+            counted = {"prompt_eval_count": int(faults.prompt_factor * self._asked) or 1}
+            await send(last | _done([*pieces]) | {"done_reason": faults.done_reason} | counted)
         except (asyncio.CancelledError, ConnectionError):
             self._count("chats_cancelled")
             raise

@@ -7,8 +7,10 @@ import pytest
 from library import VIRUS, system
 
 from foliod.answer import answer as answering
-from foliod.answer.answer import NOT_FOUND, Question
+from foliod.answer import generate as generating
+from foliod.answer.answer import Question
 from foliod.answer.prompt import Turn
+from foliod.answer.quoted import NOT_FOUND, PROBABLY_NOT
 from foliod.base.errors import BadRequestError, GenerationCutError, OllamaError
 from foliod.base.model import Filters
 from foliod.ollama import inference as inferring
@@ -29,6 +31,11 @@ def text_of(events: list[dict], kind: str = "token") -> str:
     return "".join(event["text"] for event in events if event["type"] == kind)
 
 
+async def change(db, sql: str) -> None:
+    async with db.transaction() as tx:
+        await tx.connection.execute(sql)
+
+
 async def until(condition) -> None:
     async with asyncio.timeout(10):
         while not condition():
@@ -46,11 +53,21 @@ async def test_a_model_answers_from_numbered_passages(db):
     assert sources["hits"][0]["pages"] == [2, 2]
     assert sources["hits"][0]["rects"] is None
     assert sources["mode"] == done["mode"] == "hybrid"
-    assert sources["coverage"] == done["coverage"] == {"documents": 2, "unread_pages": 0, "pending": 0}
+    assert (
+        sources["coverage"]
+        == done["coverage"]
+        == {
+            "documents": 2,
+            "pages": 5,
+            "unread_pages": 0,
+            "pending": 0,
+            "unread": [],
+        }
+    )
     assert done["answer"] == text_of(events).strip()
     assert (done["generator"], done["model"], done["note"]) == ("ollama", "scripted", None)
     assert len([e for e in events if e["type"] == "token"]) > 5, "it comes in pieces"
-    assert set(done["timings_ms"]) == {"embed", "retrieve", "first_token", "total"}
+    assert set(done["timings_ms"]) == {"embed", "retrieve", "first_token", "check", "total"}
     assert 0 < done["timings_ms"]["first_token"] <= done["timings_ms"]["total"]
 
 
@@ -65,7 +82,7 @@ async def test_citations_lead_to_verbatim_sentences(db):
         "document": events[0]["hits"][0]["document"],
         "pages": [2, 2],
         "quote": "The incubation period of the virus is 5 to 6 days on average.",
-        "verified": None,
+        "verified": True,
         "rects": None,
     }
     assert citation["document"]["id"] == s.documents["virus.pdf"]
@@ -144,15 +161,64 @@ async def test_thinking_in_the_text_comes_apart_too(db):
     assert [c["n"] for c in events[-1]["citations"]] == [1]
 
 
+HISTORY = (Turn("user", INCUBATION), Turn("assistant", "<think>hm, SECRET</think>5 to 6 days [1]."))
+JOINED = f"{INCUBATION}\nAnd at most?"
+
+
 async def test_the_conversation_goes_along(db):
-    """A follow-up is searched with the question before it, and the model sees what was said."""
-    history = (Turn("user", INCUBATION), Turn("assistant", "<think>hm</think>5 to 6 days [1]."))
+    """A follow-up that can't be rewritten is searched with the question before it; the model sees what was said."""
     async with system(db) as s:
-        events = await s.ask("And at most?", history=history)
+        events = await s.ask("And at most?", history=HISTORY)
         sent = s.ollama.chats[0]["messages"]
     assert [m["role"] for m in sent] == ["system", "user", "assistant", "user"]
     assert sent[2]["content"] == "5 to 6 days [1]."
     assert events[0]["hits"][0]["text"] == VIRUS[1]
+    assert events[0]["question"] == events[-1]["question"] == JOINED
+
+
+async def test_a_follow_up_is_rewritten_to_stand_alone(db):
+    """The chat model says what "and at most?" means; that is searched and shown, while the answer is to what was asked."""
+    alone = "How long is the incubation period of the virus at most?"
+    async with system(db, chat_model="deepseek-r1:8b") as s:
+        s.ollama.fault(rewritten=f"Rewritten question: {alone}")
+        events = await s.ask("And at most?", history=HISTORY)
+        [asked], [sent] = s.ollama.rewrites, s.ollama.chats
+        assert alone in s.ollama.inputs[-1]
+    assert events[0]["question"] == events[-1]["question"] == alone
+    assert asked["think"] is False
+    assert asked["options"]["num_predict"] <= 200
+    assert asked["options"]["num_ctx"] == sent["options"]["num_ctx"], "else the model is loaded twice"
+    assert "SECRET" not in str(asked) + str(sent)
+    assert sent["messages"][-1]["content"].endswith("Question: And at most?")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "<think>what do they mean",
+        "It is 14 days at most, as the passages say.",
+        "word " * 300,
+        "Bananas are yellow.",
+        "hang",
+    ],
+)
+async def test_what_is_no_question_is_not_searched_for(db, monkeypatch, written):
+    """When the model thinks, answers, rambles or hangs instead of rewriting, the question goes with the one before it."""
+    async with system(db, rewrite_seconds=0.5) as s:
+        s.ollama.fault(rewritten=written)
+        events = await s.ask("And what is the longest?", history=HISTORY)
+        assert s.ollama.counts["rewrites"] == 1
+    assert events[0]["question"] == f"{INCUBATION}\nAnd what is the longest?"
+    assert events[-1]["generator"] == "ollama"
+
+
+async def test_rewriting_can_be_switched_off(db):
+    """With rewrite_seconds = 0 the chat model is asked once only; without a conversation it is never asked to rewrite."""
+    async with system(db, rewrite_seconds=0) as s:
+        s.ollama.fault(rewritten="How long is the incubation period at most?")
+        assert (await s.ask("And at most?", history=HISTORY))[0]["question"] == JOINED
+        assert (await s.ask(INCUBATION))[0]["question"] == INCUBATION
+        assert s.ollama.counts["rewrites"] == 0
 
 
 async def test_filters_and_mode_hold(db):
@@ -163,6 +229,143 @@ async def test_filters_and_mode_hold(db):
         assert len({hit["document"]["id"] for hit in (await s.ask("virus in April?"))[0]["hits"]}) == 2
     assert {hit["document"]["title"] for hit in events[0]["hits"]} == {"tax"}
     assert events[-1]["mode"] == "keyword"
+
+
+async def test_numbers_are_written_in_one_way_and_invented_ones_are_told(db):
+    """However a model writes its numbers, the answer has them as [1]; those that no passage has are out of it, and listed."""
+    async with system(db) as s:
+        s.ollama.fault(answer="It is 5 to 6 days【1】(source 1). At most 14 days [^1] [9]. See a[3] of [2019].")
+        events = await s.ask(INCUBATION)
+    done = events[-1]
+    assert done["answer"] == "It is 5 to 6 days[1][1]. At most 14 days [1]. See a[3] of [2019]."
+    assert done["invented"] == [9]
+    assert [c["n"] for c in done["citations"]] == [1]
+    assert "[9]" in text_of(events), "what was streamed stays as it was"
+
+
+async def test_sentences_that_no_source_supports_are_listed(db):
+    """The sentences with a wrong number, or of which the passages say nothing, are listed with their place in the answer."""
+    async with system(db) as s:
+        s.ollama.fault(
+            answer="Here is what I found: The incubation period of the virus is 5 to 6 days on average [1]. "
+            "It can be as long as 44 days [1]. Bananas grow in Ecuador on small farms."
+        )
+        done = (await s.ask(INCUBATION))[-1]
+    assert [u["text"] for u in done["unsupported"]] == [
+        "It can be as long as 44 days [1].",
+        "Bananas grow in Ecuador on small farms.",
+    ]
+    for unsupported in done["unsupported"]:
+        assert done["answer"][unsupported["start"] : unsupported["end"]] == unsupported["text"]
+    assert "44" in done["unsupported"][0]["why"]
+    assert done["answered"] is True
+
+
+async def test_a_quote_is_verified_in_the_stored_pages(db):
+    """`verified` is what the page says now: a quote whose page was changed meanwhile is not verified, and not pointed at."""
+    async with system(db) as s:
+        s.ollama.fault(answer="The incubation period is 5 to 6 days [1]. Form 1040 is due in April [2].")
+        before = await s.ask("incubation period form 1040 due April", limit=2)
+        assert [c["verified"] for c in before[-1]["citations"]] == [True, True]
+        await change(db, "UPDATE foliod.pages SET text = replace(text, '5 to 6', '7 to 8')")
+        after = await s.ask("incubation period form 1040 due April", limit=2)
+    verified = {c["document"]["title"]: c["verified"] for c in after[-1]["citations"]}
+    assert verified == {"virus": False, "tax": True}
+
+
+async def test_the_page_of_a_quote_is_its_own(db):
+    """A passage that lies on two pages is cited with the page on which the quoted sentence stands."""
+    library = {"a.pdf": ["Cats sleep for most of the day.\nDogs bark at night and chase the postman away."]}
+
+    async with system(db, library) as s:
+        await change(db, "UPDATE foliod.pages SET text = 'Cats sleep for most of the day.'")
+        await change(
+            db,
+            "INSERT INTO foliod.pages (document_id, number, verdict, width, height, rotation, text)"
+            " SELECT document_id, 2, 'text', 1, 1, 0, 'Dogs bark at night and chase the postman away.' FROM foliod.pages",
+        )
+        await change(db, "UPDATE foliod.chunks SET last_page = 2")
+        s.ollama.fault(answer="Dogs chase the postman away [1].")
+        events = await s.ask("What do dogs do?")
+    [citation] = events[-1]["citations"]
+    assert events[0]["hits"][0]["pages"] == [1, 2]
+    assert (citation["pages"], citation["verified"]) == ([2, 2], True)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "The documents do not contain the answer to this question.",
+        "Die Dokumente enthalten dazu keine Angaben [1].",
+        "I could not find this in your documents. I hope this helps!",
+    ],
+)
+async def test_a_model_that_finds_nothing_has_not_answered(db, answer):
+    """When the model says that the documents do not hold it, that is no answer: no citations, nothing unsupported."""
+    async with system(db) as s:
+        s.ollama.fault(answer=answer)
+        done = (await s.ask(INCUBATION))[-1]
+    assert (done["answered"], done["citations"], done["unsupported"]) == (False, [], [])
+    assert done["generator"] == "ollama"
+
+
+async def test_half_an_answer_is_an_answer(db):
+    """When the model gives one part and says that another is missing, it has answered."""
+    async with system(db) as s:
+        s.ollama.fault(answer="The incubation period is 5 to 6 days [1]. The documents do not mention the price.")
+        done = (await s.ask(INCUBATION))[-1]
+    assert (done["answered"], done["unsupported"]) == (True, [])
+    assert [c["n"] for c in done["citations"]] == [1]
+
+
+async def test_a_question_beside_the_point_is_not_put_to_the_model(db):
+    """When no passage holds a word of the question, nor is near to it, no model is asked to make something up."""
+    async with system(db) as s:
+        events = await s.ask("How do I tune a xylophone and an oboe with the piano?", mode="vector")
+        assert s.ollama.counts["chats"] == 0
+    assert events[-1]["answer"] == NOT_FOUND
+    assert events[-1]["answered"] is False
+
+
+async def test_a_question_in_another_language_is_put_to_the_model(db):
+    """A question that shares no word with the passages because it is in another language is not taken to be beside the point."""
+    async with system(db) as s:
+        await s.ask("Was ist die Ursache von Fieber und wie wird es behandelt?", mode="vector")
+        assert s.ollama.counts["chats"] == 1
+
+
+async def test_what_could_not_be_read_of_the_sources_is_told(db):
+    """The coverage names the pages of the documents in the sources that could not be read, and why; of others it only counts."""
+    async with system(db) as s:
+        await change(
+            db,
+            "UPDATE foliod.pages SET verdict = CASE number WHEN 2 THEN 'failed' ELSE 'needs_ocr' END WHERE number > 1",
+        )
+        await change(
+            db, "UPDATE foliod.documents SET partial = true, reason = 'its end is missing' WHERE title = 'tax'"
+        )
+        only = Filters(document=s.documents["virus.pdf"])
+        done = (await s.ask(INCUBATION, filters=only))[-1]
+    virus = {"id": s.documents["virus.pdf"], "title": "virus", "path": "/in/virus.pdf"}
+    assert done["coverage"]["unread"] == [
+        {"document": virus, "pages": [[2, 2]], "reason": "could not be read"},
+        {"document": virus, "pages": [[3, 3]], "reason": "a picture of text that was not recognised"},
+    ]
+    assert done["coverage"]["pages"] == 3
+
+
+async def test_the_prompt_is_cut_by_what_the_model_really_counts(db):
+    """A tokenizer that makes twice as many tokens as was estimated is learned of: the next prompt fits it."""
+    library = {
+        f"{n}.pdf": [f"The virus number {n} spreads. " + f"It is told of at length in part {n}. " * 25]
+        for n in range(8)
+    }
+    async with system(db, library) as s:
+        s.ollama.models["scripted:latest"].context = 4096
+        s.ollama.fault(prompt_factor=3.0)
+        first = len((await s.ask("How does the virus spread?"))[0]["hits"])
+        second = len((await s.ask("How does the virus spread?"))[0]["hits"])
+    assert second < first
 
 
 # --- without a model --------------------------------------------------------------------
@@ -250,6 +453,28 @@ async def test_passages_without_a_word_of_the_question_are_not_quoted(db):
     assert events[-1]["answer"] == NOT_FOUND
 
 
+async def test_quotes_that_probably_do_not_answer_say_so(db):
+    """Quotes that hold little of the question are introduced as such, and are no answer."""
+    async with system(db, chat_model="missing-model") as s:
+        good = (await s.ask(INCUBATION))[-1]
+        doubtful = (await s.ask("Which family owned the castle and the vineyards near Bordeaux?"))[-1]
+    assert good["answered"] is True
+    assert not good["answer"].startswith(PROBABLY_NOT)
+    assert doubtful["answered"] is False
+    assert doubtful["answer"].startswith(PROBABLY_NOT)
+    assert all(c["verified"] for c in doubtful["citations"])
+
+
+async def test_a_filter_that_leaves_nothing_says_so(db):
+    """An unknown document, or a folder without documents, is answered at once with the reason."""
+    async with system(db) as s:
+        for filters in (Filters(document=999), Filters(folder="/nowhere")):
+            done = (await s.ask(INCUBATION, filters=filters))[-1]
+            assert "No searchable document matches the filter" in done["answer"]
+            assert done["answered"] is False
+        assert s.ollama.counts["chats"] == 0
+
+
 async def test_an_empty_store_says_what_is_missing(db):
     """Before anything is searchable, the answer says that, and what is still to be read."""
     from test_store import place
@@ -286,13 +511,61 @@ async def test_an_answer_that_breaks_off_is_an_error(db, fault):
 
 async def test_a_model_that_goes_in_circles_is_stopped(db, monkeypatch):
     """A model that never ends is stopped, and the user is told."""
-    monkeypatch.setitem(answering.MOST_CHARS, "token", 50)
+    monkeypatch.setitem(generating.MOST_CHARS, "token", 50)
     async with system(db) as s:
         s.ollama.fault(answer="again and " * 500)
         s.ollama.token_ms = 1
         with pytest.raises(GenerationCutError, match="no end"):
             await s.ask(INCUBATION)
         await until(lambda: s.ollama.counts["chats_cancelled"] == 1)
+
+
+@pytest.mark.parametrize("endless", ["again and so on", "| 1 | 2 |"])
+async def test_a_model_that_repeats_itself_is_stopped_early(db, endless):
+    """A model that says the same for ever is stopped long before the limits on length and time."""
+    async with system(db) as s:
+        s.ollama.fault(endless=endless + "\n")
+        seen = []
+        with pytest.raises(GenerationCutError, match="repeated itself"):
+            async with asyncio.timeout(20), aclosing(s.answerer.ask(Question(INCUBATION))) as events:
+                async for event in events:
+                    seen.append(event)  # noqa: PERF401  # a comprehension would lose what came before the error
+        await until(lambda: s.ollama.counts["chats_cancelled"] == 1)
+    assert len(text_of(seen)) < 4000
+
+
+async def test_a_thought_begun_by_the_template_is_no_answer(db):
+    """Where only the end of a thought is in the text, it is known from the template, or learned from the first answer."""
+    spoken = "Let me see [2].</think>\n\nIt is 5 to 6 days [1]."
+    async with system(db) as s:
+        s.ollama.models["scripted:latest"].template = "<|user|>{{ .Prompt }}<|assistant|><think>\n{{ end }}"
+        s.ollama.fault(answer=spoken)
+        known = await s.ask(INCUBATION)
+        s.ollama.models["scripted:latest"].template = "{{ .Prompt }}"
+        s.ollama.models["scripted:latest"].digest = "other"
+        unknown = await s.ask(INCUBATION)
+        learned = await s.ask(INCUBATION)
+        s.ollama.fault(answer="It is 5 to 6 days [1].")
+        thoughtless = await s.ask(INCUBATION)
+    for events in (known, unknown, learned, thoughtless):
+        assert events[-1]["answer"] == "It is 5 to 6 days [1]."
+        assert [c["n"] for c in events[-1]["citations"]] == [1]
+    for events in (known, learned):
+        assert text_of(events).strip() == "It is 5 to 6 days [1]."
+        assert text_of(events, "thinking").strip() == "Let me see [2]."
+    assert text_of(thoughtless).strip() == "It is 5 to 6 days [1]."
+
+
+@pytest.mark.parametrize("answer", ["", "<think>Let me see [2].</think>It is 5 to 6 days [1]."])
+async def test_a_model_that_thinks_all_the_same_is_not_shown_thinking(db, answer):
+    """With thinking switched off, what a model thinks anyway is neither shown nor part of the answer."""
+    async with system(db, chat_model="deepseek-r1:8b") as s:
+        s.ollama.fault(thinks_anyway=True, answer=answer)
+        events = await s.ask(INCUBATION, think=False)
+        assert s.ollama.chats[0]["think"] is False
+    assert kinds(events) == ["sources", "token", "done"]
+    assert "passages say it" not in events[-1]["answer"]
+    assert "Let me see" not in events[-1]["answer"]
 
 
 @pytest.mark.parametrize("endless", ["again", " "])

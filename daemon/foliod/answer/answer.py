@@ -18,7 +18,7 @@ from foliod.answer.citations import Checker, cite
 from foliod.answer.coverage import covered
 from foliod.answer.generate import Plan, generate
 from foliod.answer.habits import Acquaintances
-from foliod.answer.prompt import Turn, compose, search_text
+from foliod.answer.prompt import Turn, compose, search_text, usual_context
 from foliod.answer.quoted import quoted
 from foliod.answer.rewrite import standalone
 from foliod.answer.thinking import without_thinking
@@ -159,9 +159,9 @@ class Answerer:
             searched = search_text(question.text, question.history)
             seconds = self._settings.ollama.rewrite_seconds
             if searched != question.text and seconds and not isinstance(facts := await describing, OllamaError):
-                habits = self._acquaintances.of(facts)
+                num_ctx = self._acquaintances.of(facts).num_ctx or self._usual_context(question, facts)
                 searched = await standalone(
-                    self._inference, facts, question.text, question.history, num_ctx=habits.num_ctx, seconds=seconds
+                    self._inference, facts, question.text, question.history, num_ctx=num_ctx, seconds=seconds
                 )
             result = await self._retriever.search(
                 searched,
@@ -191,8 +191,7 @@ class Answerer:
             return None, facts.message
         if not hits or _beside_the_point(found.searched, hits):
             return None, None
-        wished = self._settings.ollama.think if question.think is None else question.think
-        can_think = "thinking" in facts.capabilities
+        wished = self._wished(question)
         habits = self._acquaintances.of(facts)
         try:
             prompt = await asyncio.to_thread(
@@ -202,12 +201,30 @@ class Answerer:
                 hits,
                 context_length=facts.context_length,
                 num_ctx=self._settings.ollama.num_ctx,
-                thinking=habits.opens_thought or (can_think and wished is not False),
+                thinking=self._thinks(question, facts),
                 factor=habits.factor,
             )
         except ContextExceededError as error:
             return None, error.message
+        can_think = "thinking" in facts.capabilities
         return Plan(facts, prompt, wished if can_think else None, shown=wished is not False), None
+
+    def _wished(self, question: Question) -> bool | None:
+        return self._settings.ollama.think if question.think is None else question.think
+
+    def _thinks(self, question: Question, facts: ModelFacts) -> bool:
+        can_think = "thinking" in facts.capabilities
+        return self._acquaintances.of(facts).opens_thought or (can_think and self._wished(question) is not False)
+
+    def _usual_context(self, question: Question, facts: ModelFacts) -> int:
+        """Return the context that the answer will need in all likelihood: with another the model is loaded anew."""
+        s = self._settings
+        return usual_context(
+            (question.limit or s.search.passages) * s.ingest.chunk_tokens,
+            context_length=facts.context_length,
+            num_ctx=s.ollama.num_ctx,
+            thinking=self._thinks(question, facts),
+        )
 
 
 def _beside_the_point(question: str, hits: Sequence[Hit]) -> bool:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from foliod.answer.prompt import STEP
-
 if TYPE_CHECKING:
     from foliod.ollama.inference import ModelFacts
 
@@ -25,7 +23,7 @@ class Habits:
     """Tokens of the model for one that is estimated; never below 1."""
     opens_thought: bool = False
     """It wrote the end of a thought whose beginning its template had written."""
-    num_ctx: int = STEP
+    num_ctx: int | None = None
     """The context it was loaded with last."""
 
     def counted(self, tokens: int, estimated: int) -> None:

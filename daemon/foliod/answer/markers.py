@@ -59,9 +59,8 @@ def find_markers(answer: str, passages: int) -> list[Marker]:
         before, after = answer[max(0, match.start() - 40) : match.start()], answer[match.end() : match.end() + 8]
         listed = match["bracket"] or match["round"]
         numbers = _numbers(listed)
-        if 0 in numbers or (match["bracket"] and _INDEXED.search(before) and match[0][0] == "["):
-            continue
-        if before[-1:].isalnum() and _USED.match(after):
+        indexed = _INDEXED.search(before) or (before[-1:].isalnum() and _USED.match(after))
+        if 0 in numbers or (indexed and match[0][0] == "["):
             continue
         if len(numbers) > 1 and _INTERVAL.search(before):
             continue

@@ -91,8 +91,7 @@ def compose(
     model's own limit, `num_ctx` the configured one (0 is none), `factor` how many of the model's tokens an
     estimated one is. Raises ContextExceededError when not even one passage fits.
     """
-    limit = min(context_length or UNKNOWN, num_ctx or MOST)
-    room = min(THINKING_TOKENS if thinking else ANSWER_TOKENS, limit // 2)
+    limit, room = _limits(context_length, num_ctx, thinking=thinking)
     # In estimated tokens.
     free = int((limit - room) / factor)
     fixed = _cost(RULES) + _cost(_asked([], question))
@@ -116,7 +115,23 @@ def compose(
     ]
     tokens = sum(_cost(message["content"]) for message in messages)
     needed = math.ceil(tokens * factor) + room
-    return Prompt(messages, min(limit, -(-needed // STEP) * STEP), len(passages), tokens)
+    return Prompt(messages, _rounded(needed, limit), len(passages), tokens)
+
+
+def usual_context(tokens: int, *, context_length: int | None, num_ctx: int, thinking: bool) -> int:
+    """Return the context that a prompt with passages of so many tokens will need, before they are known."""
+    limit, room = _limits(context_length, num_ctx, thinking=thinking)
+    return _rounded(_cost(RULES) + tokens + room, limit)
+
+
+def _limits(context_length: int | None, num_ctx: int, *, thinking: bool) -> tuple[int, int]:
+    """Return the largest context to ask for, and how much of it is left for the answer."""
+    limit = min(context_length or UNKNOWN, num_ctx or MOST)
+    return limit, min(THINKING_TOKENS if thinking else ANSWER_TOKENS, limit // 2)
+
+
+def _rounded(needed: int, limit: int) -> int:
+    return min(limit, -(-needed // STEP) * STEP)
 
 
 def reading_order(hits: Sequence[Hit]) -> list[int]:
