@@ -1,12 +1,16 @@
-"""Answers made of sentences, and the sentences that an answer's numbers stand for."""
+"""Answers made of sentences."""
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foliod.answer.citations import citations
-from foliod.answer.quotes import LONGEST, MOST_QUOTES, choose
+from foliod.answer import quotes
+from foliod.answer.pool import LONGEST, Pool, Sentence
+from foliod.answer.quotes import MOST_QUOTES, evidence, readable
 from foliod.base.model import Hit
+
+
+def choose(question: str, passages: list[Hit]) -> list[Sentence]:
+    return quotes.choose(question, passages, Pool(passages))
 
 
 def hit(text: str, *, score: float = 1.0, page: int = 1, document: int = 1) -> Hit:
@@ -92,52 +96,39 @@ def test_every_quote_stands_in_its_passage(question, passages):
         assert 0 < len(sentence.text) <= LONGEST
 
 
-def cited(answer: str, question: str = "What is it?") -> list[tuple[int, str | None]]:
-    return [(c["n"], c["quote"]) for c in citations(answer, question, [VIRUS, TRAVEL])]
+def test_a_question_for_a_number_is_answered_by_a_number():
+    """Asked how many or when, the sentence with the number or the date comes before one that only has the words."""
+    text = hit(
+        "Many patients of the hospital were infected with the virus during the outbreak in the city. "
+        "In the city 412 patients were infected with it. The hospital was opened to patients on 3 May 1998 in the city."
+    )
+    assert "412" in choose("How many patients were infected in the city?", [text])[0].text
+    assert "1998" in choose("When was the hospital opened to patients in the city?", [text])[0].text
 
 
-INCUBATION = (1, "The incubation period of the virus is 5 to 6 days on average.")
-AIRPORTS = (2, "Airports were closed later that year.")
+def test_references_and_contents_are_no_answers():
+    """An entry of a reference list or of a table of contents is not quoted when a sentence says it."""
+    text = hit(
+        "Incubation period of the virus . . . . . . . . 12\n"
+        "[3] Smith J, Doe A. Incubation period of the virus. J Virol. 2019;93:1-9.\n"
+        "We found that in most people the incubation period of the virus was about five days long."
+    )
+    chosen = choose("incubation period of the virus", [text])
+    assert chosen[0].text.startswith("We found")
+    assert not any(". . . ." in sentence.text for sentence in chosen)
 
 
-def test_a_number_leads_to_the_sentence_behind_it():
-    """A citation quotes the sentence of its passage that says what the answer says, with document and pages."""
-    [citation] = citations("It has an incubation period of 5 to 6 days [1].", "How long?", [VIRUS, TRAVEL])
-    assert (citation["n"], citation["quote"]) == INCUBATION
-    assert citation["document"]["id"] == 1
-    assert citation["document"]["path"] == "/in/t.pdf"
-    assert citation["pages"] == [1, 1]
-    assert citation["verified"] is None
-    assert citation["rects"] is None
+def test_a_row_of_a_table_can_be_read():
+    """The cells of a row are told apart on one line, whatever stood between them; other text is left as it is."""
+    assert readable("Norway   0.41%\t[0.09%-1.2%]") == "Norway | 0.41% | [0.09%-1.2%]"
+    assert readable("| a | b |") == "a | b"
+    assert readable("It is\n so.") == "It is so."
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "The incubation period is 5 days [1]. The airports closed [2].",
-        "The incubation period is 5 days. [1] The airports closed. [2]",
-        "The incubation period is 5 days【1】. The airports closed【2】.",
-        "- incubation period: 5 days [1]\n- airports closed [2]",
-    ],
-)
-def test_numbers_are_found_however_they_are_written(answer):
-    """Numbers before or after the full stop, in lists, or in Chinese brackets belong to what they follow."""
-    assert cited(answer) == [INCUBATION, AIRPORTS]
-
-
-def test_several_numbers_in_one_bracket_count_each():
-    """[1, 2] and [1-2] are two citations, and a passage named twice is one."""
-    for answer in ("airports and incubation period [1, 2] and again [2].", "airports, incubation period [1-2]"):
-        assert [n for n, _ in cited(answer)] == [1, 2]
-
-
-def test_invented_numbers_are_no_citations():
-    """A number that no passage has, a year, or a bracket that is something else does not become a citation."""
-    assert cited("It is so [9]. In [2020] it was [0], see [Fig. 1] and [a].") == []
-    assert cited("") == []
-
-
-def test_an_answer_in_another_language_is_quoted_by_the_question():
-    """When the answer shares no word with its passage, the question finds the sentence; else there is no quote."""
-    assert cited("Das dauert fünf bis sechs Tage [1].", "incubation period?") == [INCUBATION]
-    assert cited("So etwas [2].", "Warum?") == [(2, None)]
+def test_what_is_rare_in_the_question_must_stand_in_the_passages():
+    """Passages that hold all of a question are evidence, those that share its common words only are not."""
+    pool = Pool([VIRUS, TRAVEL])
+    asked = {term: 3.0 for term in pool.tokenize("incubation period virus")}
+    assert evidence(pool, asked) > 1.2
+    assert evidence(pool, {"virus": 1.0, "castl": 6.0, "bordeaux": 7.0}) < 0.5
+    assert evidence(pool, {}) == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from foliod.answer.absent import denies_knowledge
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from foliod.answer.markers import Marker, Numbered
 
 _MARKUP = re.compile(r"\s*(?:[#>]+\s+|[-*+•–]\s+|\d{1,2}[.)]\s+)*")
+_HEADING = re.compile(r"\s*(?:#{1,6}\s|\*\*[^*\n]+\*\*:?\s*$)")
 _RULE = re.compile(r"[\s|:*_=-]*")
 # "Here is what I found", "In summary:", "I hope this helps": about the answer, not about the documents.
 _TALK = re.compile(
@@ -40,12 +41,14 @@ class Claim:
     start: int
     end: int
     named: tuple[int, ...]
+    header: bool = False
+    """A heading, or the head of a table."""
 
     @property
     def claims(self) -> bool:
         """Whether it says something that a source could support."""
         words = self.text.strip(" \t*_:#>-|")
-        if len(tokenize(words)) < FEWEST or self.text.rstrip(" *_").endswith("?"):
+        if self.header or len(tokenize(words)) < FEWEST or self.text.rstrip(" *_").endswith("?"):
             return False
         if self.text.rstrip(" *_").endswith(":") and len(words.split()) <= LONGEST_LEAD:
             return False
@@ -57,7 +60,7 @@ def claims(answer: Numbered) -> list[Claim]:
     found: list[Claim] = []
     markers = list(answer.markers)
     owed = False
-    for start, end in _spans(answer.text):
+    for start, end, header in _spans(answer.text):
         own = [m for m in markers if start <= m.start < end]
         text = _without(answer.text, start, end, own)
         named: list[int] = []
@@ -66,7 +69,7 @@ def claims(answer: Numbered) -> list[Claim]:
             opens = not tokenize(_without(answer.text, start, marker.start, own))
             if opens and owed and found:
                 before = found[-1]
-                found[-1] = Claim(before.text, before.start, before.end, (*before.named, *marker.named))
+                found[-1] = replace(before, named=(*before.named, *marker.named))
             else:
                 named += marker.named
         if tokenize(text):
@@ -76,18 +79,22 @@ def claims(answer: Numbered) -> list[Claim]:
                 first = own.pop(0).end
                 first += len(answer.text[first:end]) - len(answer.text[first:end].lstrip())
             stop = start + len(answer.text[start:end].rstrip())
-            found.append(Claim(text, first, max(first, stop), tuple(dict.fromkeys(named))))
+            found.append(Claim(text, first, max(first, stop), tuple(dict.fromkeys(named)), header))
     return found
 
 
-def _spans(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the sentences of what a model writes: no line goes on in the next one, unlike in a PDF."""
+def _spans(text: str) -> Iterator[tuple[int, int, bool]]:
+    """Yield the sentences of what a model writes, and whether they are headings: no line goes on in the next one, unlike in a PDF."""
     at = 0
-    for line in text.splitlines(keepends=True):
+    lines = text.splitlines(keepends=True)
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        header = _HEADING.match(line) is not None or (
+            "|" in line and "|" in following and _RULE.fullmatch(following) is not None
+        )
         if not _RULE.fullmatch(line):
             begin = len(_MARKUP.match(line)[0])  # type: ignore[index]
             for start, end in sentences(line[begin:]):
-                yield at + (start + begin if start else 0), at + begin + end
+                yield at + (start + begin if start else 0), at + begin + end, header
         at += len(line)
 
 

@@ -54,6 +54,8 @@ _AMOUNT = re.compile(
     r"amount|ratio|duration|prevalence|share|mean|median|average|price|cost|sum|total|rent)|wie ?(?:viele?|lange?|hoch|groß|alt|oft|weit))\b",
     re.IGNORECASE,
 )
+_HOW_MANY = re.compile(r"\b(?:how (?:many|much)|wie ?viele?)\b", re.IGNORECASE)
+"""Words that ask, and that an answer need not hold."""
 _WHAT = re.compile(r"^\W*(?:what (?:is|are|was|were)|was (?:ist|sind|war|waren))\b", re.IGNORECASE)
 _IS = re.compile(
     r"\b(?:is|are|was|were|called|known as|refers? to|defined as|ist|sind|war|waren|heißt|bezeichnet)\b", re.IGNORECASE
@@ -70,7 +72,7 @@ _CELLS = re.compile(r"[^\S\n]*(?:\||\t| {3,})[^\S\n|]*")
 
 def choose(question: str, passages: Sequence[Hit], pool: Pool) -> list[Sentence]:
     """Return the sentences that answer best, in order of relevance; none when no passage holds a term of the question."""
-    terms = frozenset(pool.tokenize(question))
+    terms = frozenset(pool.tokenize(_HOW_MANY.sub(" ", question)))
     candidates = [s for s in pool.sentences if s.terms & terms and not _CONTENTS.search(s.text)]
     if not candidates:
         return []
@@ -93,7 +95,7 @@ def choose(question: str, passages: Sequence[Hit], pool: Pool) -> list[Sentence]
 
 def measure(question: str, passages: Sequence[Hit], pool: Pool) -> list[tuple[float, ...]]:
     """Return the values of `MEASURES` for each sentence of the pool."""
-    order = pool.tokenize(question)
+    order = pool.tokenize(_HOW_MANY.sub(" ", question))
     terms = frozenset(order)
     pairs = set(pairwise(order))
     total = sum(map(pool.rarity, terms)) or 1.0

@@ -1,0 +1,148 @@
+"""What is cited, what is claimed, and what is said to be missing."""
+
+import pytest
+
+from foliod.answer.absent import denies_knowledge
+from foliod.answer.citations import Checker
+from foliod.answer.claims import claims
+from foliod.answer.markers import settle
+from foliod.answer.proof import Quote, locate
+from foliod.base.model import Hit
+
+
+def hit(text: str, *, page: int = 1, last: int | None = None, document: int = 1) -> Hit:
+    return Hit(
+        rank=1, score=1.0, keyword=1.0, vector=None, title_score=None, chunk=document, document=document, sha256="00",
+        title="T", paths=("/in/t.pdf",), first_page=page, last_page=last or page, heading=None, text=text, start=0,
+    )  # fmt: skip
+
+
+VIRUS = hit(
+    "Coronaviruses are a family of viruses. The incubation period of the virus is 5 to 6 days on average. "
+    "Symptoms include fever and cough.\nThe genome has 30,000 bases."
+)
+TRAVEL = hit("Many people travelled in January. Airports were closed later that year.", document=2)
+INCUBATION = (1, "The incubation period of the virus is 5 to 6 days on average.")
+AIRPORTS = (2, "Airports were closed later that year.")
+
+
+def cited(answer: str, question: str = "What is it?") -> list[tuple[int, str | None]]:
+    checked = Checker(question, [VIRUS, TRAVEL]).check(answer)
+    return [(n, sentence.text if sentence else None) for n, sentence in checked.quotes]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "The incubation period is 5 days [1]. The airports closed [2].",
+        "The incubation period is 5 days. [1] The airports closed. [2]",
+        "The incubation period is 5 days【1】. The airports closed【2】.",
+        "- incubation period: 5 days [1]\n- airports closed [2]",
+        "| incubation period | 5 days [1] |\n|---|---|\n| airports | closed (source 2) |",
+    ],
+)
+def test_numbers_lead_to_the_sentence_behind_them(answer):
+    """Numbers before or after the full stop, in lists or tables, lead to the sentence that says what they follow."""
+    assert cited(answer) == [INCUBATION, AIRPORTS]
+
+
+def test_several_numbers_count_each():
+    """[1, 2] and [1-2] are two citations, and a passage named twice is one."""
+    for answer in ("airports and incubation period [1, 2] and again [2].", "airports, incubation period [1-2]"):
+        assert [n for n, _ in cited(answer)] == [1, 2]
+
+
+def test_an_answer_in_another_language_is_quoted_by_the_question():
+    """When the answer shares no word with its passage, the question finds the sentence; else there is no quote."""
+    assert cited("Das dauert fünf bis sechs Tage [1].", "incubation period?") == [INCUBATION]
+    assert cited("So etwas [2].", "Warum?") == [(2, None)]
+
+
+def test_what_claims_nothing_is_no_claim():
+    """Openings, headings, rules of tables, questions and good wishes are not held against the sources."""
+    answer = settle(
+        "Here is what I found:\n\n## Incubation period\n- **Time**: 5 days [1]\n\n| Item | Sum of it |\n|---|---|\n| Travel | 412 [2] |\n"
+        "[1] says that it is long. Is that enough? I hope this helps!",
+        2,
+    )
+    said = [(c.text, c.named) for c in claims(answer) if c.claims]
+    assert said == [("**Time**: 5 days", (1,)), ("| Travel | 412  |", (2,)), ("says that it is long.", (1,))]
+
+
+def test_places_of_claims_are_places_in_the_answer():
+    """What is listed as unsupported can be marked in the answer by its offsets."""
+    answer = settle("It rose【1】. \n\n  * It fell by 7 % [2].\n[1] It stayed.", 2)
+    for claim in claims(answer):
+        assert answer.text[claim.start : claim.end].strip() == answer.text[claim.start : claim.end]
+    assert [answer.text[c.start : c.end] for c in claims(answer)][1] == "It fell by 7 % [2]."
+
+
+NOT_THERE = """
+The documents do not contain an answer to this question.
+The provided passages do not mention the price of the lease.
+I cannot find any information about this in the documents.
+There is no information on this in your documents.
+None of the passages say when the contract ends.
+The question cannot be answered from the passages.
+Unfortunately, the passages you provided do not specify the exact date.
+This is not in your documents.
+Die Dokumente enthalten keine Antwort auf diese Frage.
+Dazu finde ich nichts in den Dokumenten.
+Aus den Passagen lässt sich die Frage nicht beantworten.
+Les documents ne contiennent pas la réponse.
+Los documentos no contienen esta información.
+I documenti non contengono questa informazione.
+De documenten bevatten geen antwoord.
+这些文档中没有相关信息。
+文書には記載されていません。
+""".strip().splitlines()
+SAID = """
+The incubation period is 5 days.
+The contract does not contain a termination clause.
+Pets are not permitted without consent.
+The documents do not contain the price, but they say that it rose by 5 %.
+No deaths were reported in the study.
+Der Vertrag enthält keine Kündigungsklausel.
+The virus was not found in blood samples.
+El contrato no incluye gastos.
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("sentence", NOT_THERE)
+def test_that_it_is_not_there_is_understood(sentence):
+    """However a model says that the documents do not hold it, in several languages, it has not answered."""
+    assert denies_knowledge(sentence)
+    assert Checker("Why?", [VIRUS]).check(sentence).answered is False
+
+
+@pytest.mark.parametrize("sentence", SAID)
+def test_a_denial_of_the_documents_is_an_answer(sentence):
+    """What the documents themselves deny is an answer."""
+    assert not denies_knowledge(sentence)
+
+
+def test_a_quote_is_found_in_its_page():
+    """A quote is verified where its words stand in the stored page in this order, whatever white space is between them."""
+    passage = hit("It is\nso. It is blue.", page=3)
+    quote = Quote(passage, 0, "It is\nso.")
+    assert locate(quote, {(1, 3): "Before. It is\nso. It is blue. After."}) == (True, 3, 3)
+    assert locate(quote, {(1, 3): "Read anew: It  is so. It\nis blue."}) == (True, 3, 3)
+    for page in ("It is so", "It so is.", "it is so.", ""):
+        assert locate(quote, {(1, 3): page}).verified is False
+    assert locate(quote, {}) == (False, 3, 3)
+
+
+def test_a_quote_has_its_own_pages():
+    """A passage over three pages is cited with those on which the quote stands; a quote may cross from one to the next."""
+    passage = hit("one two.\nthree four.\nfive six.", page=7, last=9)
+    pages = {(1, 7): "one two.", (1, 8): "three four.", (1, 9): "five six."}
+    assert locate(Quote(passage, 9, "three four."), pages) == (True, 8, 8)
+    assert locate(Quote(passage, 15, "four.\nfive"), pages) == (True, 8, 9)
+    assert locate(Quote(passage, 21, "five six."), {(1, 9): "five six.\nand one two."}) == (True, 9, 9)
+
+
+def test_the_same_words_elsewhere_on_the_page_are_not_meant():
+    """Where a sentence stands twice, the one of the passage is meant."""
+    passage = hit("Second. See below.", page=1, last=2)
+    pages = {(1, 1): "First. See below.", (1, 2): "Second. See below."}
+    assert locate(Quote(passage, 8, "See below."), pages) == (True, 2, 2)
