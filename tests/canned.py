@@ -36,7 +36,7 @@ def hit(rank: int = 1, text: str = "The moon raises the tides.", **more: Any) ->
     }
 
 
-COVERAGE = {"documents": 12, "unread_pages": 0, "pending": 0}
+COVERAGE = {"documents": 12, "pages": 48, "unread_pages": 0, "pending": 0}
 
 
 def sources(*hits: dict[str, Any]) -> dict[str, Any]:
@@ -48,14 +48,17 @@ def token(text: str) -> dict[str, Any]:
 
 
 def citation(n: int = 1, quote: str | None = "The moon raises the tides.", **more: Any) -> dict[str, Any]:
-    return {"n": n, "document": document(), "pages": [3, 4], "quote": quote, "verified": None, "rects": None, **more}
+    return {"n": n, "document": document(), "pages": [3, 4], "quote": quote, "verified": True, "rects": None, **more}
 
 
 def done(answer: str = "The moon [1].", *citations: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {
         "type": "done",
         "answer": answer,
+        "answered": True,
         "citations": list(citations),
+        "invented": [],
+        "unsupported": [],
         "generator": "ollama",
         "model": "deepseek-r1:8b",
         "mode": "hybrid",

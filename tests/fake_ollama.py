@@ -121,6 +121,8 @@ class Faults:
     endless: str = ""
     """The answer repeats this word for ever; " " makes pieces without text."""
     thinks_only: bool = False
+    thinks_for: int = 0
+    """So many words, each another one, are thought before the answer, by whatever model."""
     thinks_anyway: bool = False
     """A model that can think does so also when it is told not to."""
     rewritten: str = ""
@@ -417,6 +419,7 @@ class FakeOllama:
             return _error(400, f'"{body["model"]}" does not support thinking')
         thinks = can_think and (body.get("think") is not False or faults.thinks_anyway)
         thoughts = ["The ", "passages ", "say ", "it. "] if thinks else []
+        thoughts += [f"thought {n} " for n in range(faults.thinks_for)]
         says = faults.answer or scripted_answer(body["messages"])
         if rewrites:
             if faults.rewritten == "hang":

@@ -81,7 +81,7 @@ async def test_search_by_http(db, short_dir, pipeline):
         body = await json_of(await client.post("/v1/search", json={"query": INCUBATION, "limit": 3}))
     assert body.keys() == {"mode", "hits", "coverage", "took_ms", "note"}
     assert body["mode"] == "hybrid"
-    assert body["coverage"] == {"documents": 2, "unread_pages": 0, "pending": 0}
+    assert body["coverage"] == {"documents": 2, "pages": 5, "unread_pages": 0, "pending": 0}
     hit = body["hits"][0]
     assert hit.keys() == {"rank", "score", "scores", "document", "pages", "heading", "text", "rects", "chunk", "copies"}
     assert hit["scores"].keys() == {"keyword", "vector", "title"}

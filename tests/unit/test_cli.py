@@ -184,14 +184,37 @@ def test_an_answer_that_names_nothing_is_said_to_be_one(foliod, daemon):
     assert "names no passage" in result.err
 
 
+def test_what_the_sources_do_not_say_is_said(foliod, daemon):
+    """Sentences without support, invented numbers and quotes that stand nowhere are named, for people."""
+    answer = "The moon [1]. It is made of cheese."
+    unsupported = [{"text": "It is made of cheese.", "start": 14, "end": 35, "why": "the passages does not say it"}]
+    daemon.answers[ASK] = [
+        sources(hit()),
+        token(answer),
+        done(answer, citation(verified=False), unsupported=unsupported, invented=[7, 9]),
+    ]
+    result = foliod("ask", "why")
+    assert "Not found in the sources: “It is made of cheese.” (the passages does not say it)" in result.err
+    assert "sources that there are not: [7], [9]" in result.err
+    assert "tides.” (does not stand in the document any more)" in result.out
+
+
+def test_that_nothing_was_found_is_no_reason_to_check(foliod, daemon):
+    """When the model says that the documents do not hold it, nobody is told to check an answer without passages."""
+    daemon.answers[ASK] = [sources(hit()), token("Not there."), done("Not there.", answered=False)]
+    assert "names no passage" not in foliod("ask", "why").err
+
+
 def test_what_an_answer_could_not_see_is_said(foliod, daemon):
-    """Documents that are still to be read and pages that can't be are told with the answer."""
-    coverage = {"documents": 1, "unread_pages": 3, "pending": 1}
+    """Documents that are still to be read and pages that can't be are told with the answer, those of the sources by page."""
+    unread = [{"document": document(), "pages": [[2, 3], [7, 7]], "reason": "could not be read"}]
+    coverage = {"documents": 1, "pages": 40, "unread_pages": 3, "pending": 1, "unread": unread}
     daemon.answers[ASK] = [sources(), token("No."), done("No.", coverage=coverage)]
     err = foliod("ask", "why").err
     assert "in 1 document," in err
     assert "1 document still to be read" in err
-    assert "3 pages could not be read." in err
+    assert "Not read: On Tides, pages 2–3, page 7 (could not be read)" in err
+    assert "3 pages of 40 could not be read." in err
 
 
 def test_tokens_are_printed_as_they_come(daemon):

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,11 +63,57 @@ def test_a_dropped_pdf_can_be_asked_about(ollama):
         assert done["generator"] == "ollama"
         assert done["mode"] == "hybrid"
         assert done["answer"] == "".join(e["text"] for e in events if e["type"] == "token").strip()
+        assert done["answered"] is True
+        assert done["invented"] == []
+        assert done["coverage"]["pages"] > 1
+        assert done["coverage"]["unread"] == []
+        assert done["citations"]
         for citation in done["citations"]:
             assert citation["document"]["path"] == str(article)
             assert citation["quote"] in events[0]["hits"][citation["n"] - 1]["text"]
-            assert citation["verified"] is None
-            assert citation["rects"] is None
+            assert citation["verified"] is True
+            first, last = citation["pages"]
+            assert {rect["page"] for rect in citation["rects"]} <= set(range(first, last + 1))
+
+
+def test_clients_that_read_nothing_cost_little(ollama):
+    """Twenty clients that ask and never read hold up only themselves: memory stays bounded, others are answered."""
+    with running(MODELS.format(url=ollama)) as daemon:
+        daemon.drop(ARTICLES[0])
+        daemon.wait_states(ready=1)
+        httpx.post(f"{ollama}/_faults", json={"thinks_for": 12_000})
+        body = json.dumps({"question": "How many nucleotides does bovine coronavirus contain?", "limit": 50}).encode()
+        request = b"POST /v1/ask HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        before = memory(daemon.process.pid)
+        clients = [socket.socket(socket.AF_UNIX) for _ in range(20)]
+        try:
+            for client in clients:
+                client.connect(str(daemon.socket))
+                client.sendall(request)
+            wait_for(lambda: counts(ollama)["chats"] == 20, why="all to be answered")
+            settled = wait_for(lambda: still(lambda: counts(ollama)["pieces"]), why="the streams to be held back")
+            assert settled > 0
+            assert memory(daemon.process.pid) - before < 60 << 20
+            assert daemon.search("coronavirus")["hits"]
+            read = clients[0].recv(1 << 20)
+            assert b'"type":"sources"' in read
+        finally:
+            for client in clients:
+                client.close()
+        httpx.post(f"{ollama}/_faults", json={})
+        assert daemon.ask("How many nucleotides does bovine coronavirus contain?")[-1]["type"] == "done"
+
+
+def still(count) -> int:
+    """A count, when it has not changed for a second; else 0."""
+    first = count()
+    time.sleep(1)
+    return first if count() == first else 0
+
+
+def memory(pid: int) -> int:
+    """The resident memory of a process in bytes."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_without_ollama_words_and_quotes_still_work():

@@ -101,15 +101,14 @@ class Answer:
             )
             out.print()
             out.print(Text(heading, style="bold"))
-        elif not quoted:
+        elif not quoted and done.get("answered", True):
             self._terminal.say("The answer names no passage; check it against the documents.", "yellow")
         for n, citations in sorted(by_number.items()):
             document = citations[0]["document"]
             name = linked(out, title(document), document.get("path"), page_of(citations[0]))
             out.print(Text.assemble((f"[{n}] ", "bold"), name, ", ", pages(citations[0]["pages"])))
             # A quoted answer is its quotes: they stand above already.
-            quotes = [] if quoted else [c["quote"] for c in citations if c["quote"]]
-            lines = [Text(f"\N{LEFT DOUBLE QUOTATION MARK}{safe(q)}\N{RIGHT DOUBLE QUOTATION MARK}") for q in quotes]
+            lines = [] if quoted else [_quote(c) for c in citations if c["quote"]]
             if document.get("path"):
                 lines.append(Text(safe(document["path"]), style="dim"))
             for line in lines:
@@ -120,6 +119,7 @@ class Answer:
         by = f"by {safe(done['model'])}" if done["model"] else "without a model"
         self._terminal.err.print()
         self._terminal.say(f"{by}, {_searched(done['mode'], done['coverage'])}, {seconds:.1f} s", "dim")
+        _doubt(self._terminal, done)
         _warn(self._terminal, done)
 
     def _wait(self, what: str) -> None:
@@ -244,6 +244,24 @@ def _searched(mode: str, coverage: Object) -> str:
     return f"found {by} in {count(coverage['documents'], 'document')}"
 
 
+def _quote(citation: Object) -> Text:
+    quote = f"\N{LEFT DOUBLE QUOTATION MARK}{safe(citation['quote'])}\N{RIGHT DOUBLE QUOTATION MARK}"
+    # Null is not known: an older daemon, or a database that went away.
+    return Text.assemble(
+        quote, (" (does not stand in the document any more)", "yellow") if citation["verified"] is False else ""
+    )
+
+
+def _doubt(terminal: Terminal, done: Object) -> None:
+    """Say what of a written answer does not stand in its sources."""
+    for sentence in done.get("unsupported", ()):
+        quote = f"\N{LEFT DOUBLE QUOTATION MARK}{safe(sentence['text'])}\N{RIGHT DOUBLE QUOTATION MARK}"
+        terminal.say(f"Not found in the sources: {quote} ({safe(sentence['why'])})", "yellow")
+    if invented := done.get("invented"):
+        numbers = ", ".join(f"[{n}]" for n in invented)
+        terminal.say(f"The model named sources that there are not: {numbers}", "yellow")
+
+
 def _warn(terminal: Terminal, answer: Object) -> None:
     """Say what an answer could not see, and why it is not what was asked for."""
     coverage = answer["coverage"]
@@ -251,8 +269,13 @@ def _warn(terminal: Terminal, answer: Object) -> None:
         terminal.say(
             f"{count(coverage['pending'], 'document')} still to be read; ask again later for all of it.", "yellow"
         )
+    for gap in coverage.get("unread", ()):
+        where = ", ".join(pages(run) for run in gap["pages"])
+        named = f"{title(gap['document'])}, {where}" if where else title(gap["document"])
+        terminal.say(f"Not read: {named} ({safe(gap['reason'])})", "yellow")
     if coverage["unread_pages"]:
-        terminal.say(f"{count(coverage['unread_pages'], 'page')} could not be read.", "yellow")
+        of = f" of {coverage['pages']:,}" if coverage.get("pages") else ""
+        terminal.say(f"{count(coverage['unread_pages'], 'page')}{of} could not be read.", "yellow")
     with contextlib.suppress(KeyError):  # older daemons
         if answer["note"]:
             terminal.say(f"Note: {safe(answer['note'])}", "yellow")
