@@ -24,11 +24,21 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from retrieval import ingest
+from statements import WRITTEN
+
+from foliod.answer.pool import Pool
+from foliod.answer.support import Evidence
 from foliod.base.model import Hit
 from foliod.text.lexical import tokenize
 from foliod.text.sentences import sentences
+from live import Daemon, running
 
 PASSAGES = 8
+FOUND = 40
+"""Hits that are fetched for a question: beyond the passages, to take false statements from."""
+HARD = frozenset({"exchanged"})
+"""Two names or numbers of one sentence exchanged: what no method by words can see; reported, and not counted."""
 PROSE = re.compile(r"^[A-Z][^\n|]*[a-z)%][.]$")
 
 
@@ -47,6 +57,43 @@ class Case:
 def half(document: str) -> str:
     """Documents used for tuning, and those held back."""
     return "tuning" if zlib.crc32(document.encode()) % 2 else "held"
+
+
+def asked(daemon: Daemon, questions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the questions with what is found for each."""
+    found = []
+    with daemon.client() as client:
+        for question in questions:
+            hits = client.post("/v1/search", json={"query": question["question"], "limit": FOUND}).json()["hits"]
+            for hit in hits:
+                hit |= {
+                    "doc": hit["document"]["id"],
+                    "title": hit["document"]["title"],
+                    "file": Path(hit["document"]["paths"][0]).name,
+                }
+            found.append({**question, "hits": hits})
+    return found
+
+
+def arguments(doc: str | None) -> argparse.Namespace:
+    """What both benchmarks of answers take."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pdfs", type=Path)
+    parser.add_argument("questions", type=Path)
+    parser.add_argument("--ollama", help="address of an Ollama; without it passages are found by keyword only")
+    parser.add_argument("--embed-model", default="all-minilm")
+    parser.add_argument("--half", choices=["held", "tuning", "both"], default="held")
+    return parser.parse_args()
+
+
+def collected(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Have the daemon read the folder; return the questions of the wanted half with what is found for them."""
+    questions = [q for q in json.loads(args.questions.read_text()) if args.half in ("both", half(q["document"]))]
+    config = f'\n[ollama]\nurl = "{args.ollama or "http://127.0.0.1:9"}"\nembed_model = "{args.embed_model}"\n'
+    documents = sum(1 for path in args.pdfs.rglob("*") if path.suffix.lower() == ".pdf")
+    with running(config, inbox=args.pdfs.resolve()) as daemon:
+        ingest(daemon, documents, vectors=bool(args.ollama))
+        return asked(daemon, questions)
 
 
 def as_hit(found: dict[str, Any]) -> Hit:
@@ -217,15 +264,15 @@ def spoilt(sentence: str, names: list[str], rng: random.Random) -> Iterator[tupl
 # --- all of them -------------------------------------------------------------------------
 
 
-def cases(asked: list[dict[str, Any]], *, seed: int = 1) -> list[Case]:
+def cases(entries: list[dict[str, Any]], *, seed: int = 1) -> list[Case]:
     """Make the statements from questions and what was found for them."""
     rng = random.Random(seed)
     out: list[Case] = []
     by_document: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for entry in asked:
+    for entry in entries:
         by_document[entry["document"]].append(entry)
-    everything = [s for entry in asked for found in entry["hits"][:3] for s in prose(found["text"])]
-    for entry in asked:
+    everything = [s for entry in entries for found in entry["hits"][:3] for s in prose(found["text"])]
+    for entry in entries:
         passages = [as_hit(found) for found in entry["hits"][:PASSAGES]]
         question, answer = entry["question"], " ".join(entry["answer"].split())
         wanted = set(tokenize(answer))
@@ -276,3 +323,59 @@ def cases(asked: list[dict[str, Any]], *, seed: int = 1) -> list[Case]:
             if not any(text[:60] in " ".join(hit.text.split()) for hit in passages):
                 add("elsewhere", False, text)
     return out
+
+
+def judge(made: Iterable[Case]) -> tuple[list[tuple[Case, bool]], float, float]:
+    """Return the cases with whether each is listed as unsupported, and what it took: ms a statement, ms for the passages."""
+    listed, took, read = [], [], []
+    evidence, of = None, None
+    for case in made:
+        if case.passages is not of:
+            started = time.perf_counter()
+            evidence, of = Evidence(case.passages, Pool(case.passages), case.question), case.passages
+            read.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        listed.append((case, not evidence.judge(case.text, case.cited).supported))
+        took.append(time.perf_counter() - started)
+    return listed, statistics.mean(took) * 1000, statistics.mean(read) * 1000
+
+
+def written() -> list[Case]:
+    """The statements written by hand, each citing its passage among all of them."""
+    passages = [
+        Hit(1, 1.0, None, None, None, n, n, "", "Document", (), 1, 1, None, text, 0)
+        for n, (text, _, _) in enumerate(WRITTEN)
+    ]
+    return [
+        Case("by hand", true, statement, "", passages, (n,))
+        for n, (_, good, bad) in enumerate(WRITTEN, start=1)
+        for true, statements in ((True, good), (False, bad))
+        for statement in statements
+    ]
+
+
+def report(name: str, listed: list[tuple[Case, bool]]) -> None:
+    """Print precision, recall and false alarms, and the share that is listed of each kind."""
+    counted = [(case.true, flag) for case, flag in listed if case.kind not in HARD]
+    right = sum(flag for true, flag in counted if not true)
+    flagged, false = sum(flag for _, flag in counted), sum(not true for true, _ in counted)
+    alarms = sum(flag for true, flag in counted if true) / sum(true for true, _ in counted)
+    print(
+        f"{name}: precision {right / flagged:.3f}, recall {right / false:.3f}, false alarms {alarms:.3f}, {len(counted)} statements"
+    )
+    kinds: dict[tuple[bool, str], list[bool]] = defaultdict(list)
+    for case, flag in listed:
+        kinds[case.true, case.kind].append(flag)
+    for (true, kind), flags in sorted(kinds.items()):
+        print(f"    {'true ' if true else 'false'} {kind:14} {len(flags):5}   listed {sum(flags) / len(flags):.3f}")
+
+
+def main() -> None:
+    listed, took, read = judge(cases(collected(arguments(__doc__))))
+    report("made by rule", listed)
+    report("written by hand", judge(written())[0])
+    print(f"{took:.2f} ms a statement, {read:.1f} ms to read {PASSAGES} passages")
+
+
+if __name__ == "__main__":
+    main()

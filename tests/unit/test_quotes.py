@@ -127,8 +127,9 @@ def test_a_row_of_a_table_can_be_read():
 
 def test_what_is_rare_in_the_question_must_stand_in_the_passages():
     """Passages that hold all of a question are evidence, those that share its common words only are not."""
-    pool = Pool([VIRUS, TRAVEL])
+    passages = [VIRUS, TRAVEL]
+    pool = Pool(passages)
     asked = {term: 3.0 for term in pool.tokenize("incubation period virus")}
-    assert evidence(pool, asked) > 1.2
-    assert evidence(pool, {"virus": 1.0, "castl": 6.0, "bordeaux": 7.0}) < 0.5
-    assert evidence(pool, {}) == 0
+    assert evidence(passages, pool, asked) > 1.2
+    assert evidence(passages, pool, {"virus": 1.0, "castl": 6.0, "bordeaux": 7.0}) < 0.5
+    assert evidence(passages, pool, {}) == 0

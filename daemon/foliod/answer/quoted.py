@@ -36,9 +36,10 @@ async def quoted(
     terms = set(checker.pool.tokenize(question))
     rows = await db.fetch("term_frequencies", [term_id(term) for term in terms])
     frequencies = {row["term"]: row["chunks"] for row in rows}
-    total = await db.fetchval("corpus_size")
-    idf = {term: inverse_document_frequency(total, frequencies.get(term_id(term), 0)) for term in terms}
-    answered = evidence(checker.pool, idf) >= DOUBTFUL
+    corpus = await db.fetchrow("corpus")
+    assert corpus is not None
+    idf = {term: inverse_document_frequency(corpus["chunks"], frequencies.get(term_id(term), 0)) for term in terms}
+    answered = evidence(passages, checker.pool, idf) >= DOUBTFUL
     texts = [] if answered else [PROBABLY_NOT]
     texts += [f"{chr(10) if i else ''}“{readable(s.text)}” [{s.n}]" for i, s in enumerate(chosen)]
     return Checked("".join(texts), [(s.n, s) for s in chosen], [], [], answered), texts

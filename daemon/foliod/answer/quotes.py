@@ -137,19 +137,27 @@ def measure(question: str, passages: Sequence[Hit], pool: Pool) -> list[tuple[fl
     return found
 
 
-def evidence(pool: Pool, idf: Mapping[str, float]) -> float:
+def evidence(passages: Sequence[Hit], pool: Pool, idf: Mapping[str, float]) -> float:
     """Return how much of a question the passages hold, from 0 to about 2, weighed by `idf`, its terms' rarity in the store.
 
-    The share that the best sentence holds, and BM25 of the best passage divided by the sum of `idf`.
+    The share that the best sentence holds, and BM25 of the best passage divided by the sum of `idf`. What the title,
+    the file name or the heading says, no sentence need say.
     """
     total = sum(idf.values())
     if not total:
         return 0.0
     by_passage: dict[int, list[str]] = {}
+    named = [frozenset(pool.tokenize(f"{hit.title} {hit.heading or ''} {' '.join(hit.paths[:1])}")) for hit in passages]
     for s in pool.sentences:
         by_passage.setdefault(s.n, []).extend(s.order)
-    sentence = max((sum(idf[t] for t in idf if t in s.terms) for s in pool.sentences), default=0.0)
-    passage = max((saturated(order, idf) for order in by_passage.values()), default=0.0)
+    sentence = max((sum(idf[t] for t in idf if t in s.terms | named[s.n - 1]) for s in pool.sentences), default=0.0)
+    passage = max(
+        (
+            saturated(order, idf) + sum(idf[t] for t in named[n - 1] & idf.keys() - set(order))
+            for n, order in by_passage.items()
+        ),
+        default=0.0,
+    )
     return (sentence + passage) / total
 
 
