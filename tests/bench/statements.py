@@ -176,3 +176,198 @@ WRITTEN: list[tuple[str, list[str], list[str]]] = [
         ],
     ),
 ]
+
+LATER: list[tuple[str, list[str], list[str]]] = [
+    (
+        (
+            "The insured event must be reported to the Company within 14 days of becoming known. Damage caused by earthquakes or war is excluded. "
+            "The deductible is 500 euros per claim. Claims above 20,000 euros are assessed by an independent expert. The policy renews automatically for one year unless cancelled by 30 November."
+        ),
+        [
+            "Claims have to be reported within 14 days.",
+            "Earthquake damage is not covered.",
+            "For each claim the policyholder bears 500 euros.",
+            "An independent expert assesses claims of more than 20,000 euros.",
+            "If it is not cancelled by 30 November, the policy is extended by another year.",
+        ],
+        [
+            "Claims have to be reported within 41 days.",
+            "Earthquake damage is covered.",
+            "The deductible is 500 dollars per claim.",
+            "Claims above 20,000 euros are assessed by the police.",
+            "The policy must be cancelled by 30 September.",
+            "Flood damage is covered up to 50,000 euros.",
+        ],
+    ),
+    (
+        (
+            "Zilant, a river in the eastern plain, rises near Orm at 1,120 m and flows 342 km to the sea. It was dammed in 1967; since then the sturgeon has disappeared from its upper course. "
+            "Floods occur mainly in April, when the snow melts. Bathing is prohibited below the weir at Tasch. About 60,000 people get their water from it."
+        ),
+        [
+            "The Zilant is 342 km long and rises near Orm.",
+            "Since the river was dammed in 1967, there are no sturgeon in its upper course any more.",
+            "Most floods happen in April because of snowmelt.",
+            "Swimming below the weir at Tasch is forbidden.",
+            "The river supplies roughly 60,000 people with water.",
+        ],
+        [
+            "The Zilant is 324 km long and rises near Orm.",
+            "Since the river was dammed in 1967, sturgeon have returned to its upper course.",
+            "Most floods happen in autumn after heavy rain.",
+            "Swimming below the weir at Tasch is allowed.",
+            "The dam produces electricity for the town.",
+            "The river was dammed in 1976.",
+        ],
+    ),
+    (
+        (
+            "To reset the router, hold the button on the back for ten seconds until all lamps go out. The default password is printed on the label underneath. Firmware 4.2 fixes an error that "
+            "dropped connections after 24 hours. The guest network is switched off by default and has no access to the home network. Range is about 30 m indoors."
+        ),
+        [
+            "Press the button at the back for ten seconds to reset the router.",
+            "You find the default password on the label on the underside.",
+            "With firmware 4.2, connections are no longer dropped after 24 hours.",
+            "By default the guest network is off.",
+            "Devices in the guest network cannot reach the home network.",
+            "Indoors the range is approximately 30 metres.",
+        ],
+        [
+            "Press the button at the back for thirty seconds to reset the router.",
+            "The default password is sent by e-mail.",
+            "Firmware 4.3 fixes the dropped connections.",
+            "By default the guest network is switched on.",
+            "Devices in the guest network can reach the home network.",
+            "Indoors the range is approximately 30 km.",
+        ],
+    ),
+    (
+        (
+            "Die Sitzung begann um 18:30 Uhr und wurde von Frau Kessler geleitet. Der Haushalt 2024 wurde mit 12 zu 3 Stimmen angenommen. Der Antrag auf den Bau einer Sporthalle wurde abgelehnt, "
+            "weil die Finanzierung nicht gesichert ist. Die nächste Sitzung findet am 14. Mai statt."
+        ),
+        [
+            "Frau Kessler leitete die Sitzung, die um 18:30 Uhr anfing.",
+            "Mit 12 zu 3 Stimmen wurde der Haushalt für 2024 angenommen.",
+            "Der Bau einer Sporthalle wurde abgelehnt, da die Finanzierung nicht gesichert war.",
+            "Am 14. Mai ist die nächste Sitzung.",
+        ],
+        [
+            "Frau Brandt leitete die Sitzung, die um 18:30 Uhr anfing.",
+            "Mit 13 zu 2 Stimmen wurde der Haushalt für 2024 angenommen.",
+            "Der Bau einer Sporthalle wurde angenommen.",
+            "Am 14. Juni ist die nächste Sitzung.",
+            "Der Bürgermeister trat zurück.",
+        ],
+    ),
+    (
+        (
+            "We compared two alloys under cyclic load. Alloy A failed after 1.2 million cycles on average, alloy B after 0.9 million. Cracks started at the surface in 80% of the specimens. "
+            "Polishing the surface extended life by 35%, whereas heat treatment had no measurable effect. All tests were run at 20 °C."
+        ),
+        [
+            "On average, alloy A withstood 1.2 million load cycles.",
+            "Alloy B failed earlier, after 0.9 million cycles.",
+            "In 80 percent of the specimens the cracks began at the surface.",
+            "A polished surface lengthened the life by 35%.",
+            "Heat treatment made no measurable difference.",
+            "The tests took place at 20 °C.",
+        ],
+        [
+            "On average, alloy A withstood 2.1 million load cycles.",
+            "Cracks started inside the material in most specimens.",
+            "Polishing reduced life by 35%.",
+            "Heat treatment extended life considerably.",
+            "The tests took place at 20 °F.",
+            "Alloy C performed best of all.",
+        ],
+    ),
+]
+"""Written later; they showed what was missing, and were then used for tuning as well."""
+
+UNSEEN: list[tuple[str, list[str], list[str]]] = [
+    (
+        (
+            "The kindergarten opens at 7:15 and closes at 17:00 on weekdays. Children with a fever must stay at home until they have been free of symptoms for 48 hours. "
+            "Lunch costs 3.80 euros a day and is ordered one week ahead. Parents who are late three times in a month pay a fee of 25 euros."
+        ),
+        [
+            "On weekdays the kindergarten is open from 7:15 to 17:00.",
+            "A child with a fever has to stay home for 48 hours after the last symptoms.",
+            "The price of lunch is 3.80 euros per day.",
+            "Lunch must be ordered a week in advance.",
+            "A fee of 25 euros is due if parents come late three times within a month.",
+        ],
+        [
+            "On weekdays the kindergarten is open from 7:45 to 17:00.",
+            "Children with a fever may come if they feel well.",
+            "Lunch is free of charge for siblings.",
+            "Parents who are late three times in a month pay a fee of 35 euros.",
+            "The kindergarten is closed in August.",
+        ],
+    ),
+    (
+        (
+            "Annika Solberg founded the publishing house in Bergen in 1978 with a loan from her brother. Its first success was a cookbook that sold 90,000 copies. "
+            "In 2003 the firm was bought by Nordlys Media, which moved the editors to Oslo. Children's books have been its largest segment since 2011."
+        ),
+        [
+            "The publishing house was founded by Annika Solberg in Bergen in 1978.",
+            "Her brother lent her the money.",
+            "A cookbook with 90,000 copies sold was the first success.",
+            "Nordlys Media acquired the firm in 2003.",
+            "Since 2011, most of its business has been children's books.",
+        ],
+        [
+            "The publishing house was founded by Annika Solberg in Trondheim in 1978.",
+            "Her father lent her the money.",
+            "A cookbook with 19,000 copies sold was the first success.",
+            "The firm was sold to Nordlys Media in 2013.",
+            "Nordlys Media moved the editors to Bergen.",
+            "Crime novels have been its largest segment since 2011.",
+        ],
+    ),
+    (
+        (
+            "Mix the two components in a ratio of 3:1 by weight and apply within 20 minutes. Do not use the adhesive below 10 °C. It reaches its final strength after 72 hours. "
+            "Gloves and goggles must be worn, since the hardener irritates skin and eyes. Residues can be removed with acetone while they are wet."
+        ),
+        [
+            "The components are mixed 3:1 by weight.",
+            "Once mixed, it has to be applied within 20 minutes.",
+            "The adhesive must not be used at temperatures under 10 °C.",
+            "Final strength is reached after 72 hours.",
+            "Wear gloves and goggles, because the hardener irritates the skin.",
+            "Wet residues can be taken off with acetone.",
+        ],
+        [
+            "The components are mixed 4:1 by weight.",
+            "Once mixed, it has to be applied within 20 hours.",
+            "The adhesive can be used below 10 °C.",
+            "Final strength is reached after 24 hours.",
+            "Gloves are not necessary.",
+            "Residues can be removed with warm water.",
+        ],
+    ),
+    (
+        (
+            "Der Zug hält nicht mehr in Auerbach. Fahrgäste steigen in Neustadt in den Bus der Linie 12 um, der alle 30 Minuten fährt. Fahrräder werden im Bus nicht mitgenommen. "
+            "Die Bauarbeiten dauern bis zum 8. September und kosten 4,6 Millionen Euro."
+        ),
+        [
+            "In Auerbach hält der Zug nicht mehr.",
+            "Von Neustadt fährt alle 30 Minuten der Bus der Linie 12.",
+            "Der Bus nimmt keine Fahrräder mit.",
+            "Die Arbeiten kosten 4,6 Millionen Euro und dauern bis zum 8. September.",
+        ],
+        [
+            "Der Zug hält wieder in Auerbach.",
+            "Von Neustadt fährt alle 20 Minuten der Bus der Linie 12.",
+            "Fahrräder werden im Bus mitgenommen.",
+            "Die Bauarbeiten dauern bis zum 8. Oktober.",
+            "Das Land bezahlt die Hälfte der Kosten.",
+        ],
+    ),
+]
+"""Written after the method was done, and never used to change it."""

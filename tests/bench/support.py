@@ -18,14 +18,14 @@ import sys
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from retrieval import ingest
-from statements import WRITTEN
+from statements import LATER, UNSEEN, WRITTEN
 
 from foliod.answer.pool import Pool
 from foliod.answer.support import Evidence
@@ -340,15 +340,15 @@ def judge(made: Iterable[Case]) -> tuple[list[tuple[Case, bool]], float, float]:
     return listed, statistics.mean(took) * 1000, statistics.mean(read) * 1000
 
 
-def written() -> list[Case]:
-    """The statements written by hand, each citing its passage among all of them."""
+def written(made: Sequence[tuple[str, list[str], list[str]]]) -> list[Case]:
+    """Statements written by hand, each citing its passage among all of them."""
     passages = [
         Hit(1, 1.0, None, None, None, n, n, "", "Document", (), 1, 1, None, text, 0)
-        for n, (text, _, _) in enumerate(WRITTEN)
+        for n, (text, _, _) in enumerate(made)
     ]
     return [
         Case("by hand", true, statement, "", passages, (n,))
-        for n, (_, good, bad) in enumerate(WRITTEN, start=1)
+        for n, (_, good, bad) in enumerate(made, start=1)
         for true, statements in ((True, good), (False, bad))
         for statement in statements
     ]
@@ -373,7 +373,8 @@ def report(name: str, listed: list[tuple[Case, bool]]) -> None:
 def main() -> None:
     listed, took, read = judge(cases(collected(arguments(__doc__))))
     report("made by rule", listed)
-    report("written by hand", judge(written())[0])
+    report("written by hand, used for tuning", judge(written(WRITTEN + LATER))[0])
+    report("written by hand, never used", judge(written(UNSEEN))[0])
     print(f"{took:.2f} ms a statement, {read:.1f} ms to read {PASSAGES} passages")
 
 

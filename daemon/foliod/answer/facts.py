@@ -59,29 +59,29 @@ MONTHS = {
 
 _NEGATIONS = frozenset(
     "not no never none neither nor without cannot can't don't doesn't didn't isn't aren't wasn't weren't won't hasn't haven't "
-    "couldn't shouldn't wouldn't unable fails failed fail lack lacks lacked lacking absence absent hardly "
+    "couldn't shouldn't wouldn't unable lack lacks lacked lacking absence absent hardly "
     "nicht kein keine keinen keinem keiner nie niemals ohne weder ne pas jamais sans aucun aucune sin nunca ningún ninguna".split()
 )
 _SIDES = [
     (word, axis, side)
     for axis, sides in enumerate((
-        (("increase increases increased increasing rise rises rose risen rising grow grows grew grown growing gain gains gained raise raises raised expand expanded "
+        (("increase increases increased increasing rise rises rose risen rising grow grows grew grown growing gain gains gained extend extends extended lengthen lengthens lengthened prolong prolonged raise raises raised expand expanded "
          "upregulated enhance enhances enhanced improve improves improved steigt stieg gestiegen erhöht zugenommen"),
          ("decrease decreases decreased decreasing fall falls fell fallen falling decline declines declined declining drop drops dropped reduce reduces reduced reducing shrink shrank "
-         "lose loses lost losing downregulated diminish diminished worsen worsened sinkt sank gesunken verringert gesenkt abgenommen")),
+         "lose loses lost losing shorten shortens shortened downregulated diminish diminished worsen worsened sinkt sank gesunken verringert gesenkt abgenommen")),
         ("more higher high greater larger elevated increased höher hohe mehr größer", "less lower low fewer smaller reduced decreased niedriger niedrig weniger kleiner"),
         ("most highest largest greatest maximum majority höchste größte meisten", "least lowest smallest fewest few minimum minority niedrigste kleinste wenigsten"),
-        ("before prior earlier preceding early vor vorher früh", "after following later subsequent late subsequently nach nachher spät"),
+        ("before prior preceding vor vorher", "after following subsequent subsequently nach nachher"), ("early earlier früh früher", "late later spät später"),
         ("positive", "negative"), ("male males men man boys", "female females women woman girls"),
         ("activate activates activated activation promote promotes promoted stimulates stimulated induce induces induced",
          "inhibit inhibits inhibited inhibition suppress suppresses suppressed block blocks blocked prevent prevents prevented"),
         ("able effective possible common frequent sufficient known likely stable dependent direct susceptible mandatory required compulsory",
          "unable ineffective impossible rare infrequent insufficient unknown unlikely unstable independent indirect resistant optional voluntary"),
         ("upper above over", "lower below under"), ("acute", "chronic"), ("presence present", "absence absent"), ("always", "never"), ("fast faster fastest quick", "slow slower slowest"),
-        ("allowed permitted allow allows erlaubt", "forbidden prohibited forbid prohibits verboten"), ("true", "false"), ("import imports imported", "export exports exported"), ("major", "minor"),
+        ("allowed permitted allow allows erlaubt gestattet", "forbidden prohibited banned forbid prohibits verboten untersagt"), ("true", "false"), ("import imports imported", "export exports exported"), ("major", "minor"),
         ("buyer", "seller"), ("tenant", "landlord"), ("profit profits gewinn", "loss losses verlust"), ("north northern", "south southern"), ("east eastern", "west western"), ("left", "right"),
-        ("open opened opens", "closed close closes"), ("begin begins began begun start starts started", "end ends ended finished"), ("include includes included including", "exclude excludes excluded excluding"),
-        ("accept accepted accepts", "reject rejected rejects"), ("win won", "lose lost"), ("agree agreed agrees", "disagree disagreed refused refuses"), ("inside indoors", "outside outdoors"),
+        ("open opened opens geöffnet", "closed close closes geschlossen"), ("begin begins began begun start starts started", "end ends ended finished"), ("include includes included including covered covers", "exclude excludes excluded excluding"),
+        ("accept accepted accepts approved adopted angenommen genehmigt", "reject rejected rejects refused abgelehnt"), ("win won", "lose lost"), ("agree agreed agrees", "disagree disagreed"), ("inside indoors", "outside outdoors"),
     ))
     for side, words in enumerate(sides)
     for word in words.split()

@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from foliod.answer.facts import Number, names, negations, numbers, sides, word_numbers
@@ -34,8 +33,6 @@ AKIN = 0.7
 """What an akin term counts."""
 ASKED = 0.5
 """What a term counts that stands in the question: the answer repeats it, whatever it says."""
-AROUND = 4
-"""A number or name stands among the same words when they are at most so many terms away."""
 NEAR_BEST = 0.85
 """A sentence with this share of the best one's words may speak for the statement just as well."""
 VERBATIM = 0.75
@@ -44,15 +41,16 @@ COVERED = 0.6
 """Share of a clause's words that another clause must hold before it is said to contradict it."""
 
 MEASURES = (
-    "bias", "nearest sentence", "with its neighbours", "whole passage", "word pairs", "number elsewhere",
+    "bias", "nearest sentence", "with its neighbours", "whole passage", "number elsewhere",
     "number there", "name missing", "name elsewhere", "rare word denied", "denied", "opposite", "new words", "length",
 )  # fmt: skip
-WEIGHTS = (-1.4, 2.2, 1.75, 1.3, 0.35, -0.6, 0.35, -4.5, -0.65, -1.4, -3.6, -4.8, -0.65, -1.3)
+WEIGHTS = (-1.35, 1.9, 1.8, 1.3, -0.6, 0.4, -4.4, -0.6, -1.1, -3.0, -4.0, -0.55, -1.1)
 SUPPORTED = 0.4
 """From this probability on a statement is taken to be supported."""
 
 _CLAUSE = re.compile(
-    r"[,;:()\u2013\u2014]|\b(?:but|although|though|while|whereas|however|because|since|which|aber|obwohl|während|sondern|weil|mais)\b",
+    r"[,;:()\u2013\u2014]|\b(?:but|although|though|while|whereas|however|because|since|which|aber|obwohl|während|sondern|weil|mais)\b"
+    r"|\band(?= (?:has|have|had|is|are|was|were|does|do|did|can|may|will|must|should)\b)",
     re.IGNORECASE,
 )
 _NOT_ONLY = re.compile(
@@ -159,7 +157,6 @@ class Evidence:
         near = " ".join(self._said[at].text for at in window)
         whole = self._text(scope)
         nearest = covered(held[ranked[0]]) if ranked else 0.0
-        spots = self._spots(window, like)
         in_window = _table(near)
         far = [n for n in stated if not any(form in in_window for form in n.forms)]
         said_names = names(statement, spoken(statement))
@@ -172,7 +169,6 @@ class Evidence:
             nearest,
             covered(_most(held[at] for at in window)),
             covered(anywhere),
-            _pairs(order, spots),
             min(len(far), 2) if nearest >= VERBATIM else 0,
             min(len(stated) - len(far), 2),
             min(len(missing), 2),
@@ -206,17 +202,6 @@ class Evidence:
         n = self._said[at].n
         return [i for i in range(max(at - 1, 0), min(at + 2, len(self._said))) if self._said[i].n == n]
 
-    def _spots(self, window: Iterable[int], like: dict[str, dict[str, float]]) -> dict[str, list[int]]:
-        """Return where the terms of a statement stand in a window, counted in terms."""
-        places: dict[str, list[int]] = defaultdict(list)
-        place = 0
-        for at in window:
-            for term in self._said[at].order:
-                places[term].append(place)
-                place += 1
-            place += AROUND
-        return {term: [p for other in others for p in places.get(other, ())] for term, others in like.items()}
-
     def _against(
         self, statement: str, like: dict[str, dict[str, float]], weight: dict[str, float], at: int
     ) -> tuple[int, int]:
@@ -235,21 +220,19 @@ class Evidence:
 
             best = max(theirs, key=share, default=None)
             if best is not None and share(best) >= COVERED:
-                denied += clause.denies != best.denies
+                denied += clause.denies != best.denies and clause.sides.keys().isdisjoint(best.sides)
                 opposed += _opposed(clause.sides, best.sides)
         # A statement that repeats most of a sentence, cut into clauses in another way.
         alike = {other for others in like.values() for other in others}
         echoed = [c for c in theirs if 2 * len(c.terms & alike) >= len(c.terms)]
-        whole = {axis: side for c in echoed for axis, side in c.sides.items()}
-        for c in echoed:
-            for axis, side in c.sides.items():
-                whole[axis] |= side
+        whole = _together(echoed)
         if sum(
             weight[t] for t, others in like.items() if any(not c.terms.isdisjoint(others) for c in echoed)
         ) >= VERBATIM * sum(weight.values()):
-            denied += sum(c.denies for c in own) % 2 != sum(c.denies for c in echoed) % 2
+            if _together(own).keys().isdisjoint(whole):
+                denied += sum(c.denies for c in own) % 2 != sum(c.denies for c in echoed) % 2
             opposed += any(_opposed(c.sides, whole) for c in own)
-        opposed += _opposed(sides(statement), sides(self._said[at].text))
+        opposed += _opposed(_together(own), _together(theirs))
         return denied, opposed
 
     def _rare_denied(
@@ -282,10 +265,24 @@ class Evidence:
     def _parts(self, sentence: str) -> list[Clause]:
         """Return the parts of a sentence that hold words."""
         return [
-            Clause(terms, negations(_NOT_ONLY.sub(" ", part)) % 2 == 1, sides(part))
+            Clause(terms, denies := negations(_NOT_ONLY.sub(" ", part)) % 2 == 1, _turned(sides(part), denies=denies))
             for part in _CLAUSE.split(sentence)
             if (terms := frozenset(self._pool.tokenize(part)))
         ]
+
+
+def _turned(sides: dict[int, int], *, denies: bool) -> dict[int, int]:
+    """Return the sides that a clause takes: what is not permitted is forbidden."""
+    return {axis: 3 - side if denies and side in (1, 2) else side for axis, side in sides.items()}
+
+
+def _together(parts: Iterable[Clause]) -> dict[int, int]:
+    """Return the sides that clauses take together."""
+    found: dict[int, int] = {}
+    for part in parts:
+        for axis, side in part.sides.items():
+            found[axis] = found.get(axis, 0) | side
+    return found
 
 
 def _opposed(sides: dict[int, int], others: dict[int, int]) -> bool:
@@ -318,13 +315,6 @@ def _units(table: dict[str, set[str]], number: Number) -> set[str]:
 
 def _within(name: str, text: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(name)}", text, re.IGNORECASE) is not None
-
-
-def _pairs(order: Sequence[str], spots: dict[str, list[int]]) -> float:
-    """Return the share of neighbouring words of a statement that are near each other, in this order, in the window."""
-    pairs = list(pairwise(order))
-    near = sum(any(0 < b - a <= AROUND for a in spots[x] for b in spots[y]) for x, y in pairs)
-    return near / len(pairs) if pairs else 1.0
 
 
 def _listed(cited: Collection[int]) -> str:

@@ -55,7 +55,8 @@ LANGUAGES: Final = frozenset({*_FUNCTION_WORDS, *_SCRIPTS, "persian"})
 _PERSIAN: Final = re.compile("[\u067e\u0686\u0698\u06af\u06cc\u06a9]")
 _CJK: Final = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
 _CYRILLIC: Final = re.compile("[\u0400-\u04ff]")
-_SPOKEN_FEWEST: Final = 2
+_SPOKEN_LEAD: Final = 2
+"""Function words that a sentence must have more of its language than of any other: "her" is Danish too."""
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _LANGUAGES_OF: Final[dict[str, tuple[str, ...]]] = {}
 for _language, _words in _FUNCTION_WORDS.items():
@@ -103,6 +104,5 @@ def spoken(text: str) -> str | None:
         if len(script.findall(folded)) > letters / 3:
             return name
     counts = Counter(language for word in words for language in _LANGUAGES_OF.get(word, ())).most_common(2)
-    if not counts or counts[0][1] < _SPOKEN_FEWEST or (len(counts) > 1 and counts[1][1] == counts[0][1]):
-        return None
-    return counts[0][0]
+    lead = counts[0][1] - (counts[1][1] if len(counts) > 1 else 0) if counts else 0
+    return counts[0][0] if lead >= _SPOKEN_LEAD else None
