@@ -321,7 +321,7 @@ async def test_half_an_answer_is_an_answer(db):
 async def test_a_question_beside_the_point_is_not_put_to_the_model(db):
     """When no passage holds a word of the question, nor is near to it, no model is asked to make something up."""
     async with system(db) as s:
-        events = await s.ask("How do I tune a xylophone and an oboe with the piano?", mode="vector")
+        events = await s.ask("How should the xylophone and the oboe be tuned with this piano?", mode="vector")
         assert s.ollama.counts["chats"] == 0
     assert events[-1]["answer"] == NOT_FOUND
     assert events[-1]["answered"] is False

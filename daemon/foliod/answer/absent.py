@@ -32,6 +32,11 @@ _PHRASES = (
     r"(?:文档|文件|文獻|文献|资料|資料|段落|文書|ドキュメント)[^。]{0,30}(?:没有|未|沒有|不包含|不含|ありません|ない|記載されていません|含まれていません)",
 )
 _DENIES = re.compile("|".join(f"(?:{phrase})" for phrase in _PHRASES), re.IGNORECASE)
+# Most sentences deny nothing, and this is found out sooner.
+_NEGATES = re.compile(
+    r"n[o']t\b|\bn(?:o|on|one|either|othing|owhere|ever|e|iet|iets|icht|ichts)\b|\b(?:insufficient|unable|geen|kein\w*)\b|没|未|沒|不|ない|ません",
+    re.IGNORECASE,
+)
 _BUT = re.compile(
     r"[,;]?\s*\b(?:but|however|although|though|while|except|only that|apart from|they do|aber|jedoch|allerdings|sondern|mais|pero|sin embargo|ma|但|しかし)\b",
     re.IGNORECASE,
@@ -40,5 +45,7 @@ _BUT = re.compile(
 
 def denies_knowledge(sentence: str) -> bool:
     """Whether a sentence says that the documents do not hold something, and nothing beside it."""
+    if _NEGATES.search(sentence) is None:
+        return False
     found = _DENIES.search(sentence)
     return found is not None and _BUT.search(sentence, found.end()) is None

@@ -79,7 +79,7 @@ class Verdict(NamedTuple):
 
 
 class _Scope(NamedTuple):
-    """What some of the passages hold together; `about` are the terms of their titles and headings."""
+    """What some of the passages hold together, `text` in lower case; `about` are the terms of their titles and headings."""
 
     text: str
     table: dict[str, set[str]]
@@ -155,13 +155,14 @@ class Evidence:
         ranked = sorted(held, key=lambda at: (-covered(held[at]), at))
         window = self._window(ranked[0]) if ranked else []
         near = " ".join(self._said[at].text for at in window)
+        folded = near.casefold()
         whole = self._text(scope)
         nearest = covered(held[ranked[0]]) if ranked else 0.0
         in_window = _table(near)
         far = [n for n in stated if not any(form in in_window for form in n.forms)]
         said_names = names(statement, spoken(statement))
         missing = {name for name in said_names - self._asked_names if not _within(name, whole)}
-        elsewhere = {name for name in said_names - missing if not _within(name, near)}
+        elsewhere = {name for name in said_names - missing if not _within(name, folded)}
         alike = [at for at in ranked if covered(held[at]) >= NEAR_BEST * nearest]
         against = [self._against(statement, like, weight, at) for at in alike]
         return (
@@ -187,7 +188,7 @@ class Evidence:
         if scope not in self._scopes:
             text = "\n".join([s.text for s in self._said if s.n in scope] + [self._about[n] for n in sorted(scope)])
             about = "\n".join(self._about[n] for n in scope)
-            self._scopes[scope] = _Scope(text, _table(text), frozenset(self._pool.tokenize(about)))
+            self._scopes[scope] = _Scope(text.casefold(), _table(text), frozenset(self._pool.tokenize(about)))
         return self._scopes[scope]
 
     def _like(self, term: str) -> dict[str, float]:
@@ -313,8 +314,12 @@ def _units(table: dict[str, set[str]], number: Number) -> set[str]:
     return {unit for form in number.forms for unit in table.get(form, ())}
 
 
-def _within(name: str, text: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(name)}", text, re.IGNORECASE) is not None
+def _within(name: str, folded: str) -> bool:
+    """Whether a word of a text in lower case begins with a name."""
+    at = folded.find(name)
+    while at > 0 and (folded[at - 1].isalnum() or folded[at - 1] == "_"):
+        at = folded.find(name, at + 1)
+    return at >= 0
 
 
 def _listed(cited: Collection[int]) -> str:
