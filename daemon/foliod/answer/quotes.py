@@ -4,8 +4,8 @@ A sentence is scored by a weighted sum of `MEASURES`: how much of the question i
 its passage; whether it has what such a question asks for (a date, an amount, a definition); whether it is
 a whole sentence of prose, not a heading, a reference, a line of a table of contents or cut off. The weights are a
 conditional logit on half of the articles of covidqa (8 passages a question, hybrid search). On the other half one of
-the quotes holds 70 % of the known answer's words for 64 % of the questions, the first quote for 49 %; any
-sentence of those passages does for 81 %. The method before this one, BM25 times the passage's score, had 63 and 48 %.
+the quotes holds 70 % of the known answer's words for 64 % of the questions, the first quote for 48 %; any
+sentence of those passages does for 81 %. The method before this one, BM25 times the passage's score, had 62 and 47 %.
 
 A question that the passages do not answer has no sentence and no passage that hold most of what is rare in it: see `evidence`.
 """
