@@ -199,6 +199,7 @@ async def test_a_follow_up_is_rewritten_to_stand_alone(db):
         "It is 14 days at most, as the passages say.",
         "word " * 300,
         "Bananas are yellow.",
+        INCUBATION,
         "hang",
     ],
 )

@@ -42,6 +42,7 @@ GOOD = {
     "list": "".join(f"- {name} signed the contract on the first of March and left [1].\n" for name in NAMES),
     "rules": "Results\n" + "-" * 400 + "\n" + "=" * 300 + "\nThe end.",
     "genes": "ATGGCGTACGCTTAG" + "ACGTTGCA" * 40 + "TTGACC",
+    "a clause in five contracts": ("The tenant has to " + " and to ".join(NAMES) + ", as agreed upon by all parties. ") * 5,
     "code": "".join(f"    x[{n}] = 0\n" for n in range(60)),
     "contents": "".join(f"{n}. Chapter about {name} {'.' * 60} {n * 7}\n" for n, name in enumerate(NAMES)),
 }  # fmt: skip

@@ -65,6 +65,14 @@ def test_what_is_not_said_is_not_supported(statement, what):
     assert not supported(statement, 1), what
 
 
+def test_a_denial_is_seen_where_all_words_are_the_same():
+    """A sentence that differs from its passage in nothing but a "not" is not supported, nor one that lacks it."""
+    assert supported("The trial of Novatex took 26 weeks.", 2)
+    assert not supported("The trial of Novatex never took 26 weeks.", 2)
+    passage = [hit("The trial of Novatex never took 26 weeks.")]
+    assert not Evidence(passage, Pool(passage)).judge("The trial of Novatex took 26 weeks.", (1,)).supported
+
+
 def test_opposites_are_seen():
     """A rise is no fall."""
     assert supported("Revenue increased by 8% in fiscal 2022.", 2)
