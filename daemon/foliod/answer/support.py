@@ -6,24 +6,26 @@ of what `MEASURES` names decides: how much of its words (by rarity) the nearest 
 and with the whole passage; whether its numbers and names stand there among the same words; whether both deny, and
 take the same side of pairs such as "higher" and "lower". The weights are a logistic regression on statements made
 by rule from half of the articles of covidqa and on some written by hand (`tests/bench/support.py` gives the figures for
-the other half, and for others by hand); a denial was given some more weight, so that a bare "not" is always seen. What words can't show is not seen: a conclusion that needs two steps is listed as unsupported, and two names
-of one passage that are exchanged may not be. An answer in another language than its passages is judged by
-numbers and names alone.
+the other half, and for others by hand); a denial was given some more weight, so that a bare "not" is always seen.
+
+What words can't show is not seen: a conclusion that needs two steps is listed as unsupported, and two names of one
+passage that are exchanged may not be. An answer in another language than its passages is judged by numbers and names alone.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from foliod.answer.facts import Number, names, negations, numbers, sides, word_numbers
+from foliod.answer.clauses import clauses, opposes, together
+from foliod.answer.facts import Number, names, numbers, word_numbers
 from foliod.text.language import spoken
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
+    from foliod.answer.clauses import Clause
     from foliod.answer.pool import Pool
     from foliod.base.model import Hit
 
@@ -47,23 +49,6 @@ MEASURES = (
 WEIGHTS = (-1.35, 1.9, 1.8, 1.3, -0.6, 0.4, -4.4, -0.6, -1.1, -3.6, -4.4, -0.55, -1.1)
 SUPPORTED = 0.4
 """From this probability on a statement is taken to be supported."""
-
-_CLAUSE = re.compile(
-    r"[,;:()\u2013\u2014]|\b(?:but|although|though|while|whereas|however|because|since|which|aber|obwohl|während|sondern|weil|mais)\b"
-    r"|\band(?= (?:has|have|had|is|are|was|were|does|do|did|can|may|will|must|should)\b)",
-    re.IGNORECASE,
-)
-_NOT_ONLY = re.compile(
-    r"\b(?:not (?:only|just|merely|all|every|necessarily)|nicht (?:nur|alle)|no fewer|no less)\b", re.IGNORECASE
-)
-
-
-class Clause(NamedTuple):
-    """A part of a sentence, with what it denies and which sides it takes."""
-
-    terms: frozenset[str]
-    denies: bool
-    sides: dict[int, int]
 
 
 class Verdict(NamedTuple):
@@ -208,7 +193,7 @@ class Evidence:
     ) -> tuple[int, int]:
         """Return how many clauses of a statement are denied by those of a sentence, and how many take the other side."""
         denied = opposed = 0
-        own, theirs = self._parts(statement), self._clauses_of(at)
+        own, theirs = clauses(self._pool, statement), self._clauses_of(at)
         for clause in own:
             total = sum(weight.get(term, 0.0) for term in clause.terms)
             if total == 0:
@@ -222,25 +207,25 @@ class Evidence:
             best = max(theirs, key=share, default=None)
             if best is not None and share(best) >= COVERED:
                 denied += clause.denies != best.denies and clause.sides.keys().isdisjoint(best.sides)
-                opposed += _opposed(clause.sides, best.sides)
+                opposed += opposes(clause.sides, best.sides)
         # A statement that repeats most of a sentence, cut into clauses in another way.
         alike = {other for others in like.values() for other in others}
         echoed = [c for c in theirs if 2 * len(c.terms & alike) >= len(c.terms)]
-        whole = _together(echoed)
+        whole = together(echoed)
         if sum(
             weight[t] for t, others in like.items() if any(not c.terms.isdisjoint(others) for c in echoed)
         ) >= VERBATIM * sum(weight.values()):
-            if _together(own).keys().isdisjoint(whole):
+            if together(own).keys().isdisjoint(whole):
                 denied += sum(c.denies for c in own) % 2 != sum(c.denies for c in echoed) % 2
-            opposed += any(_opposed(c.sides, whole) for c in own)
-        opposed += _opposed(_together(own), _together(theirs))
+            opposed += any(opposes(c.sides, whole) for c in own)
+        opposed += opposes(together(own), together(theirs))
         return denied, opposed
 
     def _rare_denied(
         self, statement: str, like: dict[str, dict[str, float]], weight: dict[str, float], scope: frozenset[int]
     ) -> bool:
         """Whether all clauses that hold the rarest word of a statement's clause deny where it does not, or the other way."""
-        for clause in self._parts(statement):
+        for clause in clauses(self._pool, statement):
             known = [t for t in clause.terms if like.get(t) and t not in self._asked]
             if not known:
                 continue
@@ -260,35 +245,8 @@ class Evidence:
 
     def _clauses_of(self, at: int) -> list[Clause]:
         if at not in self._clauses:
-            self._clauses[at] = self._parts(self._said[at].text)
+            self._clauses[at] = clauses(self._pool, self._said[at].text)
         return self._clauses[at]
-
-    def _parts(self, sentence: str) -> list[Clause]:
-        """Return the parts of a sentence that hold words."""
-        return [
-            Clause(terms, denies := negations(_NOT_ONLY.sub(" ", part)) % 2 == 1, _turned(sides(part), denies=denies))
-            for part in _CLAUSE.split(sentence)
-            if (terms := frozenset(self._pool.tokenize(part)))
-        ]
-
-
-def _turned(sides: dict[int, int], *, denies: bool) -> dict[int, int]:
-    """Return the sides that a clause takes: what is not permitted is forbidden."""
-    return {axis: 3 - side if denies and side in (1, 2) else side for axis, side in sides.items()}
-
-
-def _together(parts: Iterable[Clause]) -> dict[int, int]:
-    """Return the sides that clauses take together."""
-    found: dict[int, int] = {}
-    for part in parts:
-        for axis, side in part.sides.items():
-            found[axis] = found.get(axis, 0) | side
-    return found
-
-
-def _opposed(sides: dict[int, int], others: dict[int, int]) -> bool:
-    """Whether the one takes a side of which the other takes the contrary only."""
-    return any((there := others.get(axis, 0)) in (1, 2) and side & ~there for axis, side in sides.items())
 
 
 def _most(held: Iterable[dict[str, float]]) -> dict[str, float]:
