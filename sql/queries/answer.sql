@@ -7,12 +7,16 @@ JOIN foliod.pages p USING (document_id, number);
 
 -- name: unread_of
 -- What could not be read of some documents: pages without text, and pages of which text is missing, with the reason.
+-- Only a partial document has the latter, and only its pages are looked through.
 -- $1 documents
+SELECT document_id, number, verdict, trouble FROM foliod.pages
+WHERE document_id = ANY($1::bigint[]) AND verdict IN ('needs_ocr', 'failed', 'garbage')
+UNION ALL
 SELECT p.document_id, p.number, p.verdict, p.trouble
-FROM foliod.pages p
-WHERE p.document_id = ANY($1::bigint[])
-  AND (p.verdict IN ('needs_ocr', 'failed', 'garbage') OR p.trouble IS NOT NULL)
-ORDER BY p.document_id, p.number;
+FROM foliod.documents d JOIN foliod.pages p ON p.document_id = d.id
+WHERE d.id = ANY($1::bigint[]) AND d.partial AND p.trouble IS NOT NULL
+  AND p.verdict NOT IN ('needs_ocr', 'failed', 'garbage')
+ORDER BY document_id, number;
 
 -- name: partial_of
 -- Those of some documents that gave only part of their text, and why.

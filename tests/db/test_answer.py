@@ -342,17 +342,20 @@ async def test_what_could_not_be_read_of_the_sources_is_told(db):
             db,
             "UPDATE foliod.pages SET verdict = CASE number WHEN 2 THEN 'failed' ELSE 'needs_ocr' END WHERE number > 1",
         )
-        await change(
-            db, "UPDATE foliod.documents SET partial = true, reason = 'its end is missing' WHERE title = 'tax'"
-        )
+        await change(db, "UPDATE foliod.documents SET partial = true, reason = 'its end is missing'")
+        await change(db, "UPDATE foliod.pages SET trouble = 'holds a picture' WHERE number = 1")
         only = Filters(document=s.documents["virus.pdf"])
         done = (await s.ask(INCUBATION, filters=only))[-1]
+        await change(db, "UPDATE foliod.pages SET trouble = NULL, verdict = 'text'")
+        cut = (await s.ask(INCUBATION, filters=only))[-1]
     virus = {"id": s.documents["virus.pdf"], "title": "virus", "path": "/in/virus.pdf"}
     assert done["coverage"]["unread"] == [
+        {"document": virus, "pages": [[1, 1]], "reason": "holds a picture"},
         {"document": virus, "pages": [[2, 2]], "reason": "could not be read"},
         {"document": virus, "pages": [[3, 3]], "reason": "a picture of text that was not recognised"},
     ]
     assert done["coverage"]["pages"] == 3
+    assert cut["coverage"]["unread"] == [{"document": virus, "pages": [], "reason": "its end is missing"}]
 
 
 async def test_the_prompt_is_cut_by_what_the_model_really_counts(db):
