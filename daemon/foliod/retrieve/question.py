@@ -41,6 +41,9 @@ NAMED: Final = 0.5
 """A document is named when its name holds so much of what the question says of names at all."""
 AS_WELL: Final = 0.7
 """Others are named as well when their names hold so much of what the best one's holds."""
+NUMBER: Final = 2.0
+"""What a number counts for in a name beside a word: years and versions tell the members of a series apart. On half of
+the series page@10 rose from 0.879 to 0.894; 4 finds 0.908, and fewer at the first place."""
 DOUBT: Final = 3.0
 """Nats of idf added to what the question says of names, so that one common word names nothing."""
 DOUBT_AMONG: Final = 0.75
@@ -149,7 +152,11 @@ class Reader:
         frequencies = {row["term"]: row["documents"] for row in rows}
         if not frequencies:
             return question
-        idf = {term: inverse_document_frequency(total, n) for term, n in frequencies.items()}
+        numbers = {term_id(term) for group in asked for term in group.terms if term[0].isdigit()}
+        idf = {
+            term: inverse_document_frequency(total, n) * (NUMBER if term in numbers else 1)
+            for term, n in frequencies.items()
+        }
         groups = [tuple(dict.fromkeys(term_id(term) for term in group.terms)) for group in asked]
         names = _known_words(dict.fromkeys(groups), idf)
         pairs = [(term, number) for number, word in enumerate(names) for term in word.terms]
