@@ -49,7 +49,7 @@ class Result:
 
 Run = Callable[..., Result]
 
-LINK = r"\x1b\]8;(?:id=\d+)?;(?:file:///[\w/.~%-]*#page=\d+)?\x1b\\"
+LINK = r"\x1b\]8;(?:id=-?\d+)?;(?:file:///[\w/.~%-]*#page=\d+)?\x1b\\"
 """A link begins or ends; its address holds nothing that is not escaped."""
 
 

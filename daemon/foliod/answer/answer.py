@@ -130,7 +130,7 @@ class Answerer:
                 checked = await asyncio.to_thread(checker.check, answer)
             else:
                 checked, texts = await quoted(
-                    self._db, checker, found.searched, passages, result.coverage, question.filters
+                    self._db, checker, found.searched, result.rest, passages, result.coverage, question.filters
                 )
                 for text in texts:
                     clock.token()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 
 from foliod.answer.citations import Checked
@@ -19,17 +20,25 @@ if TYPE_CHECKING:
 NOT_FOUND = "The documents do not contain an answer to this question."
 NO_DOCUMENTS = "No searchable document is there to look into."
 NO_MATCH = "No searchable document matches the filter."
+_YEAR = re.compile(r"(?<!\d)(?:1[89]|20)\d\d(?!\d)")
 PROBABLY_NOT = "The documents probably do not answer this question. The closest that they say:\n"
 
 
 async def quoted(
-    db: Database, checker: Checker, question: str, passages: Sequence[Hit], coverage: Coverage, filters: Filters
+    db: Database,
+    checker: Checker,
+    question: str,
+    rest: str,
+    passages: Sequence[Hit],
+    coverage: Coverage,
+    filters: Filters,
 ) -> tuple[Checked, list[str]]:
     """Return an answer made of quotes, checked by its nature, and its text piece by piece.
 
-    Each quote is cited, so a number may repeat. Raises DatabaseUnavailableError.
+    Sentences are chosen by the `rest` of the question, without the name of the document that it names: pages are full of
+    that, as running heads above all. Each quote is cited, so a number may repeat. Raises DatabaseUnavailableError.
     """
-    chosen = await asyncio.to_thread(choose, question, passages, checker.pool)
+    chosen = await asyncio.to_thread(choose, rest or question, passages, checker.pool)
     if not chosen:
         text = _nothing(coverage, filters)
         return Checked(text, [], [], [], answered=False), [text]
@@ -39,10 +48,17 @@ async def quoted(
     corpus = await db.fetchrow("corpus")
     assert corpus is not None
     idf = {term: inverse_document_frequency(corpus["chunks"], frequencies.get(term_id(term), 0)) for term in terms}
-    answered = evidence(passages, checker.pool, idf) >= DOUBTFUL
+    answered = evidence(passages, checker.pool, idf) >= DOUBTFUL and not _of_another_year(question, passages)
     texts = [] if answered else [PROBABLY_NOT]
     texts += [f"{chr(10) if i else ''}“{readable(s.text)}” [{s.n}]" for i, s in enumerate(chosen)]
     return Checked("".join(texts), [(s.n, s) for s in chosen], [], [], answered), texts
+
+
+def _of_another_year(question: str, passages: Sequence[Hit]) -> bool:
+    """Whether a question names years, and no passage or its document any of them."""
+    years = set(_YEAR.findall(question))
+    said = (f"{hit.title} {hit.heading or ''} {' '.join(hit.paths)} {hit.text}" for hit in passages)
+    return bool(years) and not any(year in text for text in said for year in years)
 
 
 def _nothing(coverage: Coverage, filters: Filters) -> str:

@@ -73,7 +73,7 @@ _CELLS = re.compile(r"[^\S\n]*(?:\||\t| {3,})[^\S\n|]*")
 def choose(question: str, passages: Sequence[Hit], pool: Pool) -> list[Sentence]:
     """Return the sentences that answer best, in order of relevance; none when no passage holds a term of the question."""
     terms = frozenset(pool.tokenize(_HOW_MANY.sub(" ", question)))
-    candidates = [s for s in pool.sentences if s.terms & terms and not _CONTENTS.search(s.text)]
+    candidates = [s for s in pool.sentences if s.terms & terms and _says_something(s)]
     if not candidates:
         return []
     measured = measure(question, passages, pool)
@@ -91,6 +91,15 @@ def choose(question: str, passages: Sequence[Hit], pool: Pool) -> list[Sentence]
         if not any(_same(sentence, other) for other in chosen):
             chosen.append(sentence)
     return chosen
+
+
+def _says_something(sentence: Sentence) -> bool:
+    """Whether a sentence is neither a line of a table of contents, nor a running head, a page number or a row of years."""
+    if _CONTENTS.search(sentence.text):
+        return False
+    words = sum(not term.isdigit() for term in sentence.order)
+    bare = words == len(sentence.order) and words < FEWEST_TERMS and not sentence.text.rstrip().endswith(_ENDED)
+    return bool(words) and not bare
 
 
 def measure(question: str, passages: Sequence[Hit], pool: Pool) -> list[tuple[float, ...]]:

@@ -240,6 +240,8 @@ class SearchResult:
     timings_ms: dict[str, float] = field(default_factory=dict)
     note: str | None = None
     """Why the mode is not the one asked for."""
+    rest: str = ""
+    """What is asked without the name of the document that it names."""
 
 
 def _signed(number: int) -> int:

@@ -108,6 +108,7 @@ class Retriever:
                 "retrieve": round((time.perf_counter() - embedded + read - started) * 1000, 1),
             },
             note=note,
+            rest=question.rest,
         )
 
     async def _embed(self, query: str, mode: Mode) -> tuple[NDArray[np.float32] | None, Space | None, str | None]:
