@@ -11,8 +11,9 @@ from foliod.base.config import Search
 from foliod.base.errors import BadRequestError, OllamaUnavailableError
 from foliod.base.model import Chunk, DocumentFacts, Filters, Page, Verdict
 from foliod.ingest.embed import EmbedderFacts
-from foliod.retrieve import question
+from foliod.retrieve import question, retrieve
 from foliod.retrieve.retrieve import Retriever
+from foliod.store.database import Database
 from foliod.store.store import Store, text_hash
 from foliod.text.lexical import weigh
 
@@ -331,3 +332,34 @@ async def test_a_heading_above_counts(db):
         await writer.finish(state="stored", partial=False, reason=None)
     hits = (await retriever(db).search("Where to set the dial in summer?", limit=4, mode="keyword")).hits
     assert hits[0].heading == "Heating › Summer"
+
+
+async def test_filters_find_what_the_index_does_not_reach(db, dsn, monkeypatch):
+    """Where the index gives up before it comes to the folder that is meant, that is searched to its end."""
+    monkeypatch.setattr(retrieve, "SMALL", 0)
+    near = {f"near{n}.pdf": [(f"Near {n}-{m}", direction(0)) for m in range(20)] for n in range(10)}
+    found = await fill(db, near | {"far.pdf": [("Far away", direction(7)), ("Farther", direction(6, 7))]})
+    async with db.transaction() as tx:
+        name = await tx.connection.fetchval("SELECT current_database()")
+        await tx.connection.execute(f"ALTER DATABASE {name} SET hnsw.max_scan_tuples = 20")
+    async with Database.open(dsn, pool_size=2) as again:
+        search = retriever(again, direction(0)).search(
+            "nothing", limit=5, mode="vector", filters=Filters(document=found["far.pdf"])
+        )
+        assert {hit.text for hit in (await search).hits} == {"Farther", "Far away"}
+
+
+async def test_a_rare_word_elsewhere_does_not_hide_a_common_one_here(db, monkeypatch):
+    """With a filter, a word that only other documents hold does not keep the others from being found."""
+    monkeypatch.setattr(retrieve, "SMALL", 0)
+    monkeypatch.setattr(question, "POSTINGS_BUDGET", 3)
+    found = await fill(
+        db,
+        {
+            "other.pdf": [("Zanzibar.", direction(1))],
+            "this.pdf": [(f"Alpha of day {n}.", direction(2)) for n in range(20)],
+        },
+    )
+    filters = Filters(document=found["this.pdf"])
+    assert len((await retriever(db).search("zanzibar alpha", limit=5, mode="keyword", filters=filters)).hits) == 5
+    assert len((await retriever(db).search("zanzibar alpha", limit=5, mode="keyword")).hits) == 5

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_WORDS: Final = 64
 """Of a question: what a longer one says further on is not searched for."""
+MAX_COMPOUNDS: Final = 24
+"""Words of a question that are tried to be read as compounds: some 30 ways each."""
 MAX_CHARS: Final = 2000
 POSTINGS_BUDGET: Final = 2000
 """Chunks scored by BM25 for single terms: candidates hold one of the question's rarest terms, taken until their document
@@ -146,7 +148,7 @@ class Reader:
     async def _named(
         self, question: Question, text: str, total: int, languages: Sequence[str], documents: Sequence[int] | None
     ) -> Question:
-        asked = asked_names(text, languages)[: MAX_WORDS * 3] if self._names else []
+        asked = asked_names(text, languages, most=MAX_WORDS) if self._names else []
         ids = sorted({term_id(term) for group in asked for term in group.terms})
         rows = await self._db.fetch("title_frequencies", ids) if ids else []
         frequencies = {row["term"]: row["documents"] for row in rows}
@@ -214,7 +216,7 @@ def _compounds(text: str, languages: Sequence[str]) -> list[list[tuple[int, int]
     """Return for each word that may be a compound the terms of the ways to read it as two words."""
     found = []
     for language in COMPOUNDING.intersection(languages):
-        for word in words(text)[:MAX_WORDS]:
+        for word in words(text)[:MAX_COMPOUNDS]:
             ways = ((tokenize(left, language), tokenize(right, language)) for left, right in splits(word))
             read = [
                 (term_id(one), term_id(other)) for [one], [other] in (w for w in ways if all(len(p) == 1 for p in w))
@@ -249,6 +251,9 @@ def _rarest(frequencies: Mapping[int, int], budget: int) -> tuple[int, ...]:
 def _pairs(frequencies: Mapping[int, int], rare: Sequence[int], chunks: int) -> tuple[tuple[int, int], ...]:
     """Return the pairs of terms that are not rare by themselves, but expected to be so together."""
     common = sorted((term for term in frequencies if term not in rare), key=lambda t: (frequencies[t], t))[:COMMON]
+    if len(common) == 1:
+        # A term with itself: some of its chunks, since nothing tells which.
+        return ((common[0], common[0]),)
     expected = sorted((frequencies[a] * frequencies[b] / chunks, a, b) for a, b in combinations(common, 2))
     # Without a rare term, what stands together is all there is to go by.
     return tuple((a, b) for n, a, b in expected[:PAIRS] if n <= PAIR_BUDGET or not rare)

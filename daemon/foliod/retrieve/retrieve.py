@@ -222,11 +222,13 @@ class _Search:
             self._take(await self._db.fetch("keyword_within", weights, self._documents, CANDIDATES))
             return
         one, other = [a for a, _ in self._question.pairs], [b for _, b in self._question.pairs]
-        self._take(
-            await self._db.fetch(
-                "keyword_search", self._question.rare, weights, self._documents, CANDIDATES, one, other, 2 * PAIR_BUDGET
-            )
+        found = await self._db.fetch(
+            "keyword_search", self._question.rare, weights, self._documents, CANDIDATES, one, other, 2 * PAIR_BUDGET
         )
+        if self._documents is not None and len(found) < CANDIDATES:
+            # What is rare in all documents may stand in none of these.
+            found = await self._db.fetch("keyword_within", weights, self._documents, CANDIDATES)
+        self._take(found)
         if self._question.named:
             self._take(await self._db.fetch("keyword_within", weights, self._named, WITHIN))
 
@@ -262,7 +264,11 @@ class _Search:
         if self._documents is None:
             return await tx.fetch("vector_search", asked, CANDIDATES, EQUAL_CHUNKS, **named)
         await tx.connection.execute("SET LOCAL hnsw.iterative_scan = strict_order")
-        return await tx.fetch("vector_search_filtered", asked, CANDIDATES, self._documents, **named)
+        found = await tx.fetch("vector_search_filtered", asked, CANDIDATES, self._documents, **named)
+        if len(found) < CANDIDATES:
+            # The scan ends after hnsw.max_scan_tuples; what lies far from the question has not been reached then.
+            found = await tx.fetch("vector_within", asked, self._documents, CANDIDATES, **named)
+        return found
 
     def _take(self, rows: Sequence[asyncpg.Record]) -> None:
         self._ids.update(row["chunk_id"] for row in rows)

@@ -151,7 +151,8 @@ class Pulse:
         """Return why the server is away, None when it answers."""
         for _ in range(TRIES):
             reason, silent = await self._ask()
-            if not silent:
+            # A connection that was made and then ended was ended by somebody, as those that gave rise to the doubt.
+            if not silent and (reason is None or not self._reached):
                 break
         return reason
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from itertools import combinations, pairwise
+from itertools import combinations, islice, pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from foliod.text.language import DEFAULT
 from foliod.text.lexical import tokenize
 
 if TYPE_CHECKING:
@@ -63,15 +64,18 @@ class Asked(NamedTuple):
     places: list[tuple[int, int]]
 
 
-def asked_names(question: str, languages: Sequence[str]) -> list[Asked]:
-    """Return the words of a question as names may hold them; neighbours may be one joined word. Text is NFKC."""
-    words = list(_placed(question))
+def asked_names(question: str, languages: Sequence[str], *, most: int = MOST_TERMS) -> list[Asked]:
+    """Return the first `most` words of a question as names may hold them; neighbours may be one joined word.
+
+    The text is NFKC.
+    """
+    words = list(islice(_placed(question), most))
     asked = [Asked(_terms(word, languages), [(at, end)]) for word, at, end in words]
     alone = {term for group in asked for term in group.terms}
     for count in range(2, JOINED_WORDS + 1):
         for start in range(len(words) - count + 1):
             group = words[start : start + count]
-            terms = _terms("".join(word for word, _, _ in group), languages)
+            terms = _terms("".join(word for word, _, _ in group), [DEFAULT])
             # Of "in 2020" joined, the year is a term too.
             asked.append(Asked([term for term in terms if term not in alone], [(at, end) for _, at, end in group]))
     return [group for group in asked if group.terms]
