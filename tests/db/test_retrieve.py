@@ -376,3 +376,10 @@ async def test_a_rare_word_elsewhere_does_not_hide_a_common_one_here(db, monkeyp
     filters = Filters(document=found["this.pdf"])
     assert len((await retriever(db).search("zanzibar alpha beta", limit=5, mode="keyword", filters=filters)).hits) == 5
     assert len((await retriever(db).search("zanzibar alpha", limit=5, mode="keyword")).hits) == 5
+
+
+async def test_files_that_just_came_are_pending(db):
+    """An answer also counts files that are still being copied into a folder, which the store does not know yet."""
+    await fill(db, PETS)
+    search = Retriever(db, HandMade(None), Search(), arriving=lambda: 2)
+    assert [(await search.search("cat", limit=1)).coverage.pending for _ in range(2)] == [2, 2]

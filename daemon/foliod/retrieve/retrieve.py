@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
 
@@ -24,7 +25,7 @@ from foliod.retrieve.score import scored
 from foliod.text.lexical import DIMENSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import asyncpg
     import numpy as np
@@ -56,11 +57,15 @@ log = structlog.get_logger()
 class Retriever:
     """Searches the store; questions are embedded by `embedder`."""
 
-    def __init__(self, db: Database, embedder: Embedders, settings: Search) -> None:
+    def __init__(
+        self, db: Database, embedder: Embedders, settings: Search, *, arriving: Callable[[], int] = lambda: 0
+    ) -> None:
+        """`arriving` tells how many files were seen that the store does not know yet."""
         self._db = db
         self._embedder = embedder
         self._settings = settings
         self._reader = Reader(db, names=settings.title_weight > 0)
+        self._arriving = arriving
         self._coverage = (0.0, Coverage(0, 0, 0))
 
     async def search(
@@ -102,7 +107,7 @@ class Retriever:
         return SearchResult(
             mode=mode,
             hits=hits,
-            coverage=coverage,
+            coverage=replace(coverage, pending=coverage.pending + self._arriving()),
             timings_ms={
                 "embed": round((embedded - read) * 1000, 1),
                 "retrieve": round((time.perf_counter() - embedded + read - started) * 1000, 1),

@@ -216,6 +216,10 @@ class Pipeline:
         """Return the watched folders with their state, then those that are watched no more."""
         return [*(sweeper.report() for sweeper in self._sweepers), *(self._unwatched or ())]
 
+    def arriving(self) -> int:
+        """Return how many files were seen and are not written down yet: they may still be changing."""
+        return sum(sweeper.pending() for sweeper in self._sweepers)
+
     def ready_reasons(self) -> list[str]:
         """Return why not every folder has been compared with the store yet."""
         return [

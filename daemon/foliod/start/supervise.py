@@ -144,7 +144,7 @@ class _Daemon:
                 Workers(facsimile.PROCESSES, urgent=True, keep_seconds=facsimile.KEEP_SECONDS)
             )
             pipeline, facsimiles = self._wire(db, state, workers, recognisers, drawers)
-            retriever = Retriever(db, self._embedders, s.search)
+            retriever = Retriever(db, self._embedders, s.search, arriving=pipeline.arriving)
             answerer = Answerer(retriever, self._inference, self._embedders, s, db)
             self._services = dataclasses.replace(
                 self._services,
