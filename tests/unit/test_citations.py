@@ -86,6 +86,12 @@ None of the passages say when the contract ends.
 The question cannot be answered from the passages.
 Unfortunately, the passages you provided do not specify the exact date.
 This is not in your documents.
+This is not explicitly covered by the documents.
+That is not directly in the passages.
+The supplied materials do not mention this, so the question is not answered.
+The documents do not say when, where and how it is paid.
+I cannot answer this; the documents are about something else.
+The passages do not mention the revenue of 2021, 2022 and 2023.
 Die Dokumente enthalten keine Antwort auf diese Frage.
 Dazu finde ich nichts in den Dokumenten.
 Aus den Passagen lässt sich die Frage nicht beantworten.
@@ -105,6 +111,12 @@ No deaths were reported in the study.
 Der Vertrag enthält keine Kündigungsklausel.
 The virus was not found in blood samples.
 El contrato no incluye gastos.
+Insulation materials contain no asbestos.
+The documents do not have to be signed.
+I do not know who asked, the deposit is 5000 EUR.
+The documents do not mention 900 EUR; the deposit is 5000 EUR.
+The documents contain no lead and were painted by Rembrandt.
+Die Textilien enthalten kein Blei.
 """.strip().splitlines()
 
 
@@ -119,6 +131,46 @@ def test_that_it_is_not_there_is_understood(sentence):
 def test_a_denial_of_the_documents_is_an_answer(sentence):
     """What the documents themselves deny is an answer."""
     assert not denies_knowledge(sentence)
+
+
+LEASE = hit(
+    "The deposit is 900 EUR. Dogs are not allowed. The materials contain no asbestos. The tenant pays in advance."
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "unsupported"),
+    [
+        ("The materials contain no asbestos [1].", 0),
+        ("The materials contain no lead and were painted by Rembrandt in 1650 [1].", 1),
+        ("The documents contain no lead and were painted by Rembrandt in 1650 [1].", 1),
+        ("The documents do not mention 900 EUR; the deposit is 5000 EUR [1].", 1),
+        ("The documents do not mention a deposit of 900 EUR, only 5000 EUR [1].", 1),
+        ("The documents do not mention a fee, the deposit is 5000 EUR [1].", 1),
+        ("I do not know who asked, the deposit is 5000 EUR [1].", 1),
+        ("The cause of death cannot be determined [1].", 1),
+    ],
+)
+def test_what_is_said_with_a_number_is_an_answer_and_is_checked(answer, unsupported):
+    """A sentence that denies something and cites what says so is an answer: it keeps its quote and is checked."""
+    checked = Checker("What does the lease say?", [LEASE]).check(answer)
+    assert checked.answered is True
+    assert [n for n, _ in checked.quotes] == [1]
+    assert len(checked.unsupported) == unsupported
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "The passages [1][2] do not mention the price.",
+        "The provided context does not contain an answer [1].",
+        "This is not stated in the documents [1, 2].",
+    ],
+)
+def test_a_model_may_number_what_it_did_not_find(answer):
+    """Numbers behind "the documents do not say" make no answer of it."""
+    checked = Checker("What is the price?", [VIRUS, LEASE]).check(answer)
+    assert (checked.answered, checked.quotes, checked.unsupported) == (False, [], [])
 
 
 def test_a_quote_is_found_in_its_page():

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from foliod.answer.absent import denies_knowledge
 from foliod.answer.claims import claims
 from foliod.answer.markers import settle
 from foliod.answer.pool import Pool
@@ -127,8 +126,8 @@ async def cite(
 
 def _denies(said: Sequence[Claim]) -> bool:
     """Whether an answer says that the documents do not hold the answer, and gives none beside that."""
-    if not any(denies_knowledge(claim.text) for claim in said):
+    if not any(claim.denies for claim in said):
         return False
     return not any(claim.claims and claim.named for claim in said) and (
-        denies_knowledge(said[0].text) or not any(claim.claims for claim in said)
+        said[0].denies or not any(claim.claims for claim in said)
     )

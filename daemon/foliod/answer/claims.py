@@ -48,11 +48,16 @@ class Claim:
     def claims(self) -> bool:
         """Whether it says something that a source could support."""
         words = self.text.strip(" \t*_:#>-|")
-        if self.header or len(tokenize(words)) < FEWEST or self.text.rstrip(" *_").endswith("?"):
+        if self.header or len(tokenize(words)) < FEWEST or self.denies:
             return False
         if self.text.rstrip(" *_").endswith(":") and len(words.split()) <= LONGEST_LEAD:
             return False
-        return not (_TALK.match(words) or denies_knowledge(words))
+        return not (_TALK.match(words) or self.text.rstrip(" *_").endswith("?"))
+
+    @property
+    def denies(self) -> bool:
+        """Whether it says that the documents do not hold something, and nothing beside it."""
+        return denies_knowledge(self.text, cites=bool(self.named))
 
 
 def claims(answer: Numbered) -> list[Claim]:
