@@ -22,6 +22,9 @@ VIRUS = hit(
     "Symptoms include fever and cough.\nThe genome has 30,000 bases."
 )
 TRAVEL = hit("Many people travelled in January. Airports were closed later that year.", document=2)
+LEASE = hit(
+    "The deposit is 900 EUR. Dogs are not allowed. The materials contain no asbestos. The tenant pays in advance."
+)
 INCUBATION = (1, "The incubation period of the virus is 5 to 6 days on average.")
 AIRPORTS = (2, "Airports were closed later that year.")
 
@@ -67,6 +70,38 @@ def test_what_claims_nothing_is_no_claim():
     )
     said = [(c.text, c.named) for c in claims(answer) if c.claims]
     assert said == [("**Time**: 5 days", (1,)), ("| Travel | 412  |", (2,)), ("says that it is long.", (1,))]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Please note that the deposit is 5000 EUR [1].",
+        "Sure, the deposit is 5000 EUR [1].",
+        "Sure, the landlord was painted by Rembrandt.",
+        "If you have a dog, the deposit is 5000 EUR [1].",
+        "Certainly: the deposit is due in March 1999.",
+        "Here is the deposit, 5000 EUR.",
+        "Here is what Rembrandt painted of it [1].",
+        "Is the deposit 5000 EUR? [1]",
+        "The deposit is 5000 EUR [1]:",
+    ],
+)
+def test_a_claim_is_checked_however_it_begins(answer):
+    """What is invented is listed, be it dressed as a courtesy, a lead or a question."""
+    said = Checker("What is the deposit?", [LEASE]).check(answer).unsupported
+    assert [s["text"] for s in said] == [answer.removesuffix(" [1]") if "? " in answer else answer]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Sure, here is what the documents say.", "Certainly!", "I hope this helps.", "If you have any questions, just ask me.",
+        "Please let me know what else you need.", "Shall I look for the contract of 1650?", "In the year 2023:",
+    ],
+)  # fmt: skip
+def test_courtesies_are_no_claims(answer):
+    """What is said about the answer, and not about the documents, is not listed."""
+    assert Checker("What is the deposit?", [LEASE]).check(answer).unsupported == []
 
 
 def test_places_of_claims_are_places_in_the_answer():
@@ -131,11 +166,6 @@ def test_that_it_is_not_there_is_understood(sentence):
 def test_a_denial_of_the_documents_is_an_answer(sentence):
     """What the documents themselves deny is an answer."""
     assert not denies_knowledge(sentence)
-
-
-LEASE = hit(
-    "The deposit is 900 EUR. Dogs are not allowed. The materials contain no asbestos. The tenant pays in advance."
-)
 
 
 @pytest.mark.parametrize(

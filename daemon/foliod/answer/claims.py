@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,20 +16,25 @@ if TYPE_CHECKING:
 
     from foliod.answer.markers import Marker, Numbered
 
-_MARKUP = re.compile(r"\s*(?:[#>]+\s+|[-*+•–]\s+|\d{1,2}[.)]\s+)*")
-_HEADING = re.compile(r"\s*(?:#{1,6}\s|\*\*[^*\n]+\*\*:?\s*$)")
-_RULE = re.compile(r"[\s|:*_=-]*")
+# What is used with "match" may not look back: white space and marks without end are no sentence.
+_MARKUP = re.compile(r"\s*+(?:(?:[#>]++|[-*+•–]|\d{1,2}[.)])\s++)*+")
+_HEADING = re.compile(r"\s*+(?:#{1,6}+\s|\*\*[^*\n]++\*\*:?\s*+$)")
+_RULE = re.compile(r"[\s|:*_=-]*+")
+_SPACE = re.compile(r"\s*+")
 # "Here is what I found", "In summary:", "I hope this helps": about the answer, not about the documents.
 _TALK = re.compile(
-    r"(?:here(?:'s| is| are)\b|based on (?:the|your) (?:provided )?(?:passages?|documents?|sources?)\W*$|according to (?:the|your) "
+    r"(?:(?:sure|certainly|of course|gladly)\b\W{0,9}+)?+(?:$|(?:here(?:'s| is| are)\b|based on (?:the|your) (?:provided )?(?:passages?|documents?|sources?)\W*$|according to (?:the|your) "
     r"(?:passages?|documents?|sources?)\W*$|in summary\W*$|in short\W*$|summary\W*$|answer\W*$|sources?\W*$|quellen?\W*$|zusammenfassung\W*$|"
     r"the (?:passages?|documents?|sources?) (?:provide|contain|give|mention|say|state|describe)s? (?:the following|some|several|this|information)|"
-    r"(?:i hope|let me know|please (?:note|let|check|see)|if you (?:need|want|have)|hope this|sure\b|certainly\b|yes\W*$|no\W*$|ja\W*$|nein\W*$)|"
-    r"hier (?:ist|sind|finden)\b|laut (?:den|ihren) (?:dokumenten|quellen)\W*$|zusammengefasst\W*$|voici\b|en résumé\W*$|aquí\b)",
+    r"(?:i hope|let me know|please (?:let|check|see)|if you (?:need|want|have) (?:any|more|further|other|additional|questions?|to know)\b|hope this|yes\W*$|no\W*$|ja\W*$|nein\W*$)|"
+    r"hier (?:ist|sind|finden)\b|laut (?:den|ihren) (?:dokumenten|quellen)\W*$|zusammengefasst\W*$|voici\b|en résumé\W*$|aquí\b))",
     re.IGNORECASE,
 )
+_DIGIT = re.compile(r"\d")
 FEWEST = 2
 """A sentence of fewer terms claims nothing by itself."""
+LONGEST = 2000
+"""Characters of a claim; no sentence is longer."""
 LONGEST_LEAD = 12
 """Words of a line that ends with a colon and only leads to what follows."""
 
@@ -50,9 +56,14 @@ class Claim:
         words = self.text.strip(" \t*_:#>-|")
         if self.header or len(tokenize(words)) < FEWEST or self.denies:
             return False
-        if self.text.rstrip(" *_").endswith(":") and len(words.split()) <= LONGEST_LEAD:
+        numbered = _DIGIT.search(words) is not None
+        end = self.text.rstrip(" *_")[-1:]
+        if end == "?" and not self.named:
             return False
-        return not (_TALK.match(words) or self.text.rstrip(" *_").endswith("?"))
+        if end == ":" and len(words.split()) <= LONGEST_LEAD and not (self.named and numbered):
+            return False
+        # What names a passage or holds a number says something, however it begins.
+        return bool(self.named) or numbered or _TALK.match(words) is None
 
     @property
     def denies(self) -> bool:
@@ -61,31 +72,45 @@ class Claim:
 
 
 def claims(answer: Numbered) -> list[Claim]:
-    """Return the sentences of an answer in order; a number that opens one may belong to the one before."""
+    """Return the sentences of an answer in order; a number that opens one may belong to the one before.
+
+    What has more than `LONGEST` characters is cut.
+    """
     found: list[Claim] = []
-    markers = list(answer.markers)
+    markers = deque(answer.markers)
     owed = False
     for start, end, header in _spans(answer.text):
-        own = [m for m in markers if start <= m.start < end]
+        own = []
+        while markers and markers[0].start < end:
+            own.append(markers.popleft())
         text = _without(answer.text, start, end, own)
         named: list[int] = []
+        owing = owed and bool(found)
+        at = first = _end(_MARKUP, answer.text, start, end)
         for marker in own:
             # "It rose in 2020. [1] Then it fell.": the number stands behind the stop that it belongs before.
-            opens = not tokenize(_without(answer.text, start, marker.start, own))
-            if opens and owed and found:
+            owing = owing and not tokenize(answer.text[at : marker.start])
+            if owing:
                 before = found[-1]
-                found[-1] = replace(before, named=(*before.named, *marker.named))
+                found[-1] = replace(before, named=tuple(dict.fromkeys((*before.named, *marker.named))))
             else:
                 named += marker.named
+            at = marker.end
         if tokenize(text):
             owed = not named
-            first = start + len(_MARKUP.match(answer.text, start, end)[0])  # type: ignore[index]
-            while own and own[0].start == first:
-                first = own.pop(0).end
-                first += len(answer.text[first:end]) - len(answer.text[first:end].lstrip())
+            for marker in own:
+                if marker.start != first:
+                    break
+                first = _end(_SPACE, answer.text, marker.end, end)
             stop = start + len(answer.text[start:end].rstrip())
             found.append(Claim(text, first, max(first, stop), tuple(dict.fromkeys(named)), header))
     return found
+
+
+def _end(pattern: re.Pattern[str], text: str, start: int, end: int) -> int:
+    """Return where what a pattern matches from `start` on ends."""
+    match = pattern.match(text, start, end)
+    return match.end() if match else start
 
 
 def _spans(text: str) -> Iterator[tuple[int, int, bool]]:
@@ -97,10 +122,20 @@ def _spans(text: str) -> Iterator[tuple[int, int, bool]]:
             "|" in line and "|" in following and _RULE.fullmatch(following) is not None
         )
         if not _RULE.fullmatch(line):
-            begin = len(_MARKUP.match(line)[0])  # type: ignore[index]
+            begin = _end(_MARKUP, line, 0, len(line))
             for start, end in sentences(line[begin:]):
-                yield at + (start + begin if start else 0), at + begin + end, header
+                for first, stop in _cut(line, start + begin if start else 0, begin + end):
+                    yield at + first, at + stop, header
         at += len(line)
+
+
+def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the parts of a sentence, none longer than `LONGEST`, cut at a space where there is one."""
+    while end - start > LONGEST:
+        stop = text.rfind(" ", start + 1, start + LONGEST) + 1 or start + LONGEST
+        yield start, stop
+        start = stop
+    yield start, end
 
 
 def _without(text: str, start: int, end: int, markers: list[Marker]) -> str:
