@@ -1,5 +1,7 @@
 """What is cited, what is claimed, and what is said to be missing."""
 
+import time
+
 import pytest
 
 from foliod.answer.absent import denies_knowledge
@@ -201,6 +203,27 @@ def test_a_model_may_number_what_it_did_not_find(answer):
     """Numbers behind "the documents do not say" make no answer of it."""
     checked = Checker("What is the price?", [VIRUS, LEASE]).check(answer)
     assert (checked.answered, checked.quotes, checked.unsupported) == (False, [], [])
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["(" + " " * 1900 + "a b ", "[1] ", "It. [1] ", "[1]", "`[1]` ", "([1] ", "no " + "the " * 5000, "It is not known" + " " * 3000, "#", "1"],
+)  # fmt: skip
+def test_a_model_that_writes_nonsense_costs_no_more_than_one_that_answers(part):
+    """40 kB of brackets, numbers, articles or spaces are checked in well under two seconds of the processor."""
+    answer = (part * (40_000 // len(part) + 1))[:40_000]
+    checker = Checker("What is it?", [LEASE])
+    begun = time.thread_time()
+    checker.check(answer)
+    assert time.thread_time() - begun < 2
+
+
+def test_a_sentence_without_end_is_cut():
+    """What goes on without a stop is cut between words, and every part is checked."""
+    answer = "the deposit was painted by Rembrandt and " * 200
+    said = Checker("What is it?", [LEASE]).check(answer).unsupported
+    assert len(said) == 5
+    assert " ".join(s["text"] for s in said) == answer.strip()
 
 
 def test_a_quote_is_found_in_its_page():

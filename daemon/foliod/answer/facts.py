@@ -12,7 +12,7 @@ _NUMBER = re.compile(
 # Letters, and digits or capitals among them: "MERS-CoV", "H1N1", "COVID-19", "2019-nCoV".
 _NAME = re.compile(r"(?<![\w-])(?=\w*[^\W\d_])[\w]+(?:[-/][\w]+)*")
 _LETTER_DASH = re.compile(r"[^\W\d_]-\Z")
-_PARTS = re.compile(r"\d[:/]\d|\d+\.\d+\.\d|\d,\d+,\d{1,2}$")
+_PARTS = re.compile(r"\d[:/]\d|\d\.\d++\.\d|\d,\d++,\d{1,2}$")
 _BESIDE = re.compile(r"\d\D{0,2}May|May\D{0,2}\d")
 _MEASURE = re.compile(r"[\d.,]+(?:st|nd|rd|th|[a-zµμ]{1,3})?", re.IGNORECASE)
 _COUNTED = re.compile(r"\b([^\W\d_]{2,})(?=[ -]([^\W\d_]{2,}))")

@@ -7,17 +7,19 @@ An index such as `a[1]`, what stands in code, a year, an interval such as `CI [1
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import dataclass
 
 _WORD = r"(?:passages?|sources?|documents?|docs?|passagen?|quellen?|dokumente?|abschnitte?|fuentes?|来源|來源|出典)"
-_NUMBERS = rf"\d{{1,3}}(?:\s*(?:[,;，、&–-]|and|und|et|y)\s*(?:{_WORD}\s*)?\d{{1,3}}){{0,40}}"
+_NUMBERS = rf"\d{{1,3}}+(?:\s*+(?:[,;，、&–-]|and|und|et|y)\s*+(?:{_WORD}\s*+)?\d{{1,3}}+){{0,40}}"
+# No two runs of white space touch, and none is given back: a bracket before much of it is looked at once.
 _MARKER = re.compile(
-    rf"""[\[【] \s* (?: \^ | \# | {_WORD} \s* (?:no\.|nr\.|[:\#=])? )? \s* (?P<bracket>{_NUMBERS})
-           \s* (?:†[^\]】\n]{{0,40}})? [\]】]
-       | [(（] \s* (?:see|siehe|vgl\.|cf\.)? \s* {_WORD} \s* (?:no\.|nr\.|[:\#])? \s* (?P<round>{_NUMBERS}) \s* [)）]""",
+    rf"""[\[【] \s*+ (?: (?: \^ | \# | {_WORD} \s*+ (?:no\.|nr\.|[:\#=])? ) \s*+ )? (?P<bracket>{_NUMBERS})
+           \s*+ (?:†[^\]】\n]{{0,40}})? [\]】]
+       | [(（] \s*+ (?: (?:see|siehe|vgl\.|cf\.) \s*+ )? {_WORD} \s*+ (?: (?:no\.|nr\.|[:\#]) \s*+ )? (?P<round>{_NUMBERS}) \s*+ [)）]""",
     re.VERBOSE | re.IGNORECASE,
 )
-_RANGE = re.compile(r"(\d+)\s*[–-]\s*(?:\D*\s)?(\d+)")
+_RANGE = re.compile(r"(\d{1,3}+)\s*+[–-]\s*+(?:\D*\s)?(\d+)")
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
 _INTERVAL = re.compile(
     r"(?:\bC\.?I\.?|\bKI|\bIQR|\binterval\w*|\bintervall\w*|\brange|\bbetween|∈|=)[^\w\[]{0,6}$", re.IGNORECASE
@@ -51,10 +53,12 @@ class Numbered:
 
 def find_markers(answer: str, passages: int) -> list[Marker]:
     """Return the numbers that are meant as those of `passages` passages, in order."""
-    code = [match.span() for match in _CODE.finditer(answer)]
+    code = deque(match.span() for match in _CODE.finditer(answer))
     found = []
     for match in _MARKER.finditer(answer):
-        if any(start <= match.start() < end for start, end in code):
+        while code and code[0][1] <= match.start():
+            code.popleft()
+        if code and code[0][0] <= match.start():
             continue
         before, after = answer[max(0, match.start() - 40) : match.start()], answer[match.end() : match.end() + 8]
         listed = match["bracket"] or match["round"]

@@ -61,7 +61,7 @@ _IS = re.compile(
     r"\b(?:is|are|was|were|called|known as|refers? to|defined as|ist|sind|war|waren|heißt|bezeichnet)\b", re.IGNORECASE
 )
 _REFERENCE = re.compile(
-    r"\bet al\.?(?=\W|$)|\bdoi\b|https?://|\b(?:19|20)\d\d;\s?\d|\bpp\.\s?\d|\bvol\.\s?\d|^\W*\[?\d{1,3}[\].]\s+[A-Z][\w-]+,? [A-Z]{1,3}\b|\b[A-Z][a-z]+ [A-Z]{1,2},",
+    r"\bet al\.?(?=\W|$)|\bdoi\b|https?://|\b(?:19|20)\d\d;\s?\d|\bpp\.\s?\d|\bvol\.\s?\d|^\W{0,20}+\d{1,3}[\].]\s+[A-Z][\w-]+,? [A-Z]{1,3}\b|\b[A-Z][a-z]+ [A-Z]{1,2},",
     re.MULTILINE,
 )
 _CONTENTS = re.compile(r"(?:\.\s?){4,}\s*\d{0,4}\s*$|…\s*\d{1,4}\s*$", re.MULTILINE)
