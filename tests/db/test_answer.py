@@ -213,6 +213,17 @@ async def test_what_is_no_question_is_not_searched_for(db, monkeypatch, written)
     assert events[-1]["generator"] == "ollama"
 
 
+async def test_a_rewrite_of_what_was_not_shown_is_not_searched_for(db):
+    """The words of a rewritten question are those of the question and of the turns that the model was shown."""
+    fruit = "bananas papayas mangos cherries plums"
+    async with system(db) as s:
+        s.ollama.fault(rewritten=f"What is the longest of {fruit}?")
+        long_ago = await s.ask("And the longest?", history=(Turn("user", fruit), *HISTORY * 3))
+        lately = await s.ask("And the longest?", history=(*HISTORY * 3, Turn("user", fruit)))
+    assert long_ago[0]["question"] == f"{INCUBATION}\nAnd the longest?"
+    assert lately[0]["question"] == f"What is the longest of {fruit}?"
+
+
 async def test_rewriting_can_be_switched_off(db):
     """With rewrite_seconds = 0 the chat model is asked once only; without a conversation it is never asked to rewrite."""
     async with system(db, rewrite_seconds=0) as s:
@@ -577,7 +588,7 @@ async def test_a_model_that_comes_to_no_end_is_stopped_by_the_clock(db, endless)
     """A model that writes for ever, be it nothing, is stopped after answer_seconds."""
     async with system(db, answer_seconds=0.3) as s:
         s.ollama.fault(endless=endless)
-        s.ollama.token_ms = 2
+        s.ollama.token_ms = 50  # What would be noticed as a loop takes 6 s.
         seen = []
         try:
             async with asyncio.timeout(20), aclosing(s.answerer.ask(Question(INCUBATION))) as events:

@@ -98,7 +98,7 @@ def _accepted(written: str, question: str, history: Sequence[Turn]) -> str | Non
     if not found or len(found) > max(LONGEST, 2 * len(question)):
         return None
     asked = set(tokenize(question))
-    known = asked | {term for turn in history for term in tokenize(turn.content)}
+    known = asked | {term for turn in history[-TURNS:] for term in tokenize(_shown(turn))}
     terms = set(tokenize(found))
     # An answer, or another question altogether: it drops what was asked, or is mostly of words that nobody said.
     if (asked and not asked & terms) or len(terms & known) * 2 < len(terms):
