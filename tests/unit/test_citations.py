@@ -123,6 +123,7 @@ None of the passages say when the contract ends.
 The question cannot be answered from the passages.
 Unfortunately, the passages you provided do not specify the exact date.
 This is not in your documents.
+Context does not mention the price.
 This is not explicitly covered by the documents.
 That is not directly in the passages.
 The supplied materials do not mention this, so the question is not answered.

@@ -7,8 +7,8 @@ import re
 _THE = r"(?:the|these|those|your|any of the|all|provided|given|available|above|supplied|retrieved|uploaded|of) "
 _HELD = r"(?:passages?|documents?|sources?|excerpts?|information (?:provided|given|available))"
 # What documents may be about too: "Insulation materials contain no asbestos".
-_THINGS = r"(?:texts?|context|files?|materials?)"
-_IT = rf"(?:(?:{_THE}){{0,6}}+{_HELD}|(?:{_THE}){{1,6}}+{_THINGS})"
+_THINGS = r"(?:texts?|files?|materials?)"
+_IT = rf"(?:(?:{_THE}){{0,6}}+(?:{_HELD}|context)|(?:{_THE}){{1,6}}+{_THINGS})"
 # A sentence that cites must name them as such: "The materials contain no asbestos [1]" is what that passage says.
 _CITED_IT = rf"(?:(?:(?:{_THE}){{1,6}}+|(?<!\w )\b){_HELD}|(?:the )?(?:provided|given|available|supplied|retrieved) (?:texts?|context))"
 _ES = r"(?:contain|include|provide|mention|say|state|specify|address|answer|discuss|give|hold|indicate|describe|have(?! to\b)|offer|reveal|cover|list|report|tell)"
@@ -66,7 +66,7 @@ _LEANS = re.compile(
     r"ob|wann|wer|was|wie|wo|warum|dass|weil|da)\b",
     re.IGNORECASE,
 )
-_ABOUT_THEM = re.compile(rf"{_HELD}|{_THINGS}|{_DOKUMENTE}|question|answer|information|frage|antwort", re.IGNORECASE)
+_ABOUT_THEM = re.compile(rf"{_HELD}|{_THINGS}|context|{_DOKUMENTE}|question|answer|information|frage|antwort", re.IGNORECASE)
 
 
 def denies_knowledge(sentence: str, *, cites: bool = False) -> bool:
