@@ -66,7 +66,9 @@ _LEANS = re.compile(
     r"ob|wann|wer|was|wie|wo|warum|dass|weil|da)\b",
     re.IGNORECASE,
 )
-_ABOUT_THEM = re.compile(rf"{_HELD}|{_THINGS}|context|{_DOKUMENTE}|question|answer|information|frage|antwort", re.IGNORECASE)
+_ABOUT_THEM = re.compile(
+    rf"{_HELD}|{_THINGS}|context|{_DOKUMENTE}|question|answer|information|frage|antwort", re.IGNORECASE
+)
 
 
 def denies_knowledge(sentence: str, *, cites: bool = False) -> bool:
