@@ -179,7 +179,7 @@ SELECT EXISTS (SELECT 1 FROM foliod.files WHERE document_id = $1);
 SELECT pg_advisory_xact_lock(7234017283807667300);
 
 -- name: share_vectors
--- Taken by those who write chunks, for their transaction; they don't hinder each other.
+-- Taken by those who wrote chunks, at the end of their transaction; they don't hinder each other.
 SELECT pg_advisory_xact_lock_shared(7234017283807667300);
 
 -- name: drop_vectors_of

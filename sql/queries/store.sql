@@ -61,19 +61,31 @@ DELETE FROM foliod.chunks WHERE document_id = $1;
 -- Takes $1 ids for chunks, so that chunks and their terms can be copied side by side.
 SELECT nextval(pg_get_serial_sequence('foliod.chunks', 'id')) AS id FROM generate_series(1, $1);
 
--- name: lexicon_add
--- Counts a document's terms into the lexicon, in the order of terms so that two writers never wait in a circle.
+-- name: terms_of
+-- In how many chunks of a document each of its terms stands; NULL when it has none.
 -- $1 document
+SELECT array_agg(t) AS terms, array_agg(n) AS counts
+FROM (SELECT t, count(*)::integer AS n FROM foliod.chunk_terms ct CROSS JOIN LATERAL unnest(ct.terms) t
+      WHERE ct.document_id = $1 GROUP BY t) counted;
+
+-- name: lexicon_replace
+-- Counts a document's terms into the lexicon, and those that it had before out of it: in one go and in the order of
+-- terms, so that two writers never wait in a circle. Terms that stand in as many chunks as before are left alone.
+-- $1 document, $2 terms that it had before, $3 in how many of its chunks
 INSERT INTO foliod.lexicon AS l (term, chunks)
-SELECT t, count(*) FROM foliod.chunk_terms ct CROSS JOIN LATERAL unnest(ct.terms) t
-WHERE ct.document_id = $1 GROUP BY t ORDER BY t
+SELECT t, sum(n) FROM (
+    SELECT t, 1 FROM foliod.chunk_terms ct CROSS JOIN LATERAL unnest(ct.terms) t WHERE ct.document_id = $1
+    UNION ALL
+    SELECT t, -n FROM unnest($2::integer[], $3::integer[]) before (t, n)
+) changes (t, n)
+GROUP BY t HAVING sum(n) <> 0 ORDER BY t
 ON CONFLICT (term) DO UPDATE SET chunks = l.chunks + excluded.chunks;
 
 -- name: lexicon_lock
--- Locks a document's terms in the lexicon in the order of terms, before they are counted out.
--- $1 document
+-- Locks the terms of documents in the lexicon in the order of terms, before they are counted out.
+-- $1 document ids
 SELECT l.term FROM foliod.lexicon l
-WHERE l.term IN (SELECT DISTINCT unnest(terms) FROM foliod.chunk_terms WHERE document_id = $1)
+WHERE l.term IN (SELECT DISTINCT unnest(terms) FROM foliod.chunk_terms WHERE document_id = ANY($1::bigint[]))
 ORDER BY l.term FOR UPDATE;
 
 -- name: lexicon_subtract

@@ -11,8 +11,10 @@ from foliod.base.errors import DatabaseUnavailableError, LeaseLostError
 from foliod.base.model import Chunk, DocumentFacts, Heading, Page, Verdict
 from foliod.ingest.backlog import MOST_ATTEMPTS, Backlog
 from foliod.ingest.progress import Progress
+from foliod.store.files import Files
+from foliod.store.renew import Renewed
 from foliod.store.store import Store
-from foliod.text.lexical import weigh
+from foliod.text.lexical import term_id, tokenize, weigh
 
 HOST = "here"
 
@@ -98,6 +100,52 @@ async def test_the_lexicon_equals_the_chunks(db):
     async with db.transaction() as tx:
         await tx.connection.execute("UPDATE foliod.documents SET state='reading', lease_owner=$1", work.owner)
     await write_text(store, first, work.owner, ["something else"])
+    assert await lexicon(db) == await counted(db) != {}
+
+
+async def rewrite(db, store: Store, work: Backlog, document: int):
+    """Open what writes a document anew, as a newer extractor does."""
+    await one(db, "UPDATE foliod.documents SET lease_owner = $2 WHERE id = $1 RETURNING 1", document, work.owner)
+    return store.replacing_text(document, work.owner, Renewed(DocumentFacts(1)), "9+x")
+
+
+async def test_others_write_while_a_document_is_written_anew(db):
+    """The chunks of a large document may take minutes: documents with the same words are stored and removed meanwhile."""
+    store, work = Store(db), backlog(db)
+    old, new, gone = [await place(db, name) for name in ("old.pdf", "new.pdf", "gone.pdf")]
+    for document in (old, new, gone):
+        assert await work.claim_for_reading()
+        if document != new:
+            await write_text(store, document, work.owner, ["common words about revenue"])
+    await one(db, "UPDATE foliod.files SET gone_at = '-infinity' WHERE document_id = $1 RETURNING 1", gone)
+    async with await rewrite(db, store, work, old) as writer:
+        await writer.add(chunk(0, "common words"), weigh("common words"))
+        await writer._flush()
+        async with asyncio.timeout(10):
+            assert await Files(db, HOST).forget_gone(1) == 1
+            await write_text(store, new, work.owner, ["revenue of another document"])
+        await writer.finish(state="stored", partial=False, reason=None)
+    assert await lexicon(db) == await counted(db) != {}
+
+
+async def test_writers_of_old_and_new_words_never_wait_in_a_circle(db):
+    """One writes a document anew with a word that another one also writes, in whichever order they come."""
+    store, work = Store(db), backlog(db)
+    old, new = await place(db, "old.pdf"), await place(db, "new.pdf")
+    assert await work.claim_for_reading()
+    assert await work.claim_for_reading()
+    low, high = sorted(["apple", "zebra"], key=lambda word: term_id(tokenize(word, "english")[0]))
+    await write_text(store, old, work.owner, [high])
+    async with await rewrite(db, store, work, old) as writer:
+        both = f"{high} {low}"
+        await writer.add(chunk(0, both), weigh(both))
+        other = asyncio.create_task(write_text(store, new, work.owner, [both]))
+        # It is through, or it waits for a lock of ours.
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        while not other.done() and not await one(db, waits):
+            await asyncio.sleep(0.01)
+        await writer.finish(state="stored", partial=False, reason=None)
+    await other
     assert await lexicon(db) == await counted(db) != {}
 
 

@@ -41,9 +41,9 @@ async def _begin_again(tx: Transaction, documents: Sequence[int]) -> list[int]:
     rows = await tx.fetch("lock_free", list(documents))
     await tx.execute("unready_refused", [row["id"] for row in rows])
     await tx.execute("drop_refusals", [row["id"] for row in rows])
+    await tx.execute("lexicon_lock", [row["id"] for row in rows if row["searchable"]])
     for row in rows:
         if row["searchable"]:
-            await tx.execute("lexicon_lock", row["id"])
             await tx.execute("lexicon_subtract", row["id"])
             await tx.execute("lexicon_drop_unused", row["id"])
             await tx.execute("drop_chunks", row["id"])

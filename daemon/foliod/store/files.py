@@ -232,7 +232,7 @@ class Files:
             return None
         await tx.execute("own_vectors")
         await tx.execute("drop_vectors_of", document)
-        await tx.execute("lexicon_lock", document)
+        await tx.execute("lexicon_lock", [document])
         await tx.execute("lexicon_subtract", document)
         await tx.execute("lexicon_drop_unused", document)
         await tx.execute("drop_document", document)

@@ -85,23 +85,27 @@ async def _put_renewed(tx: Transaction, document: int, renewed: Renewed, extract
 
 
 async def _writer(tx: Transaction, document: int) -> TextWriter:
-    """Take a document's chunks away, their terms out of the lexicon, and return what writes new ones."""
-    await tx.execute("share_vectors")
-    await tx.execute("lexicon_lock", document)
-    await tx.execute("lexicon_subtract", document)
+    """Take a document's chunks away, and return what writes new ones."""
+    before = await tx.fetchrow("terms_of", document)
+    assert before is not None
     await tx.execute("drop_chunks", document)
-    return TextWriter(tx, document)
+    return TextWriter(tx, document, before["terms"] or [], before["counts"] or [])
 
 
 class TextWriter:
-    """Writes the chunks of one document inside one transaction."""
+    """Writes the chunks of one document inside one transaction.
 
-    def __init__(self, tx: Transaction, document: int) -> None:
+    Until it is finished, which may take minutes, it holds no lock that the writer of another document waits for.
+    """
+
+    def __init__(self, tx: Transaction, document: int, terms: Sequence[int], counts: Sequence[int]) -> None:
+        """`terms` are those that the document had before, each in so many of its chunks."""
         self.chunks = 0
         self.terms = 0
         """Sum of the chunks' lengths in terms."""
         self._tx = tx
         self._document = document
+        self._before = terms, counts
         self._buffer: list[tuple[Chunk, Terms]] = []
 
     async def add(self, chunk: Chunk, terms: Terms) -> None:
@@ -124,11 +128,13 @@ class TextWriter:
         `trouble` is why text may be missing, as the reader said.
         """
         await self._flush()
-        await self._tx.execute("lexicon_add", self._document)
         await self._tx.execute(
             "text_finished", self._document, state, partial, reason, self.chunks, self.terms, trouble, language
         )
         await write_titles(self._tx, self._document)
+        # What others wait for comes last: the vectors, then the lexicon by term.
+        await self._tx.execute("share_vectors")
+        await self._tx.execute("lexicon_replace", self._document, *self._before)
 
     async def _flush(self) -> None:
         if not self._buffer:
