@@ -1,12 +1,33 @@
--- name: untitled
--- Searchable documents whose names changed since they were taken in, locked until that is done.
--- $1 how many, $2 one document, or NULL for any
-SELECT d.id, d.title, d.language,
-       coalesce((SELECT array_agg(substr(f.display, length(f.root) + 1)) FROM foliod.files f
-                 WHERE f.document_id = d.id AND f.gone_at IS NULL), ARRAY[]::text[]) AS names
-FROM foliod.documents d
-WHERE NOT d.titled AND ($2::bigint = d.id OR $2 IS NULL AND d.chunk_count > 0)
-ORDER BY d.id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED;
+-- name: forget_renamed
+-- Forgets changes of names of documents that have no text and that nobody reads: whoever writes their text takes their
+-- names in. What is claimed stays, since its writer may have looked at the names already.
+DELETE FROM foliod.renamed WHERE id IN (
+    SELECT r.id FROM foliod.renamed r
+    WHERE NOT EXISTS (SELECT 1 FROM foliod.documents d
+                      WHERE d.id = r.document_id AND (d.chunk_count > 0 OR d.lease_owner IS NOT NULL))
+    FOR UPDATE SKIP LOCKED);
+
+-- name: renamed_documents
+-- Searchable documents whose names changed since they were taken in, locked until that is done; those that somebody
+-- writes are left for later.
+-- $1 how many
+SELECT d.id FROM foliod.documents d
+WHERE d.chunk_count > 0 AND d.id IN (SELECT r.document_id FROM foliod.renamed r)
+LIMIT $1 FOR NO KEY UPDATE OF d SKIP LOCKED;
+
+-- name: names_of
+-- What documents are called, and the changes of it that are seen here. Places that are gone count while there is no
+-- other: they may come back, and the document is found until they are forgotten.
+-- $1 document ids, $2 most names of one
+SELECT d.id, d.title, d.language, places.names,
+       ARRAY(SELECT r.id FROM foliod.renamed r WHERE r.document_id = d.id) AS seen
+FROM foliod.documents d CROSS JOIN LATERAL (
+    SELECT ARRAY(SELECT substr(f.display, length(f.root) + 1) FROM foliod.files f
+                 WHERE f.document_id = d.id
+                   AND (f.gone_at IS NULL OR NOT EXISTS (SELECT 1 FROM foliod.files p
+                                                         WHERE p.document_id = d.id AND p.gone_at IS NULL))
+                 ORDER BY f.id LIMIT $2) AS names) places
+WHERE d.id = ANY($1::bigint[]);
 
 -- name: terms_within
 -- Which of these terms stand in a document.
@@ -19,10 +40,10 @@ WHERE document_id = $1 AND t = ANY($2::integer[]);
 -- $1 document ids
 DELETE FROM foliod.titles WHERE document_id = ANY($1::bigint[]);
 
--- name: titles_written
--- What documents are called is written down.
--- $1 document ids
-UPDATE foliod.documents SET titled = true WHERE id = ANY($1::bigint[]);
+-- name: names_taken
+-- These changes of names are taken in; what changed meanwhile stays to be seen.
+-- $1 changes
+DELETE FROM foliod.renamed WHERE id = ANY($1::bigint[]);
 
 -- name: title_frequencies
 -- In how many titles each of these terms stands.

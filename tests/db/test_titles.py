@@ -1,12 +1,16 @@
 """What documents are called is found, and follows when files are renamed, added and removed."""
 
+import asyncio
+
 import numpy as np
 import pytest
 from test_retrieve import direction, fill, retriever
+from test_store import backlog, chunk, one, place
 
 from foliod.retrieve import retrieve
-from foliod.store.titles import catch_up
-from foliod.text.lexical import query_terms
+from foliod.store.store import Store
+from foliod.store.titles import _write_renamed, catch_up
+from foliod.text.lexical import query_terms, weigh
 
 ROW = "Purchases of property, plant and equipment 1,577 1,491"
 OTHERS = ["Legal proceedings are described in note 14.", "The board met nine times."]
@@ -133,6 +137,72 @@ async def test_a_renamed_file_is_found_by_its_new_name(db):
     assert await catch_up(db)
     assert ids("boreal 2020") <= await titles(db)
     assert not ids("draft") & await titles(db)
+    assert not await catch_up(db)
+
+
+async def add_place(tx, document: int, path: str) -> None:
+    await tx.connection.execute(
+        "INSERT INTO foliod.files (host, root, path, display, size, mtime_ns, ctime_ns, inode, device, document_id)"
+        " VALUES ('here', '/in', convert_to($1, 'UTF8'), $1, 1, 1, 1, 1, 1, $2)", path, document,
+    )  # fmt: skip
+
+
+async def test_a_name_that_comes_while_names_are_taken_in_counts(db):
+    """A copy that is found at the very moment in which its document's names are looked at is found by its name."""
+    document = (await fill(db, {"alpha.pdf": report(1)}))["alpha.pdf"]
+    async with db.transaction() as tx:
+        await add_place(tx, document, "/in/boreal.pdf")
+    async with db.transaction() as tx:
+        assert await _write_renamed(tx) == 1
+        async with asyncio.timeout(10), db.transaction() as other:
+            await add_place(other, document, "/in/zephyr_2021.pdf")
+    while await catch_up(db):
+        pass
+    assert ids("alpha boreal zephyr 2021") <= await titles(db)
+
+
+async def test_a_file_is_recorded_while_its_document_is_written(db):
+    """The text of a large document may take minutes to write: its copies are recorded meanwhile, and named afterwards."""
+    document = (await fill(db, {"alpha.pdf": report(1)}))["alpha.pdf"]
+    async with db.transaction() as tx:
+        await tx.connection.execute("SELECT 1 FROM foliod.documents WHERE id = $1 FOR NO KEY UPDATE", document)
+        async with asyncio.timeout(10), db.transaction() as other:
+            await add_place(other, document, "/in/copy.pdf")
+        assert not await catch_up(db)
+    assert await catch_up(db)
+    assert ids("copy") <= await titles(db)
+
+
+async def test_a_copy_that_comes_while_a_document_is_read_first_counts(db):
+    """What is noted of a document that somebody reads is kept until its text is there; of all others it is forgotten."""
+    store, work = Store(db), backlog(db)
+    document = await place(db, "first.pdf")
+    assert await work.claim_for_reading()
+    async with store.writing_text(document, work.owner) as writer:
+        await writer.add(chunk(0, "some words"), weigh("some words"))
+        await writer.finish(state="stored", partial=False, reason=None)
+        async with db.transaction() as other:
+            await add_place(other, document, "/in/copy.pdf")
+        assert not await catch_up(db)
+    await place(db, "unread.pdf")
+    assert await catch_up(db)
+    assert ids("first copy") <= await titles(db)
+    assert await one(db, "SELECT count(*) FROM foliod.renamed") == 0
+
+
+async def test_a_file_that_was_away_keeps_its_name(db):
+    """While its folder is not there a document is still found by its name, and also when it has come back."""
+    document = (await fill(db, {"alpha_2021.pdf": report(1)}))["alpha_2021.pdf"]
+    await db.execute("miss_files", "here", [b"/in/alpha_2021.pdf"])
+    assert await catch_up(db)
+    assert ids("alpha 2021") <= await titles(db)
+    async with db.transaction() as tx:
+        await add_place(tx, document, "/in/boreal.pdf")
+    assert await catch_up(db)
+    assert not ids("alpha") & await titles(db)
+    await db.execute("refresh_files", "here", [b"/in/alpha_2021.pdf"], [1], [1])
+    assert await catch_up(db)
+    assert ids("alpha 2021 boreal") <= await titles(db)
     assert not await catch_up(db)
 
 

@@ -131,7 +131,7 @@ class TextWriter:
         await self._tx.execute(
             "text_finished", self._document, state, partial, reason, self.chunks, self.terms, trouble, language
         )
-        await write_titles(self._tx, self._document)
+        await write_titles(self._tx, [self._document])
         # What others wait for comes last: the vectors, then the lexicon by term.
         await self._tx.execute("share_vectors")
         await self._tx.execute("lexicon_replace", self._document, *self._before)

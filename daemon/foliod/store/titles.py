@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from foliod.store.database import Database, Transaction
 
-AT_ONCE: Final = 200
+AT_ONCE: Final = 50
 """Documents in one transaction."""
 MOST_NAMES: Final = 20
 """Places of one document whose names are taken in."""
@@ -30,23 +30,27 @@ SHORT_NAME: Final = 5
 
 async def catch_up(db: Database) -> bool:
     """Take in the names of some documents that changed; return whether there were any."""
-    return await db.retrying(write_titles) > 0
+    await db.execute("forget_renamed")
+    return await db.retrying(_write_renamed) > 0
 
 
-async def write_titles(tx: Transaction, document: int | None = None) -> int:
-    """Take in the names of one document, or of some that are due; return how many documents these are."""
-    rows = await tx.fetch("untitled", AT_ONCE, document)
-    ids = [row["id"] for row in rows]
-    if not ids:
-        return 0
-    await tx.execute("drop_titles", ids)
+async def _write_renamed(tx: Transaction) -> int:
+    documents = [row["id"] for row in await tx.fetch("renamed_documents", AT_ONCE)]
+    if documents:
+        await write_titles(tx, documents)
+    return len(documents)
+
+
+async def write_titles(tx: Transaction, documents: Sequence[int]) -> None:
+    """Take in the names of documents, which this transaction has locked."""
+    rows = await tx.fetch("names_of", documents, MOST_NAMES)
+    await tx.execute("drop_titles", documents)
     await tx.copy(
         "titles",
         TITLE_COLUMNS,
         [(row["id"], term, weight) for row in rows for term, weight in (await _terms(tx, row)).items()],
     )
-    await tx.execute("titles_written", ids)
-    return len(ids)
+    await tx.execute("names_taken", [change for row in rows for change in row["seen"]])
 
 
 async def _terms(tx: Transaction, row: asyncpg.Record) -> dict[int, float]:
@@ -54,7 +58,7 @@ async def _terms(tx: Transaction, row: asyncpg.Record) -> dict[int, float]:
     languages = sorted({DEFAULT, row["language"] or DEFAULT})
     weights: dict[int, float] = {}
     joined: dict[str, float] = {}
-    for name in (row["title"] or "", *map(_stem, row["names"][:MOST_NAMES])):
+    for name in (row["title"] or "", *map(_stem, row["names"])):
         terms = name_terms(name, languages)
         weight = min(1.0, SHORT_NAME / max(1, len(terms)))
         for term in map(term_id, terms):
