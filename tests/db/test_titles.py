@@ -1,6 +1,7 @@
 """What documents are called is found, and follows when files are renamed, added and removed."""
 
 import asyncio
+from random import choices
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from test_retrieve import direction, fill, retriever
 from test_store import backlog, chunk, one, place
 
 from foliod.retrieve import retrieve
+from foliod.store.database import Transaction
 from foliod.store.store import Store
 from foliod.store.titles import _write_renamed, catch_up
 from foliod.text.lexical import query_terms, weigh
@@ -122,6 +124,41 @@ async def test_joined_words_of_a_file_name_come_apart(db):
     assert ids("abc") & await titles(db) == set()
 
 
+async def test_eighty_long_words_in_a_path_cost_little(db, monkeypatch):
+    """A path of gibberish is not taken to pieces as a whole; the joined name among ordinary words still comes apart."""
+    gibberish = "/".join("".join(choices("bcdfghjklmnp", k=29)) for _ in range(80))
+    looked_up = []
+    fetch = Transaction.fetch
+
+    async def counting(tx, name, *args):
+        if name == "terms_within":
+            looked_up.append(len(args[1]))
+        return await fetch(tx, name, *args)
+
+    monkeypatch.setattr(Transaction, "fetch", counting)
+    await fill(db, {f"{gibberish}.pdf": report(1)})
+    assert sum(looked_up) < 5000
+    folders = "documents/downloads/finance/reports/archive/statements/projects"
+    await fill(db, {f"{folders}/HARBORLIGHTENERGY.pdf": [("Harbor Light Energy sells power.", direction(1))]})
+    assert ids("harbor light energy") <= await titles(db)
+
+
+async def test_of_many_copies_some_name_their_document(db):
+    """A document that lies in a thousand places is called by the first twenty of them."""
+    document = (await fill(db, {"first.pdf": report(1)}))["first.pdf"]
+    async with db.transaction() as tx:
+        await tx.connection.execute(
+            "INSERT INTO foliod.files (host, root, path, display, size, mtime_ns, ctime_ns, inode, device, document_id)"
+            " SELECT 'here', '/in', convert_to(name, 'UTF8'), name, 1, 1, 1, 1, 1, $1::bigint"
+            " FROM (SELECT '/in/copy' || n || '.pdf' FROM generate_series(10, 1009) n) made (name)", document,
+        )  # fmt: skip
+        assert [len(row["names"]) for row in await tx.fetch("names_of", [document], 20)] == [20]
+    assert await catch_up(db)
+    assert not await catch_up(db)
+    assert ids("first copy28") <= await titles(db)
+    assert not ids("copy29") & await titles(db)
+
+
 async def test_a_renamed_file_is_found_by_its_new_name(db):
     """After a move the new name and folder count, and the old ones no more."""
     found = await fill(db, {"draft.pdf": report(1)})
@@ -185,7 +222,8 @@ async def test_a_copy_that_comes_while_a_document_is_read_first_counts(db):
             await add_place(other, document, "/in/copy.pdf")
         assert not await catch_up(db)
     await place(db, "unread.pdf")
-    assert await catch_up(db)
+    while await catch_up(db):
+        pass
     assert ids("first copy") <= await titles(db)
     assert await one(db, "SELECT count(*) FROM foliod.renamed") == 0
 

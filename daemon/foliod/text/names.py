@@ -25,7 +25,7 @@ JOINED_WORDS: Final = 3
 """So many words of a question may stand joined in a name, as "Harbor Light Energy" in HARBORLIGHTENERGY."""
 
 FEWEST_LETTERS: Final = 6
-MOST_LETTERS: Final = 40
+MOST_LETTERS: Final = 30
 """Of a word that may be several."""
 
 # Versions keep their points; everything but letters and digits separates.
