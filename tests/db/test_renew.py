@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 
+import pytest
 from test_ingest import SAMPLES, Bench, bench
 from test_scans import Seen, at_once, machine  # noqa: F401
 from test_store import counted, lexicon, one
@@ -12,6 +13,7 @@ import made_pdfs
 from fake_ollama import FakeOllama
 from foliod.base.telemetry import Counters
 from foliod.base.version import EXTRACTOR
+from foliod.ingest import renew as renew_room
 from foliod.ingest.original import Originals
 from foliod.ingest.renew import Renewal
 from foliod.retrieve.regions import Span, regions
@@ -103,6 +105,28 @@ async def test_what_reads_differently_is_replaced_at_once(db):
         before = parts.counters["texts_embedded"]
         await parts.vectors.embed_next()
         assert (await parts.state(), parts.counters["texts_embedded"]) == ("ready", before)
+
+
+@pytest.mark.parametrize("changed", [False, True])
+async def test_boxes_are_written_while_a_document_is_read(db, monkeypatch, changed):
+    """The boxes of a document of many pages are not all held until its end, whether or not one of its pages changed."""
+    monkeypatch.setattr(renew_room, "BOXES_BYTES", 1000)
+    async with old_paper(db) as (parts, _):
+        if changed:
+            await one(db, "UPDATE foliod.pages SET text = 'zwieback ' || text WHERE number = 2")
+        seen = []
+        read = parts.workers.read
+
+        async def looking(job):
+            async for event in read(job):
+                seen.append(await one(db, "SELECT count(*) FROM foliod.pages WHERE boxes IS NOT NULL"))
+                yield event
+
+        parts.workers.read = looking
+        assert await renewal(parts).renew_next()
+        assert {0, 1, 2} <= set(seen)
+        assert await one(db, "SELECT count(*) FROM foliod.pages WHERE boxes IS NULL") == 0
+        assert await one(db, "SELECT extractor FROM foliod.documents") == EXTRACTOR
 
 
 async def test_recognised_pages_are_kept(db, tmp_path):

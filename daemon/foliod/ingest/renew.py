@@ -18,7 +18,7 @@ from foliod.base.model import Chunk, DocumentFacts, DocumentState, Page, ReadSum
 from foliod.base.version import EXTRACTOR, REVISION
 from foliod.ingest.outcome import what_is_missing, with_earlier
 from foliod.ingest.workers import ReadJob
-from foliod.store.renew import Renewed
+from foliod.store.renew import BOXES_BYTES, Renewed
 
 if TYPE_CHECKING:
     from foliod.base.telemetry import Counters
@@ -115,6 +115,9 @@ class Renewal:
                         if renewed.changed_chars > MOST_CHANGED_CHARS:
                             msg = f"{original.display} reads so differently that `foliod retry` has to read it again"
                             raise FoliodError(msg)
+                        if renewed.boxes_bytes > BOXES_BYTES:
+                            await self._originals.verify(original)
+                            await self._store.put_some_boxes(document, owner, renewed)
                     case (Chunk() as chunk, terms) if renewed.changed or rewrite:
                         if writer is None:
                             await self._originals.verify(original)
@@ -131,7 +134,7 @@ class Renewal:
         log.info(
             "document_renewed",
             file=original.display,
-            pages=len(renewed.same) + len(renewed.changed),
+            pages=renewed.same + len(renewed.changed),
             changed_pages=len(renewed.changed),
             ms=round((time.monotonic() - started) * 1000),
         )

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from foliod.base.model import DocumentFacts, Page
-    from foliod.store.database import Database
+    from foliod.store.database import Database, Transaction
+
+
+BOXES_BYTES: Final = 4_000_000
+"""Boxes held until they are written; those of one page can have 60,000 bytes, and a document 20,000 pages."""
 
 
 @dataclass(slots=True)
 class Renewed:
-    """Of pages that say what is stored only their boxes are kept; the others wait for the transaction that writes them."""
+    """Of pages that say what is stored only their boxes are kept, and not for long; the others wait for the transaction
+    that writes them.
+    """
 
     facts: DocumentFacts | None = None
-    same: dict[int, bytes] = field(default_factory=dict)
+    same: int = 0
+    """Pages that say what is stored."""
+    boxes: dict[int, bytes] = field(default_factory=dict)
+    """Where the text of some of them stands, by page, which is not written yet."""
+    boxes_bytes: int = 0
     changed: list[Page] = field(default_factory=list)
     changed_chars: int = 0
 
@@ -23,7 +33,13 @@ class Renewed:
         """Compare a page with what is stored of it."""
         headings = [[h.offset, h.level, h.text] for h in page.headings]
         if await db.fetchval("page_is_same", document, page.number, str(page.verdict), page.text, headings):
-            self.same[page.number] = page.boxes
+            self.same += 1
+            self.boxes[page.number] = page.boxes
+            self.boxes_bytes += len(page.boxes)
         else:
             self.changed.append(page)
             self.changed_chars += len(page.text)
+
+    async def write_boxes(self, tx: Transaction, document: int) -> None:
+        """Write the boxes that are held."""
+        await tx.execute("put_boxes", document, list(self.boxes), list(self.boxes.values()))

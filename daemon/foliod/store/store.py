@@ -75,7 +75,7 @@ async def _copy_pages(tx: Transaction, document: int, pages: Sequence[Page]) -> 
 
 
 async def _put_renewed(tx: Transaction, document: int, renewed: Renewed, extractor: str) -> None:
-    await tx.execute("put_boxes", document, list(renewed.same), list(renewed.same.values()))
+    await renewed.write_boxes(tx, document)
     await tx.execute("drop_some_pages", document, [page.number for page in renewed.changed])
     await _copy_pages(tx, document, renewed.changed)
     facts = renewed.facts
@@ -280,6 +280,13 @@ class Store:
         async with self._claimed(document, owner) as tx:
             await _put_renewed(tx, document, renewed, extractor)
             yield await _writer(tx, document)
+
+    async def put_some_boxes(self, document: int, owner: str, renewed: Renewed) -> None:
+        """Store the boxes that are held of pages that are the same; they are right whatever the other pages bring."""
+        async with self._claimed(document, owner) as tx:
+            await renewed.write_boxes(tx, document)
+        renewed.boxes.clear()
+        renewed.boxes_bytes = 0
 
     async def put_boxes(self, document: int, owner: str, renewed: Renewed, extractor: str) -> None:
         """Store what reading a document again has brought when its text is the same, and let go of it."""
