@@ -154,6 +154,11 @@ WHERE e.space_id = $1 AND e.embedding IS NOT NULL ORDER BY e.text_hash LIMIT $2;
 UPDATE foliod.spaces SET equal_digests = array_append(equal_digests, $2)
 WHERE id = $1 AND digest <> $2 AND $2 <> ALL (equal_digests);
 
+-- name: space_state
+-- The state of a space; no row when it is gone.
+-- $1 space
+SELECT state FROM foliod.spaces WHERE id = $1;
+
 -- name: drop_some_vectors
 -- Removes some of the vectors of a space that is to be dropped; returns how many.
 -- $1 space, $2 how many

@@ -571,6 +571,28 @@ async def test_dropped_and_asked_for_again(db, monkeypatch):
         assert await parts.spaces.indexed((await parts.spaces.plan()).active)
 
 
+async def test_another_daemon_takes_up_what_one_is_about_to_drop(db):
+    """Who decided to drop vectors looks again before their index goes: they may be asked for meanwhile."""
+    async with library(db) as (_, parts):
+        await parts.reembedder.ask(NEW)
+        await work(parts)
+        await parts.reembedder.drop(OLD)
+        decided = (await parts.spaces.plan()).dropping
+        await parts.reembedder.ask(OLD)
+        assert await parts.spaces.drop_some(decided)
+        assert await parts.spaces.indexed(decided)
+
+
+async def test_a_lost_index_is_made_anew(db):
+    """When the index of the vectors that serve is not there, the daemon builds it by itself."""
+    async with library(db) as (_, parts):
+        active = (await parts.spaces.plan()).active
+        await db.alone("drop_space_index", space=active.id)
+        assert not await parts.spaces.indexed(active)
+        await work(parts)
+        assert await parts.spaces.indexed(active)
+
+
 async def test_texts_of_no_chunk_are_tidied_in_all_spaces(db):
     """Vectors whose text is gone leave every space; those of texts that are there stay in every space."""
     store, spaces, old, new, _ = await two_spaces(db, ["one", "two"])

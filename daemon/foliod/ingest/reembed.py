@@ -95,6 +95,8 @@ class Reembedder:
                 log.info("space_dropped", space=plan.dropping.id, model=plan.dropping.model)
             return True
         if plan.wanted is None:
+            if plan.active is not None and not await self._spaces.indexed(plan.active):
+                return await self._index(plan.active)
             self._rest("waiting")
             return False
         embedder = self._embedders.of(plan.wanted.model)

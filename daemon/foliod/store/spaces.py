@@ -261,7 +261,15 @@ class Spaces:
             return [space for space, _ in kept]
 
     async def drop_some(self, space: Space) -> bool:
-        """Remove a part of a space that is to be dropped; False when all of it is gone."""
+        """Remove a part of a space, if it still is to be dropped; False when all of it is gone.
+
+        Another daemon may take the space up again at the very moment in which its index goes, which no lock can
+        prevent: who finds the space that serves without its index makes it anew.
+        """
+        async with self._db.transaction() as tx:
+            await tx.execute("own_spaces")
+            if await tx.fetchval("space_state", space.id) != "dropping":
+                return True
         await self._db.alone("drop_space_index", space=space.id)
         if await self._db.fetchval("drop_some_vectors", space.id, DROP_ROWS):
             return True
