@@ -48,9 +48,12 @@ SELECT model, digest, dimensions, how, host, asked_at FROM foliod.model_requests
 INSERT INTO foliod.model_requests (model, digest, dimensions, how, host) VALUES ($1, $2, $3, $4, $5);
 
 -- name: host_configuration
--- Which model the configuration of a host named when its daemon started last.
+-- Which model the configuration of a host named when its daemon started last. In a store that an older foliod has left
+-- without files no host is known: the first that comes is taken for the one that made it.
 -- $1 host
-SELECT model FROM foliod.host_configurations WHERE host = $1;
+SELECT coalesce((SELECT model FROM foliod.host_configurations WHERE host = $1),
+                (SELECT model FROM foliod.model_requests
+                 WHERE how = 'migration' AND NOT EXISTS (SELECT 1 FROM foliod.host_configurations)));
 
 -- name: set_host_configuration
 -- Notes which model it names now.

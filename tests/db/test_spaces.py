@@ -272,22 +272,29 @@ async def test_one_daemon_at_a_time_builds(db, monkeypatch):
         assert set(embedded_by(ollama, NEW).values()) == {1}
 
 
-async def test_an_older_store_goes_on_with_its_model(empty_dsn, tmp_path):
-    """A store from before a change of model was asked for keeps its space; a configuration changed since then asks."""
+async def migrated(dsn: str, folder: Path, left: str) -> None:
+    """Make a store from before a change of model could be asked for, let it hold what is `left` in it, and update it."""
     old = asset("sql/migrations")
     [ours] = old.glob("*_change_of_model.sql")
     for path in old.glob("*.sql"):
         if path.name < ours.name:
-            shutil.copy(path, tmp_path)
-    await migrate(empty_dsn, folder=tmp_path)
-    async with connect(empty_dsn) as connection:
+            shutil.copy(path, folder)
+    await migrate(dsn, folder=folder)
+    async with connect(dsn) as connection:
         await connection.execute(
             "INSERT INTO foliod.spaces (model, digest, dimensions, query_prompt, document_prompt, state)"
-            " VALUES ('m0', 'd0', 4, '', '', 'retired'), ('m1', 'd1', 4, '', '', 'active');"
-            "INSERT INTO foliod.files (host, root, path, display, size, mtime_ns, ctime_ns, inode, device)"
-            " VALUES ('a', '/in', '/in/a.pdf', '/in/a.pdf', 0, 0, 0, 0, 0)"
+            f" VALUES ('m0', 'd0', 4, '', '', 'retired'), ('m1', 'd1', 4, '', '', 'active');{left}"
         )
-    await migrate(empty_dsn)
+    await migrate(dsn)
+
+
+async def test_an_older_store_goes_on_with_its_model(empty_dsn, tmp_path):
+    """A store from before a change of model was asked for keeps its space; a configuration changed since then asks."""
+    await migrated(
+        empty_dsn, tmp_path,
+        "INSERT INTO foliod.files (host, root, path, display, size, mtime_ns, ctime_ns, inode, device)"
+        " VALUES ('a', '/in', '/in/a.pdf', '/in/a.pdf', 0, 0, 0, 0, 0)",
+    )  # fmt: skip
     async with Database.open(empty_dsn, pool_size=2) as db:
         assert not await Spaces(db, "new").configured("m2")
         a = Spaces(db, "a")
@@ -295,6 +302,15 @@ async def test_an_older_store_goes_on_with_its_model(empty_dsn, tmp_path):
         assert not await a.configured("m1")
         assert (await a.plan()).wanted is None
         assert await a.configured("m2")
+
+
+@pytest.mark.parametrize("model", ["m1", "m2"])
+async def test_an_older_store_without_files_knows_its_model(empty_dsn, tmp_path, model):
+    """Where all files were gone at the update, the first start asks for a model that was changed; the next host does not."""
+    await migrated(empty_dsn, tmp_path, "")
+    async with Database.open(empty_dsn, pool_size=2) as db:
+        assert await Spaces(db, "a").configured(model) == (model == "m2")
+        assert not await Spaces(db, "b").configured("m3")
 
 
 async def test_the_first_model_has_nothing_to_be_built_beside(db):

@@ -98,8 +98,7 @@ class Spaces:
             asks = nobody_asked or (known is not None and not same_model(known, model))
             if asks:
                 await self._ask(tx, model, "configuration")
-            if known != model:
-                await tx.execute("set_host_configuration", self._host, model)
+            await tx.execute("set_host_configuration", self._host, model)
         return asks and not nobody_asked
 
     async def ask(self, model: str, how: How, *, digest: str | None = None, dimensions: int | None = None) -> None:
