@@ -16,8 +16,9 @@ BOXES_BYTES: Final = 4_000_000
 
 @dataclass(slots=True)
 class Renewed:
-    """Of pages that say what is stored only their boxes are kept, and not for long; the others wait for the transaction
-    that writes them.
+    """Of pages that say what is stored only the boxes are kept, some at a time; the others until all are read.
+
+    One transaction writes these.
     """
 
     facts: DocumentFacts | None = None
