@@ -47,6 +47,20 @@ async def old_paper(db):
         yield parts, document
 
 
+def looked_at(parts: Bench, sql: str) -> list[int]:
+    """Return what will hold the answers to a question to the database, asked at each step of reading."""
+    seen = []
+    read = parts.workers.read
+
+    async def looking(job):
+        async for event in read(job):
+            seen.append(await one(parts.db, sql))
+            yield event
+
+    parts.workers.read = looking
+    return seen
+
+
 async def test_an_old_document_gets_its_boxes_and_keeps_all_else(db):
     """After an update documents learn where their text stands; chunks, vectors and state are not touched."""
     async with old_paper(db) as (parts, document):
@@ -86,15 +100,7 @@ async def test_what_reads_differently_is_replaced_at_once(db):
     async with old_paper(db) as (parts, document):
         await one(db, "UPDATE foliod.pages SET text = 'zwieback ' || text WHERE number = 2")
         # While it is read, everybody still finds what was there.
-        seen = []
-        read = parts.workers.read
-
-        async def looking(job):
-            async for event in read(job):
-                seen.append(await one(db, "SELECT count(*) FROM foliod.chunks"))
-                yield event
-
-        parts.workers.read = looking
+        seen = looked_at(parts, "SELECT count(*) FROM foliod.chunks")
         assert await renewal(parts).renew_next()
         assert len(set(seen)) == 1
         assert seen[0] > 5
@@ -114,15 +120,7 @@ async def test_boxes_are_written_while_a_document_is_read(db, monkeypatch, chang
     async with old_paper(db) as (parts, _):
         if changed:
             await one(db, "UPDATE foliod.pages SET text = 'zwieback ' || text WHERE number = 2")
-        seen = []
-        read = parts.workers.read
-
-        async def looking(job):
-            async for event in read(job):
-                seen.append(await one(db, "SELECT count(*) FROM foliod.pages WHERE boxes IS NOT NULL"))
-                yield event
-
-        parts.workers.read = looking
+        seen = looked_at(parts, "SELECT count(*) FROM foliod.pages WHERE boxes IS NOT NULL")
         assert await renewal(parts).renew_next()
         assert {0, 1, 2} <= set(seen)
         assert await one(db, "SELECT count(*) FROM foliod.pages WHERE boxes IS NULL") == 0

@@ -1,6 +1,7 @@
 """What documents are called is found, and follows when files are renamed, added and removed."""
 
 import asyncio
+import shutil
 from random import choices
 
 import numpy as np
@@ -8,10 +9,13 @@ import pytest
 from test_retrieve import direction, fill, retriever
 from test_store import backlog, chunk, one, place
 
+from foliod.base.assets import asset
 from foliod.retrieve import retrieve
-from foliod.store.database import Transaction
+from foliod.store.connection import connect
+from foliod.store.database import Database, Transaction
+from foliod.store.migrate import migrate
 from foliod.store.store import Store
-from foliod.store.titles import _write_renamed, catch_up
+from foliod.store.titles import catch_up
 from foliod.text.lexical import query_terms, weigh
 
 ROW = "Purchases of property, plant and equipment 1,577 1,491"
@@ -184,15 +188,22 @@ async def add_place(tx, document: int, path: str) -> None:
     )  # fmt: skip
 
 
-async def test_a_name_that_comes_while_names_are_taken_in_counts(db):
+@pytest.mark.parametrize("moment", ["drop_titles", "names_taken"])
+async def test_a_name_that_comes_while_names_are_taken_in_counts(db, monkeypatch, moment):
     """A copy that is found at the very moment in which its document's names are looked at is found by its name."""
     document = (await fill(db, {"alpha.pdf": report(1)}))["alpha.pdf"]
     async with db.transaction() as tx:
         await add_place(tx, document, "/in/boreal.pdf")
-    async with db.transaction() as tx:
-        assert await _write_renamed(tx) == 1
-        async with asyncio.timeout(10), db.transaction() as other:
-            await add_place(other, document, "/in/zephyr_2021.pdf")
+    execute = Transaction.execute
+
+    async def meanwhile(tx, name, *args, **named):
+        await execute(tx, name, *args, **named)
+        if name == moment:
+            monkeypatch.undo()
+            async with asyncio.timeout(10), db.transaction() as other:
+                await add_place(other, document, "/in/zephyr_2021.pdf")
+
+    monkeypatch.setattr(Transaction, "execute", meanwhile)
     while await catch_up(db):
         pass
     assert ids("alpha boreal zephyr 2021") <= await titles(db)
@@ -242,6 +253,23 @@ async def test_a_file_that_was_away_keeps_its_name(db):
     assert await catch_up(db)
     assert ids("alpha 2021 boreal") <= await titles(db)
     assert not await catch_up(db)
+
+
+async def test_documents_of_an_older_store_get_their_names(empty_dsn, tmp_path):
+    """After an update what was read before is found by its names as well."""
+    for path in asset("sql/migrations").glob("000[1-7]_*.sql"):
+        shutil.copy(path, tmp_path)
+    await migrate(empty_dsn, folder=tmp_path)
+    async with connect(empty_dsn) as connection:
+        await connection.execute(
+            "INSERT INTO foliod.documents (sha256, size, chunk_count) VALUES (sha256('a'), 1, 1);"
+            "INSERT INTO foliod.files (host, root, path, display, size, mtime_ns, ctime_ns, inode, device, document_id)"
+            " SELECT 'here', '/in', '/in/a.pdf', '/in/boreal.pdf', 1, 1, 1, 1, 1, id FROM foliod.documents"
+        )
+    await migrate(empty_dsn)
+    async with Database.open(empty_dsn, pool_size=2) as db:
+        assert await catch_up(db)
+        assert await titles(db) == ids("boreal")
 
 
 async def test_other_content_under_a_name_takes_the_name_along(db):
