@@ -111,20 +111,21 @@ SELECT count(*) FILTER (WHERE state IN ('stored', 'ready')) AS documents,
 FROM foliod.documents WHERE $1::bigint[] IS NULL OR id = ANY($1);
 
 -- name: span_boxes
--- Where spans of documents' texts stand: their pages, each with its offset in the text of the document, the boxes of
--- its runs, and the text around the span, which begins at text_start of the page.
--- $1 documents, $2 starts, $3 ends, one of each for a span; $4 characters around it
+-- Where spans of documents' texts stand: their pages that have text, each with its offset in the text of the document,
+-- the boxes of its runs, and the text around the span, which begins at text_start of the page.
+-- $1 documents, $2 starts, $3 ends, one of each for a span; $4 characters around it; $5 the one page wanted, NULL for all
 WITH span AS MATERIALIZED (
-    SELECT * FROM unnest($1::bigint[], $2::integer[], $3::integer[]) WITH ORDINALITY s(document, low, high, place)
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY s(document, low, high, place)
 ), page AS MATERIALIZED (
     SELECT document_id, number, chars,
            sum(chars + 1) OVER (PARTITION BY document_id ORDER BY number) - chars - 1 AS start
     FROM foliod.pages WHERE document_id IN (SELECT document FROM span)
 )
-SELECT s.place AS span, p.number, p.width, p.height, p.boxes, p.chars, page.start, t.text_start,
-       substr(p.text, t.text_start + 1, (s.high - page.start)::integer - t.text_start + $4::integer) AS text
+SELECT s.place AS span, p.document_id, p.number, p.width, p.height, p.boxes, p.chars, page.start, t.text_start,
+       substr(p.text, t.text_start + 1, (least(s.high - page.start, page.chars) - t.text_start)::integer + $4::integer) AS text
 FROM span s
-JOIN page ON page.document_id = s.document AND page.start < s.high AND page.start + page.chars > s.low
+JOIN page ON page.document_id = s.document AND page.start < s.high AND page.start + page.chars > s.low AND page.chars > 0
+         AND ($5::integer IS NULL OR page.number = $5)
 JOIN foliod.pages p ON p.document_id = page.document_id AND p.number = page.number
 CROSS JOIN LATERAL (SELECT greatest(s.low - page.start - $4::integer, 0)::integer) t(text_start)
 ORDER BY s.place, p.number;

@@ -137,6 +137,27 @@ async def test_the_exact_words_of_a_quote_are_marked(db, short_dir):
         assert 0 < words < yellow(await (await shown.get(f"{url}&start=10&end=600")).read())
 
 
+@pytest.mark.parametrize("end", [2_000_000_000, 2**31 - 1])
+async def test_an_end_far_behind_the_text_marks_what_there_is(db, short_dir, end):
+    """Whoever asks for all of a long text gets the page, and only that one is looked at for it."""
+    async with showing(db, short_dir) as shown:
+        document = await shown.drop(made_pdfs.many_pages(4))
+        fetched = []
+        fetch = db.fetch
+
+        async def watched(name, *args):
+            rows = await fetch(name, *args)
+            fetched.extend(row["number"] for row in rows if name == "span_boxes")
+            return rows
+
+        db.fetch = watched
+        answer = await shown.get(f"/v1/documents/{document}/pages/2.png?start=0&end={end}&dpi=36")
+        assert answer.headers["X-Marked"] == "1"
+        assert fetched == [2]
+        answer = await shown.get(f"/v1/documents/{document}/pages/3.png?start=0&end=5&dpi=36")
+        assert (answer.headers["X-Marked"], fetched) == ("0", [2])
+
+
 async def test_where_it_is_not_known_the_page_is_shown_without_a_mark(db, short_dir):
     """A page that an older foliod read is shown, and that nothing is marked is said."""
     async with showing(db, short_dir) as shown:

@@ -140,8 +140,8 @@ class Facsimiles:
             found = Span(document, *span)
         else:
             return View(document, sha256, page, dpi)
-        rects = (await regions(self._db, [found]))[0]
-        marks = None if rects is None else tuple([rect for rect in rects if rect.page == page][:MAX_RECTS])
+        (rects,) = await regions(self._db, [found], page=page)
+        marks = None if rects is None else rects[:MAX_RECTS]
         return View(document, sha256, page, dpi, marks)
 
     async def picture(self, view: View) -> bytes:

@@ -55,22 +55,26 @@ class Fetches(Protocol):
         """Run a named query."""
 
 
-async def regions(source: Fetches, spans: Sequence[Span]) -> list[tuple[Rect, ...] | None]:
+async def regions(
+    source: Fetches, spans: Sequence[Span], *, page: int | None = None
+) -> list[tuple[Rect, ...] | None]:
     """Return for each span the rectangles that it covers, in the order of the text; one query for all of them.
 
     Lines that stand below each other are one rectangle where that covers nothing else. None: where
     the text stands is not known, since its pages were read before that was kept, or say something
-    else by now; pages of which it is known count alone. Raises DatabaseUnavailableError.
+    else by now; pages of which it is known count alone. With `page`, that one alone is looked at:
+    a span that does not stand on it covers nothing there. Raises DatabaseUnavailableError.
     """
     if not spans:
         return []
     columns = [span.document for span in spans], [span.start for span in spans], [span.end for span in spans]
-    found: list[tuple[Rect, ...] | None] = [None] * len(spans)
-    for place, rows in groupby(await source.fetch("span_boxes", *columns, AROUND_CHARS), key=lambda row: row["span"]):
-        known = [row for row in rows if row["boxes"]]
+    rows = await source.fetch("span_boxes", *columns, AROUND_CHARS, page)
+    found: list[tuple[Rect, ...] | None] = [None if page is None else ()] * len(spans)
+    for place, stands in groupby(rows, key=lambda row: row["span"]):
+        known = [row for row in stands if row["boxes"]]
         span = spans[place - 1]
-        if known and all(_says(row, span) for row in known):
-            found[place - 1] = tuple([rect for row in known for rect in _on_page(row, span)])
+        right = known and all(_says(row, span) for row in known)
+        found[place - 1] = tuple([rect for row in known for rect in _on_page(row, span)]) if right else None
     return found
 
 
