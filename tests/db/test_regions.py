@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 from library import system
 from test_store import backlog, one, place
 
+from foliod.base.boxes import unpack
 from foliod.base.model import PAGE_JOIN, Chunk, DocumentFacts, Page, Rect, Verdict
 from foliod.reading.pdf import open_document, pymupdf
 from foliod.retrieve.regions import Span, regions
@@ -16,6 +18,7 @@ from foliod.text.lexical import weigh
 from made_pdfs import Sheet
 
 SAMPLES = Path(__file__).parents[1] / "samples"
+IDLE = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
 
 
 async def put(db, path: Path) -> tuple[int, list[Page]]:
@@ -124,6 +127,48 @@ async def test_many_spans_cost_one_query(db, monkeypatch):
     together = await regions(db, spans)
     assert asked == ["span_boxes"]
     assert together == [(await regions(db, [span]))[0] for span in spans]
+
+
+async def test_dense_pages_hold_up_nobody(db, monkeypatch):
+    """Each page is unpacked once, however many passages stand on it; where that takes long, other work goes on."""
+    path = SAMPLES / "PMC7068164.pdf"
+    document, pages = await put(db, path)
+    text = PAGE_JOIN.join(page.text for page in pages)
+    spans = [Span(document, at, at + 200, text[at : at + 200]) for at in range(0, 4000, 100)]
+    plain = await regions(db, spans)
+    unpacked = []
+
+    def watched(data, *size):
+        unpacked.append((data, threading.current_thread() is threading.main_thread()))
+        return unpack(data, *size)
+
+    monkeypatch.setattr("foliod.retrieve.regions.unpack", watched)
+    monkeypatch.setattr("foliod.retrieve.regions.THREAD_BYTES", 0)
+    assert await regions(db, spans) == plain
+    assert len({data for data, _ in unpacked}) == len(unpacked) <= len(pages)
+    assert not any(main for _, main in unpacked)
+    unpacked.clear()
+    monkeypatch.setattr("foliod.retrieve.regions.THREAD_BYTES", 10**9)
+    assert await regions(db, spans) == plain
+    assert all(main for _, main in unpacked)
+
+
+async def test_rectangles_are_not_computed_in_a_transaction(db, monkeypatch):
+    """A search gives its connection back before it computes where its hits stand."""
+    async with system(db, {}) as parts:
+        _, pages = await put(db, SAMPLES / "pdflatex-4-pages.pdf")
+        idle = []
+        fetch = db.fetch
+
+        async def watched(name, *args, **more):
+            if name == "span_boxes":
+                idle.append(await one(db, IDLE))
+            return await fetch(name, *args, **more)
+
+        monkeypatch.setattr(db, "fetch", watched)
+        result = await parts.retriever.search(pages[2].text[:60], limit=1, mode="keyword")
+        assert result.hits[0].rects
+        assert idle == [0]
 
 
 async def test_hits_tell_where_they_stand(db):

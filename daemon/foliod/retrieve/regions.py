@@ -8,8 +8,9 @@ exact, and take seven times the room.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
-from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from foliod.base.boxes import Direction, Run, unpack
@@ -25,6 +26,8 @@ AROUND_CHARS = 500
 """Text that is fetched around a span: where a run is longer, its letters are taken for equally wide."""
 MAX_RECTS = 200
 """Of one span on one page; more are a drawing or a trick, and become the one rectangle around them."""
+THREAD_BYTES = 28_000
+"""Of boxes, 2,000 runs, which take about 2 ms: more are unpacked outside of the event loop."""
 
 # In widths of the font's size, as in Helvetica and Times; all others are taken for _USUAL.
 _WIDTHS = {
@@ -69,13 +72,12 @@ async def regions(
         return []
     columns = [span.document for span in spans], [span.start for span in spans], [span.end for span in spans]
     rows = await source.fetch("span_boxes", *columns, AROUND_CHARS, page)
-    found: list[tuple[Rect, ...] | None] = [None if page is None else ()] * len(spans)
-    for place, stands in groupby(rows, key=lambda row: row["span"]):
-        known = [row for row in stands if row["boxes"]]
-        span = spans[place - 1]
-        right = known and all(_says(row, span) for row in known)
-        found[place - 1] = tuple([rect for row in known for rect in _on_page(row, span)]) if right else None
-    return found
+    if sum(len(row["boxes"] or b"") for row in rows) > THREAD_BYTES:
+        found = await asyncio.to_thread(_found, rows, spans)
+    else:
+        found = _found(rows, spans)
+    nowhere: tuple[Rect, ...] | None = None if page is None else ()
+    return [found.get(place, nowhere) for place in range(1, len(spans) + 1)]
 
 
 async def with_rects(source: Fetches, hits: Iterable[Hit]) -> tuple[Hit, ...]:
@@ -84,6 +86,25 @@ async def with_rects(source: Fetches, hits: Iterable[Hit]) -> tuple[Hit, ...]:
     spans = [Span(hit.document, hit.start, hit.start + len(hit.text), hit.text) for hit in hits]
     found = await regions(source, spans)
     return tuple([replace(hit, rects=rects) for hit, rects in zip(hits, found, strict=True)])
+
+
+def _found(rows: Sequence[asyncpg.Record], spans: Sequence[Span]) -> dict[int, tuple[Rect, ...] | None]:
+    """Return the rectangles of the spans that stand on pages, by their places from 1."""
+    known: dict[int, bool] = {}
+    for row in rows:
+        if row["boxes"]:
+            place = row["span"]
+            known[place] = known.get(place, True) and _says(row, spans[place - 1])
+    # Page after page, so that each is unpacked once, and only one is held.
+    parts: dict[int, list[Rect]] = {place: [] for place, right in known.items() if right}
+    last, runs = None, []
+    for row in sorted(rows, key=itemgetter("document_id", "number", "span")):
+        if row["boxes"] and row["span"] in parts:
+            if (row["document_id"], row["number"]) != last:
+                last = row["document_id"], row["number"]
+                runs = list(unpack(row["boxes"], row["width"], row["height"]))
+            parts[row["span"]] += _on_page(row, runs, spans[row["span"] - 1])
+    return {row["span"]: tuple(parts[row["span"]]) if row["span"] in parts else None for row in rows}
 
 
 def _says(row: asyncpg.Record, span: Span) -> bool:
@@ -95,12 +116,12 @@ def _says(row: asyncpg.Record, span: Span) -> bool:
     return bool(row["text"][start - first : end - first] == span.text[start - span.start : end - span.start])
 
 
-def _on_page(row: asyncpg.Record, span: Span) -> Iterable[Rect]:
+def _on_page(row: asyncpg.Record, runs: Iterable[Run], span: Span) -> Iterable[Rect]:
     start, end = span.start - row["start"], span.end - row["start"]
     inside: list[Box] = []
     outside: list[Box] = []
     upright = 0
-    for run in unpack(row["boxes"], row["width"], row["height"]):
+    for run in runs:
         if run.end <= start or run.start >= end:
             outside.append(run[3:])
             continue

@@ -104,6 +104,8 @@ class Retriever:
                 found = scored(question, rows, names, self._settings, mode=mode)
                 hits = await self._hits(tx, choose(found, limit))
             coverage = await self._covered(tx, documents)
+        # By now the connection serves others: what is left takes its time in computing.
+        hits = await with_rects(self._db, hits)
         return SearchResult(
             mode=mode,
             hits=hits,
@@ -157,7 +159,7 @@ class Retriever:
             self._hit(rank, passage, rows, whole.get(passage.best.row["id"]))
             for rank, passage in enumerate(passages, start=1)
         ]
-        return await with_rects(tx, hits)
+        return tuple(hits)
 
     async def _texts(self, tx: Transaction, joined: Sequence[Sequence[asyncpg.Record]]) -> list[str]:
         """Return the texts of passages of several chunks, with what stands between them."""
