@@ -79,12 +79,19 @@ LEFT JOIN foliod.embeddings e ON e.space_id = {space} AND e.text_hash = c.text_h
 WHERE c.id = ANY($1::bigint[]) ORDER BY c.id;
 
 -- name: hit_details
--- What a hit shows: the passage, its document and all its places.
--- $1 chunk ids
-SELECT c.id, c.document_id, c.first_page, c.last_page, c.start_offset, c.end_offset, c.heading, c.text, encode(d.sha256, 'hex') AS sha256, d.title,
-       coalesce((SELECT array_agg(f.display ORDER BY f.gone_at NULLS FIRST, f.id) FROM foliod.files f
-                 WHERE f.document_id = d.id), ARRAY[]::text[]) AS paths
-FROM foliod.chunks c JOIN foliod.documents d ON d.id = c.document_id
+-- What a hit shows: the passage, its document, the first of its places (those that are there first) and how many they are.
+-- $1 chunk ids, $2 how many places at most
+WITH document AS MATERIALIZED (
+    SELECT d.id, d.sha256, d.title,
+           ARRAY(SELECT f.display FROM foliod.files f WHERE f.document_id = d.id
+                 ORDER BY f.gone_at NULLS FIRST, f.id LIMIT $2::integer) AS paths,
+           (SELECT count(*) FROM foliod.files f WHERE f.document_id = d.id) AS places
+    FROM foliod.documents d
+    WHERE d.id IN (SELECT document_id FROM foliod.chunks WHERE id = ANY($1::bigint[]))
+)
+SELECT c.id, c.document_id, c.first_page, c.last_page, c.start_offset, c.end_offset, c.heading, c.text,
+       encode(d.sha256, 'hex') AS sha256, d.title, d.paths, d.places
+FROM foliod.chunks c JOIN document d ON d.id = c.document_id
 WHERE c.id = ANY($1::bigint[]);
 
 -- name: passage_texts

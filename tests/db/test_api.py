@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from library import LIBRARY, VIRUS, System, system
 from structlog.testing import capture_logs
-from test_store import backlog, place
+from test_store import backlog, one, place
 
 from foliod.base.errors import NotFoundError, WaitTimeoutError
 from foliod.base.telemetry import Telemetry
@@ -86,9 +86,25 @@ async def test_search_by_http(db, short_dir, pipeline):
     assert hit.keys() == {"rank", "score", "scores", "document", "pages", "heading", "text", "rects", "chunk", "copies"}
     assert hit["scores"].keys() == {"keyword", "vector", "title"}
     assert (hit["rank"], hit["text"], hit["pages"], hit["rects"]) == (1, VIRUS[1], [2, 2], None)
-    assert hit["document"].keys() == {"id", "sha256", "title", "path", "paths"}
-    assert hit["document"]["paths"] == ["/in/virus.pdf"]
+    assert hit["document"].keys() == {"id", "sha256", "title", "path", "paths", "places"}
+    assert (hit["document"]["paths"], hit["document"]["places"]) == (["/in/virus.pdf"], 1)
     assert len(body["hits"]) == 3
+
+
+async def test_a_document_in_thousands_of_places_makes_no_large_answer(db, short_dir, pipeline):
+    """A hit names some of the places where its document is, always the same ones, and says how many there are."""
+    async with system(db) as s, served(s, short_dir, pipeline) as client:
+        await one(
+            db,
+            "INSERT INTO foliod.files (host, path, display, root, size, mtime_ns, inode, ctime_ns, device, document_id, gone_at)"
+            " SELECT 'here', convert_to('/in/' || n, 'UTF8'), '/in/' || n, '/in', 1, 1, 1, 1, 1, $1,"
+            " CASE WHEN n % 2 = 0 THEN now() END FROM generate_series(1, 5000) n",
+            s.documents["virus.pdf"],
+        )
+        answer = await client.post("/v1/search", json={"query": INCUBATION, "limit": 1})
+        document = (await json_of(answer))["hits"][0]["document"]
+    assert document["places"] == 5001
+    assert document["paths"] == ["/in/virus.pdf", *(f"/in/{n}" for n in range(1, 39, 2))]
 
 
 async def test_filters_by_http(db, short_dir, pipeline):

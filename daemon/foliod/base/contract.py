@@ -260,13 +260,14 @@ def _told(error: ValidationError, shape: type[BaseModel]) -> str:
 
 
 def document_object(hit: Hit) -> dict[str, Any]:
-    """Return what a hit says about its document."""
+    """Return what a hit says about its document; of `places` many places, `paths` are the first ones."""
     return {
         "id": hit.document,
         "sha256": hit.sha256,
         "title": hit.title,
         "path": hit.paths[0] if hit.paths else None,
         "paths": list(hit.paths),
+        "places": hit.places,
     }
 
 

@@ -208,6 +208,7 @@ class Hit:
     sha256: str
     title: str
     paths: tuple[str, ...]
+    """The first of its places, those where it still is before those where it was."""
     first_page: int
     last_page: int
     heading: str | None
@@ -216,6 +217,8 @@ class Hit:
     """Where the passage begins in the document's text: `text == document_text[start : start + len(text)]`."""
     rects: tuple[Rect, ...] | None = None
     """Where it stands on its pages; None when that is not known."""
+    places: int = 0
+    """In how many places the document is or was, those in `paths` among them."""
     copies: tuple[Copy, ...] = ()
     """Other passages with the same words."""
 

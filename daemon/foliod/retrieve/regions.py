@@ -58,9 +58,7 @@ class Fetches(Protocol):
         """Run a named query."""
 
 
-async def regions(
-    source: Fetches, spans: Sequence[Span], *, page: int | None = None
-) -> list[tuple[Rect, ...] | None]:
+async def regions(source: Fetches, spans: Sequence[Span], *, page: int | None = None) -> list[tuple[Rect, ...] | None]:
     """Return for each span the rectangles that it covers, in the order of the text; one query for all of them.
 
     Lines that stand below each other are one rectangle where that covers nothing else. None: where

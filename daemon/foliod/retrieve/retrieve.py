@@ -48,6 +48,8 @@ EF_SEARCH = 100
 """hnsw.ef_search: larger finds more of the true neighbours and takes longer; at least CANDIDATES."""
 SMALL = 5000
 """Chunks of the documents that filters leave: up to so many are all compared, which is quicker than the index."""
+MOST_PATHS = 20
+"""Of one document that a hit names; how many there are is told besides."""
 CACHE_SECONDS = 2.0
 """How long coverage may lag behind."""
 
@@ -151,7 +153,7 @@ class Retriever:
         if not passages:
             return ()
         chunks = [s.row["id"] for p in passages for s in (*p.chunks, *p.copies)]
-        rows = {row["id"]: row for row in await tx.fetch("hit_details", chunks)}
+        rows = {row["id"]: row for row in await tx.fetch("hit_details", chunks, MOST_PATHS)}
         joined = [p for p in passages if len(p.chunks) > 1]
         texts = await self._texts(tx, [[rows[s.row["id"]] for s in p.chunks] for p in joined])
         whole = {p.best.row["id"]: text for p, text in zip(joined, texts, strict=True)}
@@ -186,6 +188,7 @@ class Retriever:
             sha256=row["sha256"],
             title=_title(row),
             paths=tuple(row["paths"]),
+            places=row["places"],
             first_page=min(part["first_page"] for part in parts),
             last_page=max(part["last_page"] for part in parts),
             heading=row["heading"],
