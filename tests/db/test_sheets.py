@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from contextlib import asynccontextmanager
@@ -353,3 +354,34 @@ async def test_a_file_that_changes_while_it_is_sent_is_cut_off(db, short_dir, mo
         monkeypatch.setattr(Originals, "read", changing)
         with pytest.raises((aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError)):
             await (await shown.client.get(f"/v1/documents/{document}/file")).read()
+
+
+async def test_who_takes_nothing_of_a_file_does_not_keep_it_open(db, short_dir, monkeypatch):
+    """A client that asks for a file and never reads is cut off, and the file is closed; one that reads slowly gets it all."""
+    from foliod.serve import sheets
+
+    monkeypatch.setattr(sheets, "STALL_SECONDS", 0.5)
+    async with showing(db, short_dir) as shown:
+        content = PAPER.read_bytes() + b"\n%" + b"x" * 8_000_000 + b"\n%%EOF\n"
+        document = await shown.drop(content, "large.pdf")
+
+        def held() -> int:
+            links = [Path("/proc/self/fd", name) for name in os.listdir("/proc/self/fd")]
+            return sum(str(link.readlink()).endswith("large.pdf") for link in links if link.is_symlink())
+
+        reader, writer = await asyncio.open_unix_connection(str(short_dir / "s"), limit=1024)
+        writer.transport.pause_reading()
+        writer.write(f"GET /v1/documents/{document}/file HTTP/1.1\r\nHost: foliod\r\n\r\n".encode())
+        async with asyncio.timeout(10):
+            while not held():
+                await asyncio.sleep(0.01)
+            while held():
+                await asyncio.sleep(0.05)
+        writer.transport.abort()
+        del reader
+        answer = await shown.client.get(f"/v1/documents/{document}/file")
+        taken = bytearray()
+        async for part in answer.content.iter_chunked(1_000_000):
+            taken += part
+            await asyncio.sleep(0.1)
+        assert taken == content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import unicodedata
 from typing import TYPE_CHECKING
@@ -13,9 +14,10 @@ from aiohttp import web
 from foliod.base.contract import PictureQuery, parse_query
 from foliod.base.errors import ChangedWhileReadError
 from foliod.serve.request import SERVICES, answer_json, needed
+from foliod.serve.stream import STALL_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable
 
     from foliod.ingest.original import Original
     from foliod.retrieve.facsimile import Facsimiles
@@ -100,13 +102,23 @@ async def _send(
     """Send bytes of a file; a client whose file changes or vanishes meanwhile is cut off: it must not take it for whole."""
     try:
         async for piece in _pieces(facsimiles, original, start, stop):
-            await response.write(piece)
-        await response.write_eof()
+            await _taken(response.write(piece))
+        await _taken(response.write_eof())
     except (ChangedWhileReadError, TimeoutError, OSError) as error:
         if not isinstance(error, ConnectionError):
             log.warning("file_not_sent", file=original.display, reason=str(error))
         if request.transport is not None:
             request.transport.abort()
+
+
+async def _taken(sending: Awaitable[None]) -> None:
+    """Wait until a client has taken what is sent. Raises TimeoutError: an open file is not held for one who reads nothing."""
+    try:
+        async with asyncio.timeout(STALL_SECONDS):
+            await sending
+    except TimeoutError:
+        msg = f"the client took nothing for {STALL_SECONDS:g} s"
+        raise TimeoutError(msg) from None
 
 
 async def _pieces(facsimiles: Facsimiles, original: Original, start: int, stop: int) -> AsyncIterator[bytes]:
