@@ -30,6 +30,8 @@ def hit(rank: int = 1, text: str = "The moon raises the tides.", **more: Any) ->
         "pages": [3, 3],
         "heading": "Causes",
         "text": text,
+        "start": 500,
+        "end": 500 + len(text),
         "rects": None,
         "chunk": 7,
         **more,

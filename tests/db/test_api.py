@@ -83,7 +83,10 @@ async def test_search_by_http(db, short_dir, pipeline):
     assert body["mode"] == "hybrid"
     assert body["coverage"] == {"documents": 2, "pages": 5, "unread_pages": 0, "pending": 0}
     hit = body["hits"][0]
-    assert hit.keys() == {"rank", "score", "scores", "document", "pages", "heading", "text", "rects", "chunk", "copies"}
+    assert hit.keys() == {
+        *("rank", "score", "scores", "document", "pages", "heading", "text", "start", "end", "rects", "chunk", "copies")
+    }
+    assert (hit["start"], hit["end"]) == (len(VIRUS[0]) + 1, len(VIRUS[0]) + 1 + len(VIRUS[1]))
     assert hit["scores"].keys() == {"keyword", "vector", "title"}
     assert (hit["rank"], hit["text"], hit["pages"], hit["rects"]) == (1, VIRUS[1], [2, 2], None)
     assert hit["document"].keys() == {"id", "sha256", "title", "path", "paths", "places"}

@@ -528,7 +528,7 @@ def test_the_best_page_is_opened(foliod, daemon, desktop):
     """`ask --open` shows the first citation's page, its passage marked; the answer stays what it is."""
     daemon.answers = {
         ASK: [
-            sources(hit(), hit(2, chunk=9, pages=[4, 6])),
+            sources(hit(), hit(2, start=900, end=990, pages=[4, 6])),
             token("Tides [2]."),
             done("Tides [2].", citation(2, rects=[{"page": 5, "x0": 1, "y0": 1, "x1": 2, "y1": 2}], pages=[4, 6])),
         ],
@@ -537,7 +537,7 @@ def test_the_best_page_is_opened(foliod, daemon, desktop):
     result = foliod("ask", "--open", "why")
     assert result.code == 0
     assert result.out.startswith("Tides [2].\n\nSources\n")
-    assert daemon.asked[1] == ("GET /v1/documents/1/pages/5.png", {"chunk": "9"}, None)
+    assert daemon.asked[1] == ("GET /v1/documents/1/pages/5.png", {"start": "900", "end": "990"}, None)
     path = Path(desktop.read_text().strip())
     assert path.read_bytes() == PICTURE
     assert "opened page 5 of On Tides" in result.err
@@ -557,7 +557,7 @@ def test_without_a_citation_the_best_hit_is_opened(foliod, daemon, desktop):
     assert foliod("ask", "why", "--open").code == 0
     assert foliod("ask", "why", "--open", "--json").code == 0
     assert len(desktop.read_text().splitlines()) == 3
-    assert [query for path, query, _ in daemon.asked if path.startswith("GET")] == [{"chunk": "7"}] * 3
+    assert [query for path, query, _ in daemon.asked if path.startswith("GET")] == [{"start": "500", "end": "526"}] * 3
     found["hits"] = []
     result = foliod("search", "why", "--open")
     assert (result.code, "Nothing was found that could be opened" in result.err) == (0, True)

@@ -272,7 +272,11 @@ def document_object(hit: Hit) -> dict[str, Any]:
 
 
 def hit_object(hit: Hit) -> dict[str, Any]:
-    """Return a hit as searches and the sources of answers show it. `rects` is null where it is not known."""
+    """Return a hit as searches and the sources of answers show it.
+
+    `start` and `end` are code points of the document's text, its pages joined by a line end. `rects`
+    is null where it is not known.
+    """
     return {
         "rank": hit.rank,
         "score": hit.score,
@@ -281,6 +285,8 @@ def hit_object(hit: Hit) -> dict[str, Any]:
         "pages": [hit.first_page, hit.last_page],
         "heading": hit.heading,
         "text": hit.text,
+        "start": hit.start,
+        "end": hit.end,
         "rects": rect_objects(hit.rects),
         "chunk": hit.chunk,
         "copies": [

@@ -214,13 +214,18 @@ class Hit:
     heading: str | None
     text: str
     start: int
-    """Where the passage begins in the document's text: `text == document_text[start : start + len(text)]`."""
+    """Where the passage begins in the document's text: `text == document_text[start:end]`."""
     rects: tuple[Rect, ...] | None = None
     """Where it stands on its pages; None when that is not known."""
     places: int = 0
     """In how many places the document is or was, those in `paths` among them."""
     copies: tuple[Copy, ...] = ()
     """Other passages with the same words."""
+
+    @property
+    def end(self) -> int:
+        """Where the passage ends in the document's text."""
+        return self.start + len(self.text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,10 +117,10 @@ class Facsimiles:
     async def view(
         self, document: int, page: int, *, dpi: int, chunk: int | None = None, span: tuple[int, int] | None = None
     ) -> View:
-        """Return what is to be seen of a page: a passage, or a span of the document's text, is marked.
+        """Return what is to be seen of a page: what stands on it of a passage, or a span of the document's text, is marked.
 
         Raises:
-            NotFoundError: there is no such document, page or passage of it, or the passage stands on other pages.
+            NotFoundError: there is no such document, page or passage of it.
             ConflictError: the document has not been read.
         """
         sha256, pages = await self._known(document)
@@ -132,9 +132,9 @@ class Facsimiles:
             row = await self._db.fetchrow("chunk_span", chunk)
             if row is None or row["document_id"] != document:
                 raise NotFoundError(f"document {document} has no passage {chunk}, or none any more; search again")
+            # A hit can be several passages joined, of which it names the best: on its other pages nothing is marked.
             if not row["first_page"] <= page <= row["last_page"]:
-                where = f"pages {row['first_page']} to {row['last_page']}"
-                raise NotFoundError(f"passage {chunk} stands on {where}, not on page {page}")
+                return View(document, sha256, page, dpi)
             found = Span(document, row["start_offset"], row["end_offset"], row["text"])
         elif span is not None:
             found = Span(document, *span)

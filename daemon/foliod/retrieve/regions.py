@@ -81,7 +81,7 @@ async def regions(source: Fetches, spans: Sequence[Span], *, page: int | None = 
 async def with_rects(source: Fetches, hits: Iterable[Hit]) -> tuple[Hit, ...]:
     """Return hits with the rectangles of their passages. Raises DatabaseUnavailableError."""
     hits = tuple(hits)
-    spans = [Span(hit.document, hit.start, hit.start + len(hit.text), hit.text) for hit in hits]
+    spans = [Span(hit.document, hit.start, hit.end, hit.text) for hit in hits]
     found = await regions(source, spans)
     return tuple([replace(hit, rects=rects) for hit, rects in zip(hits, found, strict=True)])
 

@@ -126,9 +126,9 @@ class Client:
         """Have all embedded anew by `model`, or `cancel` that, or `drop` a model's vectors; what is None is not sent."""
         return self._post("/v1/reembed", what)
 
-    def picture(self, document: int, page: int, *, chunk: int | None = None) -> bytes:
-        """Return a page as a PNG, with a passage marked."""
-        query = None if chunk is None else {"chunk": str(chunk)}
+    def picture(self, document: int, page: int, *, span: tuple[int, int] | None = None) -> bytes:
+        """Return a page as a PNG, with what stands on it of a span of the document's text marked."""
+        query = None if span is None else {"start": str(span[0]), "end": str(span[1])}
         answer = self._send("GET", f"/v1/documents/{document}/pages/{page}.png", params=query)
         if answer.is_error or answer.headers.get("Content-Type") != "image/png":
             raise _error(answer.status_code, answer.content)

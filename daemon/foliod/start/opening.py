@@ -51,15 +51,15 @@ class Target:
         self._hits = dict(enumerate(hits, start=1))
 
     @property
-    def best(self) -> tuple[dict[str, Any], int, int | None] | None:
-        """The document, the page, and the passage to mark; None when nothing was found."""
+    def best(self) -> tuple[dict[str, Any], int, tuple[int, int] | None] | None:
+        """The document, the page, and what of the document's text to mark; None when nothing was found."""
         hit = self._hits.get(1 if self._citation is None else int(self._citation["n"]))
         found = self._citation or hit
         if found is None:
             return None
         page = page_of(found)
         inside = hit is not None and hit["pages"][0] <= page <= hit["pages"][1]
-        return found["document"], page, hit["chunk"] if hit is not None and inside else None
+        return found["document"], page, (hit["start"], hit["end"]) if hit is not None and inside else None
 
 
 def open_best(terminal: Terminal, client: Client, target: Target) -> None:
@@ -71,8 +71,8 @@ def open_best(terminal: Terminal, client: Client, target: Target) -> None:
     if best is None:
         terminal.say("Nothing was found that could be opened.", "yellow")
         return
-    document, page, chunk = best
-    picture = client.picture(int(document["id"]), page, chunk=chunk)
+    document, page, span = best
+    picture = client.picture(int(document["id"]), page, span=span)
     path = saved(picture, f"{title(document)}-page-{page}")
     what = f"{pages([page, page])} of {title(document)}"
     program = opener()
