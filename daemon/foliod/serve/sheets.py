@@ -51,7 +51,7 @@ async def document_file(request: web.Request) -> web.StreamResponse:
             return web.Response(status=304, headers=headers)
         size = original.before.size
         try:
-            start, stop = _asked_range(request, etag, size)
+            asked = _asked_range(request, etag, size)
         except ValueError:
             answer = answer_json(
                 {"error": {"code": "bad_range", "message": f"the file has {size} bytes, there are none in that range"}},
@@ -59,11 +59,11 @@ async def document_file(request: web.Request) -> web.StreamResponse:
             )
             answer.headers["Content-Range"] = f"bytes */{size}"
             return answer
-        whole = (start, stop) == (0, size)
-        response = web.StreamResponse(status=200 if whole else 206, headers=headers)
+        start, stop = asked or (0, size)
+        response = web.StreamResponse(status=206 if asked else 200, headers=headers)
         response.content_type = "application/pdf"
         response.content_length = stop - start
-        if not whole:
+        if asked:
             response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
         await response.prepare(request)
         if request.method != "HEAD":
@@ -141,16 +141,21 @@ def _has(request: web.Request, etag: str) -> bool:
         return False
 
 
-def _asked_range(request: web.Request, etag: str, size: int) -> tuple[int, int]:
-    """Return what part is asked for; what makes no sense is all of it (RFC 9110, 14.2). Raises ValueError beyond the end."""
+def _asked_range(request: web.Request, etag: str, size: int) -> tuple[int, int] | None:
+    """Return what part is asked for, None for the whole; what makes no sense is not heeded (RFC 9110, 14.2).
+
+    Raises ValueError for a part beyond the end.
+    """
     if request.headers.get("If-Range", f'"{etag}"') != f'"{etag}"':
-        return 0, size
+        return None
     try:
         asked = request.http_range
     except ValueError:
-        return 0, size
+        return None
+    if (asked.start, asked.stop) == (None, None):
+        return None
     start, stop, _ = asked.indices(size)
-    if (asked.start, asked.stop) != (None, None) and start >= stop:
+    if start >= stop:
         raise ValueError
     return start, stop
 
