@@ -544,6 +544,24 @@ def test_the_best_page_is_opened(foliod, daemon, desktop):
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
+def test_pages_of_documents_with_one_title_are_kept_apart(foliod, daemon, desktop):
+    """The picture of a page is named by its document and page, however long the title is that others have, too."""
+    for n, page in ((27, 10), (28, 10), (28, 11)):
+        found = hit(document=canned.document(n, "Annual Report " * 20), pages=[page, page])
+        daemon.answers = {
+            SEARCH: {"mode": "keyword", "hits": [found], "coverage": canned.COVERAGE, "took_ms": 1.0, "note": None},
+            f"GET /v1/documents/{n}/pages/{page}.png": png,
+        }
+        assert foliod("search", "why", "--open").code == 0
+    names = [Path(line).name for line in desktop.read_text().splitlines()]
+    assert [name[:24] for name in names] == [
+        "27-page-10-Annual-Report",
+        "28-page-10-Annual-Report",
+        "28-page-11-Annual-Report",
+    ]
+    assert all(Path(line).exists() for line in desktop.read_text().splitlines())
+
+
 def test_without_a_citation_the_best_hit_is_opened(foliod, daemon, desktop):
     """`search --open` and answers that cite nothing show the first hit; JSON stays JSON."""
     found = {"mode": "keyword", "hits": [hit()], "coverage": canned.COVERAGE, "took_ms": 1.0, "note": None}

@@ -73,7 +73,8 @@ def open_best(terminal: Terminal, client: Client, target: Target) -> None:
         return
     document, page, span = best
     picture = client.picture(int(document["id"]), page, span=span)
-    path = saved(picture, f"{title(document)}-page-{page}")
+    # What tells pictures apart comes first: many documents have one title, and long ones are cut.
+    path = saved(picture, f"{document['id']}-page-{page}-{title(document)}")
     what = f"{pages([page, page])} of {title(document)}"
     program = opener()
     if program is None:
