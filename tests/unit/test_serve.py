@@ -452,6 +452,7 @@ async def test_tcp_needs_the_token(short_dir):
                 status, code, message = await error_of(await client.get(path, headers=wrong))
                 assert (status, code) == (401, "unauthorized")
                 assert bearer["Authorization"][7:] not in message
+                assert "<state_dir>/token" in message
         async with client_of(settings.socket) as local:
             assert (await local.get("/healthz")).status == 200
 

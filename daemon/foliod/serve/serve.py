@@ -146,7 +146,10 @@ def _admit(request: web.Request, door: Door | None) -> None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     same = hmac.compare_digest(token.strip().encode("utf-8", "surrogateescape"), door.token.encode())
     if scheme.lower() != "bearer" or not same:
-        msg = "this address needs the bearer token; it stands in the file that [server] token_file names"
+        msg = (
+            "this address needs the bearer token; it stands in <state_dir>/token, or in the file that [server] token_file"
+            " names where that is set (foliod config shows both)"
+        )
         raise UnauthorizedError(msg)
 
 
