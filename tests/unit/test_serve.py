@@ -150,6 +150,7 @@ async def test_what_needs_the_database_says_so(short_dir, method, path, body):
         ("/v1/search", b'{"query": "x", "before": "0001-01-01T00:00+14:00"}', "before: must be a date such as"),
         ("/v1/search", b'{"query": "x", "before": 12}', "before: must be a date such as"),
         ("/v1/search", b'{"query": "x", "after": "2024-01-02", "before": "2024-01-01"}', "earlier than before"),
+        ("/v1/reembed", b'{"cancel": false}', '"cancel": false asks for nothing'),
     ],
 )
 async def test_a_wrong_request_is_refused_with_what_is_wrong(short_dir, path, body, told):

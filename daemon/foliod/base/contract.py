@@ -180,6 +180,9 @@ class ReembedRequest(Body):
         if (self.model is not None) + (self.drop is not None) + self.cancel > 1:
             msg = 'name only one of "model", "cancel": true and "drop"'
             raise ValueError(msg)
+        if self.model_fields_set == {"cancel"} and not self.cancel:
+            msg = '"cancel": false asks for nothing; name "model", "cancel": true or "drop", or send {} for the configured model'
+            raise ValueError(msg)
         return self
 
 
