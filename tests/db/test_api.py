@@ -122,7 +122,13 @@ async def test_filters_by_http(db, short_dir, pipeline):
         assert await hits(folder="/other") == []
         assert await hits(before="2001-01-01") == []
         assert await hits(after="2001-01-01")
-        assert await hits(document=999) == []
+        assert await hits(folder="")
+        for path, body in (("search", {"query": "virus"}), ("ask", {"question": "virus"})):
+            answer = await json_of(await client.post(f"/v1/{path}", json={**body, "document": 999}), 404)
+            assert (answer["error"]["code"], "there is no document 999" in answer["error"]["message"]) == (
+                "not_found",
+                True,
+            )
 
 
 async def test_asking_by_http(db, short_dir, pipeline):

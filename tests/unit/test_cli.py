@@ -298,6 +298,7 @@ def test_all_options_of_a_question_arrive(foliod, daemon, tmp_path, monkeypatch)
         (["--wait=/in/x.pdf", "why"], "/in/x.pdf"),
         (["why", "--wait", "./x.pdf"], "{here}/x.pdf"),
         (["--wait", "there.pdf", "why"], "{here}/there.pdf"),
+        (["--wait=absent.pdf", "why"], "{here}/absent.pdf"),
         (["why"], None),
     ],
 )
@@ -311,6 +312,18 @@ def test_wait_stands_alone_or_before_a_file(foliod, daemon, tmp_path, monkeypatc
     assert body["question"] == "why"
     assert body.get("wait") == (wait and wait.format(here=tmp_path))
     assert ("wait_seconds" in body) == (wait is not None)
+
+
+@pytest.mark.parametrize("path", ["absent.pdf", "sub/absent", "My Paper.PDF"])
+def test_a_file_that_is_not_there_is_not_taken_for_the_question(foliod, daemon, tmp_path, monkeypatch, path):
+    """A mistyped file behind `--wait` is a mistake that is told; a question with a slash is a question."""
+    monkeypatch.chdir(tmp_path)
+    daemon.answers[ASK] = [done("x")]
+    result = foliod("ask", "--wait", path, "why")
+    assert (result.code, daemon.asked) == (2, [])
+    assert "no such file is there" in result.err
+    assert foliod("ask", "--wait", "What is TCP/IP?").code == 0
+    assert (daemon.asked[0][2]["question"], daemon.asked[0][2]["wait"]) == ("What is TCP/IP?", "settled")
 
 
 def test_a_question_may_come_from_standard_input(foliod, daemon, monkeypatch):

@@ -139,6 +139,8 @@ async def test_what_needs_the_database_says_so(short_dir, method, path, body):
         ("/v1/ask", b'{"question": "x", "limit": 1000000000}', "limit: should be less than or equal to 50"),
         ("/v1/ask", b'{"question": "x", "history": {"role": "user"}}', "history"),
         ("/v1/ask", b'{"question": "x", "wait": "later"}', "settled"),
+        ("/v1/ask", b'{"question": "x", "folder": "in"}', "folder: must be an absolute path"),
+        ("/v1/search", b'{"query": "x", "folder": "./in"}', "folder: must be an absolute path"),
         ("/v1/ask", b'{"question": "x", "wait_seconds": 1e9}', "wait_seconds"),
         ("/v1/ask", b'{"question": "' + b"x" * 9000 + b'"}', "question: String should have at most 8000"),
         ("/v1/search", b'{"query": "x", "limit": 0}', "limit: should be greater than or equal to 1"),

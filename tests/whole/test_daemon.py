@@ -217,6 +217,10 @@ def test_a_script_drops_and_asks_at_once():
         assert daemon.search("bovine coronavirus", wait=str(path))["hits"]
         daemon.drop(ARTICLES[1])
         daemon.search("anything", wait="settled")
+        daemon.search("anything", wait=str(daemon.inbox))
+        body = {"query": "anything", "wait": str(daemon.inbox / "absent.pdf")}
+        absent = daemon.request("POST", "/v1/search", json=body)
+        assert (absent.status_code, "no such file is there" in absent.json()["error"]["message"]) == (404, True)
         assert daemon.states() == {"stored": 2}
 
 

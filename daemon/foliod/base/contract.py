@@ -59,6 +59,10 @@ def _settled_or_absolute(wait: str) -> str:
     return wait
 
 
+def _absolute_or_none(folder: str) -> str:
+    return _absolute(folder) if folder else folder
+
+
 def _absolute(path: str) -> str:
     if not path.startswith("/"):
         msg = "must be an absolute path"
@@ -72,6 +76,9 @@ ModelName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 Wait = Annotated[str, Field(max_length=4096), AfterValidator(_utf8), AfterValidator(_settled_or_absolute)]
 
+
+Folder = Annotated[str, AfterValidator(_utf8), AfterValidator(_absolute_or_none)]
+"""As people see it; empty is no restriction."""
 
 AbsolutePath = Annotated[str, Field(max_length=65536), AfterValidator(_absolute)]
 """A path as JSON has it; a name that is not UTF-8 is meant by its replaced form, as answers show it."""
@@ -87,7 +94,7 @@ class Narrowed(Body):
     """What searches and questions have in common."""
 
     mode: Mode = "hybrid"
-    folder: Text | None = None
+    folder: Folder | None = None
     document: int | None = Field(default=None, ge=1, le=MAX_ID)
     after: Moment | None = None
     before: Moment | None = None
@@ -192,7 +199,7 @@ class DocumentsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     state: DocumentState | None = None
-    folder: Text | None = None
+    folder: Folder | None = None
     q: Text | None = Field(default=None, max_length=1000)
     limit: int = Field(default=50, ge=1, le=500)
     cursor: int = Field(default=0, ge=0, le=MAX_ID)

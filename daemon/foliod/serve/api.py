@@ -21,7 +21,18 @@ from foliod.base.contract import (
 )
 from foliod.base.errors import NotFoundError
 from foliod.serve.explain import verdict_counts
-from foliod.serve.request import SERVICES, STATUS, STOPPING, answer_json, body, document_row, moment, needed, waited
+from foliod.serve.request import (
+    SERVICES,
+    STATUS,
+    STOPPING,
+    answer_json,
+    body,
+    document_row,
+    found,
+    moment,
+    needed,
+    waited,
+)
 from foliod.serve.stream import stream
 
 if TYPE_CHECKING:
@@ -68,6 +79,7 @@ async def search(request: web.Request) -> web.Response:
     asked = await body(request, SearchRequest)
     retriever = needed(services.retriever, services)
     await waited(request, services, asked)
+    await found(services, asked)
     started = time.perf_counter()
     services.telemetry.counters.add("searches")
     limit = asked.limit or services.settings.search.limit
@@ -100,6 +112,7 @@ async def ask(request: web.Request) -> web.StreamResponse:
     asked = await body(request, AskRequest)
     answerer = needed(services.answerer, services)
     await waited(request, services, asked)
+    await found(services, asked)
     services.telemetry.counters.add("questions")
     events = _logged(
         asked,

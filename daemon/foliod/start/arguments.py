@@ -38,15 +38,24 @@ class Waiting(TyperCommand):
     """A command whose `--wait` may stand alone or before a path."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Give `--wait` its value where it has none."""
+        """Give `--wait` its value where it has none. Raises UsageError for a file that is not there."""
         return super().parse_args(ctx, list(_with_wait(args)))
 
 
 def _with_wait(args: list[str]) -> Iterator[str]:
     for place, arg in enumerate(args):
         following = args[place + 1] if place + 1 < len(args) else ""
+        # The daemon may see more below the root than we do, and says itself what is not there.
         named = following == "settled" or following.startswith(("/", "./", "../", "~")) or os.path.exists(following)
+        if arg == "--wait" and not named and _like_a_path(following):
+            msg = f"--wait {following}: no such file is there; if it belongs to the question, write --wait=settled"
+            raise typer.BadParameter(msg)
         yield "--wait=settled" if arg == "--wait" and not named else arg
+
+
+def _like_a_path(text: str) -> bool:
+    """Whether it is more likely the mistyped name of a file than a question, or the first word of one."""
+    return text.lower().endswith(".pdf") or ("/" in text and not any(map(str.isspace, text)))
 
 
 def text_of(words: list[str]) -> str:

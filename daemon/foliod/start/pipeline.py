@@ -231,7 +231,7 @@ class Pipeline:
     async def wait(self, path: str | None, seconds: float) -> None:
         """Return when `path`, or everything that lies in the folders now, is searchable or at its end.
 
-        Raises WaitTimeoutError after `seconds`, NotFoundError for a path outside the watched folders.
+        Raises WaitTimeoutError after `seconds`, NotFoundError for a path outside the watched folders, or where nothing is.
         """
         try:
             async with asyncio.timeout(seconds):
@@ -247,9 +247,20 @@ class Pipeline:
                 document = await sweeper.wait_settled(name)
                 if document is not None:
                     await self._until_read(document)
+                elif not await self._there(name):
+                    msg = f"{path} can't be waited for: no such file is there"
+                    raise NotFoundError(msg)
         except TimeoutError:
             msg = f"{path or 'what lies in the folders'} is not searchable after {seconds:g} s; ask again later"
             raise WaitTimeoutError(msg) from None
+
+    async def _there(self, path: bytes) -> bool:
+        """Whether something is at a path, or is known to have been."""
+        shown = display(path)
+        # A name that is not UTF-8 may have come as people see it, by which the file system knows nothing.
+        if "\N{REPLACEMENT CHARACTER}" in shown or await self._db.fetchrow("file_at", self.host, path, shown):
+            return True
+        return await asyncio.to_thread(os.path.lexists, path)
 
     async def _until_read(self, document: int | None) -> None:
         """Return when a document, or every document of this host, is neither queued nor being read."""
