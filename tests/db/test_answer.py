@@ -419,6 +419,17 @@ async def test_a_model_of_another_company_is_not_asked(db):
     assert "allow_cloud" in events[-1]["note"]
 
 
+async def test_without_a_wish_for_a_chat_model_nobody_complains(db):
+    """With chat_model = "" answers are quoted, also within a conversation, and no note says that a model is missing."""
+    async with system(db, chat_model="") as s:
+        for history in ((), (Turn("user", "What is it?"), Turn("assistant", "A virus."))):
+            events = [
+                e async for e in s.answerer.ask(Question("Which symptoms does the virus cause?", history=history))
+            ]
+            assert events[-1]["generator"] == "quotes"
+            assert events[-1]["note"] is None
+
+
 async def test_without_ollama_the_answer_is_quoted(db):
     """When Ollama is down, keywords find the passages and the answer is made of quotes."""
     async with system(db) as s:

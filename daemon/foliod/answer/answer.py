@@ -68,7 +68,8 @@ class _Found:
 
     searched: str
     result: SearchResult
-    facts: ModelFacts | OllamaError
+    facts: ModelFacts | OllamaError | None
+    """None: no chat model is wanted."""
     coverage: dict[str, Any]
 
 
@@ -158,7 +159,8 @@ class Answerer:
         try:
             searched = search_text(question.text, question.history)
             seconds = self._settings.ollama.rewrite_seconds
-            if searched != question.text and seconds and not isinstance(facts := await describing, OllamaError):
+            facts = await describing if searched != question.text and seconds else None
+            if facts is not None and not isinstance(facts, OllamaError):
                 num_ctx = self._acquaintances.of(facts).num_ctx or self._usual_context(question, facts)
                 searched = await standalone(
                     self._inference, facts, question.text, question.history, num_ctx=num_ctx, seconds=seconds
@@ -174,8 +176,10 @@ class Answerer:
         finally:
             describing.cancel()
 
-    async def _describe(self, question: Question) -> ModelFacts | OllamaError:
+    async def _describe(self, question: Question) -> ModelFacts | OllamaError | None:
         model = question.model or self._settings.ollama.chat_model
+        if not model.strip():
+            return None
         try:
             async with asyncio.timeout(DESCRIBE_SECONDS):
                 return await self._inference.describe(model)
@@ -189,7 +193,7 @@ class Answerer:
         facts, hits = found.facts, found.result.hits
         if isinstance(facts, OllamaError):
             return None, facts.message
-        if not hits or _beside_the_point(found.searched, hits):
+        if facts is None or not hits or _beside_the_point(found.searched, hits):
             return None, None
         wished = self._wished(question)
         habits = self._acquaintances.of(facts)

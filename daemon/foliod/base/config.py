@@ -111,7 +111,8 @@ class Ollama(Section):
     url: Texts = Field(default=("http://127.0.0.1:11434",), min_length=1)
     """One address or several; the next is tried when one can't be reached."""
     embed_model: Name = "mxbai-embed-large"
-    chat_model: Name = "deepseek-r1:8b"
+    chat_model: str = "deepseek-r1:8b"
+    """Writes the answers; "" is none: answers are quoted."""
     keep_alive: Name = "10m"
     num_ctx: int = Field(default=0, ge=0)
     """Upper limit of the context in tokens; 0 is the model's own."""

@@ -214,7 +214,9 @@ def _with_models(ollama: dict[str, Any], serving: str | None, reembedding: dict[
     }
     wanted = dict.fromkeys([told["embed_model"], *([reembedding["model"]] if reembedding else []), told["chat_model"]])
     return told | {
-        "missing": [model for model in wanted if not _has(models, model)] if told["reachable"] else None,
+        "missing": [model for model in wanted if model.strip() and not _has(models, model)]
+        if told["reachable"]
+        else None,
     }
 
 

@@ -113,7 +113,7 @@ def _ollama(ollama: Object) -> Row:
     if not ollama["reachable"]:
         reason = safe(ollama.get("error") or "not reachable")
         return Row("Ollama", f"{reason}. Search goes by keyword, answers are quoted.", "yellow")
-    models = f"{safe(ollama['embed_model'])} and {safe(ollama['chat_model'])}"
+    models = " and ".join(safe(ollama[model]) for model in ("embed_model", "chat_model") if ollama[model].strip())
     if missing := ollama.get("missing"):
         pulls = ", ".join(f"ollama pull {safe(model)}" for model in missing)
         return Row("Ollama", f"reachable; missing models: {pulls}", "yellow")

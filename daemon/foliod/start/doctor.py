@@ -278,7 +278,10 @@ async def _ollama(settings: Settings) -> AsyncIterator[Check]:
             return
         yield Check(name, "ok", f"version {health.version} at {health.url}")
         yield await _model(inference, "embedding model", s.embed_model, "embedding", "search goes by keyword")
-        yield await _model(inference, "chat model", s.chat_model, "completion", "answers are quoted")
+        if s.chat_model.strip():
+            yield await _model(inference, "chat model", s.chat_model, "completion", "answers are quoted")
+        else:
+            yield Check("chat model", "ok", "none is wanted; answers are quoted")
 
 
 def _change_of_model(settings: Settings, status: dict[str, Any]) -> Check | None:
