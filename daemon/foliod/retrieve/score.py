@@ -2,12 +2,12 @@
 
 A passage is credited for each word of the question with the best of these: the BM25 weight of
 the word in the passage itself, some of the weight it has elsewhere on the page and in the
-headings above, and what the document's name says, when the question names it: a row of a table holds neither the company nor the
-year. A sum of scores keeps how much better a passage is; fusing ranks throws that away, and
-measured worse than BM25 alone.
+headings above, and what the document's name says, when the question names it: a row of a table
+holds neither the company nor the year. A sum of scores keeps how much better a passage is;
+fusing ranks throws that away, and measured worse than BM25 alone.
 
-The constants were chosen on two sets, all of covidqa and half of the series (tests/bench), where
-page@10 rose from 0.300 to 0.845 (series), and from 0.888 to 0.900 (covidqa), by one hit a page in part.
+The constants were chosen on all of covidqa and one half of the series (tests/bench); the README
+has the figures, also of the other half.
 """
 
 from __future__ import annotations
@@ -80,10 +80,13 @@ def scored(
         idf = np.array([word.idf for word in question.words], np.float32)
         filled = np.maximum(own, PAGE * _on_the_page(own, rows))
         filled = np.maximum(filled, HEADING * _in_headings(question, rows) * idf)
-        said = np.array(
-            [[_says(names.get(row["document_id"], {}), word.terms) for word in question.words] for row in rows]
+        said = {
+            document: [any(term in names.get(document, {}) for term in word.terms) for word in question.words]
+            for document in documents
+        }
+        filled = np.maximum(
+            filled, NAME * sure[:, None] * np.array([said[row["document_id"]] for row in rows], np.float32) * idf
         )
-        filled = np.maximum(filled, NAME * sure[:, None] * said * idf)
     cosine = np.array([np.nan if row["cosine"] is None else row["cosine"] for row in rows], np.float32)
     if mode == "vector":
         total = np.nan_to_num(cosine)
@@ -98,10 +101,6 @@ def scored(
     ]
     # The chunk's number breaks ties, so that equal questions get equal answers.
     return sorted(out, key=lambda s: (-s.total, s.row["id"]))
-
-
-def _says(held: Mapping[int, float], terms: Sequence[int]) -> bool:
-    return any(term in held for term in terms)
 
 
 def _in_headings(question: Question, rows: Sequence[asyncpg.Record]) -> NDArray[np.float32]:
