@@ -96,6 +96,7 @@ def status(**more: Any) -> dict[str, Any]:
         "roots": [{"path": "/in", "state": "ok", "reason": None, "files": 13, "settling": 1, "unreadable": 0}],
         "loop_lag_ms": 3.0,
         "loop_lag": {"p50": 0.1, "p99": 3.0, "max": 5.0},
+        "tasks": 30,
         "counters": {},
         **more,
     }

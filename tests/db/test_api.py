@@ -307,6 +307,7 @@ async def test_status_adds_up(db, short_dir, pipeline):
     assert status["roots"] == [{"path": "/in", "files": 2, "state": "watching"}]
     assert status["loop_lag"].keys() == {"p50", "p99", "max"}
     assert status["loop_lag_ms"] == status["loop_lag"]["p99"]
+    assert status["tasks"] >= 1
     assert status["uptime_s"] >= 0
     assert status["version"]
 

@@ -183,6 +183,11 @@ async def test_a_blocked_loop_is_seen():
     assert 100 < lag.last_minute()["max"] < 2000
 
 
-def test_a_snapshot_has_all_numbers():
-    """Status finds uptime, lag and counters in one place."""
-    assert Telemetry().snapshot().keys() == {"uptime_s", "loop_lag", "counters"}
+async def test_a_snapshot_has_all_numbers():
+    """Status finds uptime, lag, counters and the number of tasks in one place."""
+    telemetry = Telemetry()
+    before = telemetry.snapshot()
+    assert before.keys() == {"uptime_s", "loop_lag", "tasks", "counters"}
+    another = asyncio.create_task(asyncio.sleep(60))
+    assert telemetry.snapshot()["tasks"] == before["tasks"] + 1
+    another.cancel()

@@ -200,9 +200,10 @@ class Telemetry:
         return time.monotonic() - self.started
 
     def snapshot(self) -> dict[str, Any]:
-        """Return counters, lag and uptime, for `/v1/status`."""
+        """Return counters, lag, uptime and how many tasks there are, for `/v1/status`; call it on the event loop."""
         return {
             "uptime_s": round(self.uptime_s, 1),
+            "tasks": len(asyncio.all_tasks()),
             "loop_lag": self.lag.last_minute(),
             "counters": self.counters.totals(),
         }

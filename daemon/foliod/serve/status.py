@@ -146,6 +146,7 @@ class Status:
             "ocr": needs["ocr"] and {**needs["ocr"], "pages_waiting": numbers.get("pages_for_ocr")},
             "loop_lag_ms": telemetry["loop_lag"]["p99"],
             "loop_lag": telemetry["loop_lag"],
+            "tasks": telemetry["tasks"],
             "counters": telemetry["counters"],
         }
 
