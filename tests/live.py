@@ -69,12 +69,19 @@ class Daemon:
     def command(self, *args: str) -> list[str]:
         return [str(self.python), "-m", "foliod", *args]
 
-    def start(self, *, ready: bool = True) -> Daemon:
+    def start(
+        self,
+        *,
+        ready: bool = True,
+        command: list[str] | None = None,
+        env: dict[str, str] | None = None,
+        pass_fds: tuple[int, ...] = (),
+    ) -> Daemon:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command("run", "--config", str(self.config)),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment,
-                cwd=self.base, start_new_session=True,
+                command or self.command("run", "--config", str(self.config)),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment | (env or {}),
+                cwd=self.base, start_new_session=True, pass_fds=pass_fds,
             )  # fmt: skip
         if ready:
             wait_for(self.is_ready, why="the daemon to be ready")

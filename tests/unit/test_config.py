@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from foliod.base import sources
 from foliod.base.assets import asset
 from foliod.base.config import HIDDEN, Settings
 from foliod.base.config_errors import SECTIONS
@@ -26,6 +27,7 @@ def write(tmp_path):
 
     def write(text: str, name: str = "foliod.toml") -> Path:
         path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")
         return path
 
@@ -185,6 +187,50 @@ def test_the_database_url_can_come_from_a_file_or_a_credential(write, tmp_path):
     assert load(path, environ=environ).database.url.get_secret_value().endswith("/file")
     environ["FOLIOD_DATABASE__URL"] = "postgresql://h/environment"
     assert load(path, environ=environ).database.url.get_secret_value().endswith("/environment")
+
+
+def test_secrets_can_come_from_the_service_manager(write, tmp_path):
+    """LoadCredential= hands over the database's address, the token and the PDF passwords; what is configured wins."""
+    for name in ("database_url", "token", "passwords"):
+        write("postgresql://u:hunter2@h/x\n" if name == "database_url" else "hunter2\n", f"given/{name}")
+    given = tmp_path / "given"
+    environ = {"CREDENTIALS_DIRECTORY": str(given)}
+    found = load(write("", "empty"), environ=environ)
+    assert found.database.url.get_secret_value() == "postgresql://u:hunter2@h/x"
+    assert found.server.token_file == given / "token"
+    assert found.ingest.passwords_file == given / "passwords"
+    shown = found.printable()
+    assert shown["database"]["url"] == "(hidden, from the credential database_url)"
+    assert shown["server"]["token_file"] == "(hidden, from the credential token)"
+    assert shown["ingest"]["passwords_file"] == "(hidden, from the credential passwords)"
+    assert "hunter2" not in json.dumps(shown)
+    # A client reads none of them, and still tells where they come from.
+    assert load(write("", "empty"), environ=environ, secrets=False).printable()["database"] == shown["database"]
+    own = write('[server]\ntoken_file = "mine"\n[ingest]\npasswords_file = "mine"\n[database]\nurl = "embedded"\n')
+    found = load(own, environ=environ)
+    assert (found.server.token_file, found.ingest.passwords_file) == (tmp_path / "mine", tmp_path / "mine")
+    assert found.database.embedded
+    assert "credential" not in json.dumps(found.printable())
+
+
+def test_an_empty_credential_is_told(write, tmp_path):
+    """A credential without content is a mistake, not a setting."""
+    write("\n", "given/database_url")
+    with pytest.raises(ConfigError, match=r"the credential .*/given/database_url is empty"):
+        load(write(""), environ={"CREDENTIALS_DIRECTORY": str(tmp_path / "given")})
+
+
+def test_who_may_not_read_the_systems_configuration_may_still_ask(write, tmp_path, monkeypatch):
+    """The system's file may be closed to users; their own must be readable."""
+    system = write("[server]\nnonsense = 1\n", "system.toml")
+    monkeypatch.setattr(sources, "SYSTEM_CONFIG", system)
+    monkeypatch.setattr(sources.os, "access", lambda path, _: path != system)
+    environ = {"XDG_CONFIG_HOME": str(tmp_path / "nothing")}
+    assert load(secrets=False, environ=environ).server.socket is None
+    with pytest.raises(ConfigError, match="nonsense"):
+        load(environ=environ)
+    with pytest.raises(ConfigError, match="nonsense"):
+        load(system, secrets=False, environ=environ)
 
 
 def test_a_client_needs_no_secrets(write):

@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     field_validator,
     model_validator,
@@ -248,6 +249,7 @@ class Settings(Section):
     ingest: Ingest = Ingest()
     search: Search = Search()
     log: Log = Log()
+    _credentials: dict[tuple[str, str], str] = PrivateAttr(default_factory=dict)
 
     @property
     def state(self) -> Path:
@@ -278,7 +280,13 @@ class Settings(Section):
         url = self.database.url.get_secret_value()
         found["database"]["url"] = HIDDEN if self.database.url_file else _without_login(url)
         found["ollama"]["url"] = [_without_login(url) for url in self.ollama.url]
+        for (section, key), name in self._credentials.items():
+            found[section][key] = f"{HIDDEN[:-1]}, from the credential {name})"
         return found
+
+    def note_credentials(self, credentials: dict[tuple[str, str], str]) -> None:
+        """Take down which keys, by section and name, the service manager gave, and by which of its names."""
+        self._credentials = dict(credentials)
 
     @field_validator("watch", mode="before")
     @classmethod

@@ -19,10 +19,20 @@ from foliod.base.config import Settings
 from foliod.base.config_errors import PREFIX, SECTIONS, Table, nearest, told
 from foliod.base.errors import ConfigError
 
+SYSTEM_CONFIG = Path("/etc/foliod/foliod.toml")
 OWN_VARIABLES = ("CONFIG",)
 """Variables of ours that are not settings."""
-CREDENTIAL = "database_url"
-"""Name of the credential (`LoadCredential=` of systemd) that holds [database] url."""
+CREDENTIALS: Mapping[str, tuple[str, str]] = {
+    "database_url": ("database", "url"),
+    "token": ("server", "token_file"),
+    "passwords": ("ingest", "passwords_file"),
+}
+"""What the service manager may hand over as files (`LoadCredential=` of systemd): the key that each stands for.
+
+Of a key that names a file it is the file, else what the file holds. A key that is set anywhere else wins.
+"""
+OTHER_KEYS = {("database", "url"): ("url_file",)}
+"""Keys that say the same in another way."""
 MOST_BYTES = 1_000_000
 
 
@@ -44,7 +54,9 @@ def load(
 
     Raises ConfigError that names the file or variable, the key, and the nearest known key.
     """
-    path = path or find(environ)
+    if path is None and (path := find(environ)) == SYSTEM_CONFIG and not secrets and not os.access(path, os.R_OK):
+        # Whoever may ask the system's daemon need not be allowed to read how it is set up.
+        path = None
     text = _read(path, "the configuration") if path is not None else ""
     tables = [_parse(text, path), _from_environment(environ), dict(overrides or {})]
     if path is not None:
@@ -55,12 +67,13 @@ def load(
     merged: Table = {}
     for table in tables:
         _merge(merged, table)
-    if secrets and not {"url", "url_file"} & set(_section(merged, "database")):
-        _read_credential(merged, environ)
+    credentials = _read_credentials(merged, environ, secrets=secrets)
     try:
-        return Settings.model_validate(merged)
+        settings = Settings.model_validate(merged)
     except ValidationError as error:
         raise ConfigError(told(error, path, text, tables)) from None
+    settings.note_credentials(credentials)
+    return settings
 
 
 def find(environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -71,7 +84,7 @@ def find(environ: Mapping[str, str] = os.environ) -> Path | None:
     if named := environ.get(f"{PREFIX}CONFIG"):
         return Path(named)
     home = environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    places = [Path(home) / "foliod/foliod.toml", Path("/etc/foliod/foliod.toml")]
+    places = [Path(home) / "foliod/foliod.toml", SYSTEM_CONFIG]
     if os.geteuid() == 0:
         places.reverse()
     return next((place for place in places if os.path.lexists(place)), None)
@@ -151,7 +164,7 @@ def _anchor(table: Table, folder: Path) -> None:
     tables = [table, *(_section(table, name) for name in SECTIONS)]
     tables += [entry for entry in watched if isinstance(entry, dict)] if isinstance(watched, list) else []
     for entry in tables:
-        for key in ("path", "state_dir", "socket", "token_file", "url_file"):
+        for key in ("path", "state_dir", "socket", "token_file", "url_file", "passwords_file", "tessdata"):
             value = entry.get(key)
             if isinstance(value, str) and value.strip() and not value.startswith("~"):
                 entry[key] = os.path.join(folder, value)
@@ -168,10 +181,23 @@ def _read_url_file(table: Table) -> None:
     database["url"] = _secret(Path(os.path.expanduser(file)), "the file of [database] url_file,")
 
 
-def _read_credential(table: Table, environ: Mapping[str, str]) -> None:
-    folder = environ.get("CREDENTIALS_DIRECTORY")
-    if folder and (file := Path(folder, CREDENTIAL)).exists():
-        table.setdefault("database", {})["url"] = _secret(file, "the credential")
+def _read_credentials(table: Table, environ: Mapping[str, str], *, secrets: bool) -> dict[tuple[str, str], str]:
+    """Fill in what is set nowhere else; return which keys were, with the names of their credentials.
+
+    Without `secrets` nothing is read, and the keys are told all the same.
+    """
+    found: dict[tuple[str, str], str] = {}
+    if folder := environ.get("CREDENTIALS_DIRECTORY"):
+        for name, (section, key) in CREDENTIALS.items():
+            file = Path(folder, name)
+            known = _section(table, section)
+            if any(other in known for other in (key, *OTHER_KEYS.get((section, key), ()))) or not file.exists():
+                continue
+            found[section, key] = name
+            if secrets:
+                value = file if key.endswith("_file") else _secret(file, "the credential")
+                table.setdefault(section, {})[key] = value
+    return found
 
 
 def _secret(file: Path, what: str) -> SecretStr:

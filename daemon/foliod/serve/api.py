@@ -33,6 +33,7 @@ from foliod.serve.request import (
     needed,
     waited,
 )
+from foliod.serve.starting import when_started
 from foliod.serve.stream import stream
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ async def status(request: web.Request) -> web.Response:
 @routes.post("/v1/search")
 async def search(request: web.Request) -> web.Response:
     """Find passages."""
-    services = request.app[SERVICES]()
     asked = await body(request, SearchRequest)
+    services = await when_started(request)
     retriever = needed(services.retriever, services)
     await waited(request, services, asked)
     await found(services, asked)
@@ -108,8 +109,8 @@ async def search(request: web.Request) -> web.Response:
 @routes.post("/v1/ask")
 async def ask(request: web.Request) -> web.StreamResponse:
     """Answer a question, as it is written or all at once."""
-    services = request.app[SERVICES]()
     asked = await body(request, AskRequest)
+    services = await when_started(request)
     answerer = needed(services.answerer, services)
     await waited(request, services, asked)
     await found(services, asked)

@@ -19,8 +19,9 @@ from aiohttp import web
 from foliod.base.contract import error_object
 from foliod.base.errors import FoliodError, MisdirectedError, UnauthorizedError
 from foliod.serve import api, models, places, sheets
+from foliod.serve.inherited import NONE
 from foliod.serve.request import SERVICES, STATUS, STOPPING, answer_json
-from foliod.serve.sockets import bearer_token, tcp_sockets, unix_socket
+from foliod.serve.sockets import bearer_token, listening
 from foliod.serve.status import Status
 from foliod.serve.stream import REQUEST_ID, Stopping
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
     from foliod.base.config import Settings
+    from foliod.serve.inherited import Inherited
     from foliod.serve.services import Services
 
 KEEPALIVE_SECONDS = 75.0
@@ -85,21 +87,23 @@ def application(services: Callable[[], Services], *, door: Door | None = None) -
 
 
 @asynccontextmanager
-async def serving(services: Callable[[], Services], settings: Settings) -> AsyncIterator[list[str]]:
+async def serving(
+    services: Callable[[], Services], settings: Settings, given: Inherited = NONE
+) -> AsyncIterator[list[str]]:
     """Listen until the body ends, then let requests finish for a moment; yields the addresses for people.
+
+    Sockets that were `given` take the place of those of the settings.
 
     Raises ConfigError, StateInUseError.
     """
-    http = settings.server.http
     async with AsyncExitStack() as stack:
-        listeners: list[socket.socket] = [stack.enter_context(unix_socket(settings.socket))]
+        listeners = await listening(stack, settings, given)
         door = None
-        if http is not None:
+        if any(listener.family != socket.AF_UNIX for listener in listeners):
             door = Door(
                 token=await asyncio.to_thread(bearer_token, token_file(settings)),
                 hosts=frozenset(host.lower() for host in settings.server.allowed_hosts),
             )
-            listeners += [stack.enter_context(listener) for listener in await asyncio.to_thread(tcp_sockets, http)]
         addresses = await stack.enter_async_context(sites(application(services, door=door), listeners))
         log.info("listening", addresses=addresses)
         yield addresses

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import fcntl
@@ -16,12 +17,32 @@ from typing import TYPE_CHECKING
 from foliod.base.errors import ConfigError, StateInUseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from contextlib import AsyncExitStack
+
+    from foliod.base.config import Settings
+    from foliod.serve.inherited import Inherited
 
 LONGEST_PATH = 107
 """Bytes of a Unix socket's path on Linux: `sun_path` holds 108 with its final NUL (unix(7))."""
 SOCKET_MODE = 0o660
 SHORTEST_TOKEN = 16
+
+
+async def listening(stack: AsyncExitStack, settings: Settings, given: Inherited) -> list[socket.socket]:
+    """Return the sockets to answer at, closed with `stack`: those handed over, else those of the settings.
+
+    Each kind for itself: with a Unix socket from the service manager, [server] http is bound all the same.
+    Raises ConfigError, StateInUseError.
+    """
+    stack.callback(given.close)
+    unix = given.unix or (stack.enter_context(unix_socket(settings.socket)),)
+    tcp: Sequence[socket.socket] = given.tcp
+    if not tcp and settings.server.http is not None:
+        tcp = await asyncio.to_thread(tcp_sockets, settings.server.http)
+        for listener in tcp:
+            stack.enter_context(listener)
+    return [*unix, *tcp]
 
 
 @contextmanager

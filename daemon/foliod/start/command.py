@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from foliod.start.client import Client
     from foliod.start.terminal import Terminal
 
+SYSTEM_SOCKET = Path("/run/foliod.sock")
+"""Where the system's socket unit listens; the user's listens where an own daemon does, in $XDG_RUNTIME_DIR."""
+
 
 def settings_of(file: Path | None, overrides: Mapping[str, Any] | None = None, *, secrets: bool = False) -> Settings:
     """Return the settings in force. Raises ConfigError."""
@@ -28,10 +32,24 @@ def settings_of(file: Path | None, overrides: Mapping[str, Any] | None = None, *
 
 
 def client_of(file: Path | None) -> Client:
-    """Return a connection to the daemon that the settings name."""
+    """Return a connection to the daemon that the settings name, or to the system's."""
     from foliod.start.client import Client
 
-    return Client(settings_of(file).socket)
+    return Client(socket_of(settings_of(file), file))
+
+
+def socket_of(settings: Settings, file: Path | None) -> Path:
+    """Return the socket to ask at: one's own daemon's; where that has none, the system service's.
+
+    Who names a socket, or a state folder of one's own, means that daemon and no other.
+    """
+    from foliod.base.sources import SYSTEM_CONFIG, find
+
+    own = settings.socket
+    elsewhere = settings.state_dir is not None and (file or find()) != SYSTEM_CONFIG
+    if settings.server.socket is None and not elsewhere and not os.path.lexists(own) and os.path.lexists(SYSTEM_SOCKET):
+        return SYSTEM_SOCKET
+    return own
 
 
 def print_json(data: Any) -> None:

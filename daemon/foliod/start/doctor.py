@@ -25,6 +25,7 @@ from foliod.ingest.tessdata import find
 from foliod.ollama.inference import Inference, full_name
 from foliod.reading.sandbox import offered
 from foliod.start.client import Client
+from foliod.start.command import socket_of
 from foliod.store.connection import address_of, connect
 from foliod.store.lodging import USERS, User, first_barred, installation
 from foliod.store.migrate import PGVECTOR, PGVECTOR_SAFE, POSTGRES
@@ -56,7 +57,7 @@ async def examine(settings: Settings, source: Path | None) -> AsyncIterator[Chec
     """Yield all checks, in the order in which things have to be mended."""
     where = str(source) if source is not None else "no configuration file; defaults and environment"
     yield Check("configuration", "ok", where)
-    running, daemon = await asyncio.to_thread(_daemon, settings)
+    running, daemon = await asyncio.to_thread(_daemon, settings, source)
     # What `foliod run --watch` was given stands in no file.
     roots = [
         Watch(path=Path(root["path"])) for root in (running or {}).get("roots", []) if root["state"] != "not_watched"
@@ -316,9 +317,9 @@ async def _model(inference: Inference, name: str, model: str, needed: str, witho
     return Check(name, "ok", f"{model}{context}")
 
 
-def _daemon(settings: Settings) -> tuple[dict[str, Any] | None, Check]:
+def _daemon(settings: Settings, source: Path | None) -> tuple[dict[str, Any] | None, Check]:
     """Return the status of the running daemon, None when there is none, and the check."""
-    name, socket = "daemon", settings.socket
+    name, socket = "daemon", socket_of(settings, source)
     try:
         with Client(socket) as client:
             status = client.status()

@@ -38,9 +38,10 @@ from foliod.ingest.workers import Workers
 from foliod.ollama.inference import Inference
 from foliod.retrieve import facsimile
 from foliod.retrieve.retrieve import Retriever
+from foliod.serve.inherited import inherited
 from foliod.serve.serve import serving
 from foliod.serve.services import Services
-from foliod.start.notify import notify
+from foliod.start.notify import Manager
 from foliod.start.pipeline import Pipeline
 from foliod.start.state import State, open_state
 from foliod.store.connection import behind_pooler
@@ -86,6 +87,7 @@ class _Daemon:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._manager = Manager.found()
         self._telemetry = Telemetry()
         self._stop = asyncio.Event()
         self._readers = settings.ingest.workers or max(1, (os.cpu_count() or 1) - 1)
@@ -96,12 +98,13 @@ class _Daemon:
     async def live(self) -> int:
         """Open everything, work until told to stop or until something breaks, close everything."""
         self._take_signals()
+        given = inherited()
         log.info("starting", version=__version__, pid=os.getpid(), state_dir=str(self._settings.state))
         async with AsyncExitStack() as stack:
             state = stack.enter_context(open_state(self._settings.state))
             await stack.enter_async_context(self._inference)
             await stack.enter_async_context(self._embedders)
-            async with serving(lambda: self._services, self._settings):
+            async with serving(lambda: self._services, self._settings, given):
                 tasks = [
                     asyncio.create_task(self._telemetry.lag.measure(), name="loop lag"),
                     asyncio.create_task(self._work(state), name="work"),
@@ -109,7 +112,8 @@ class _Daemon:
                 ]
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 self._services = dataclasses.replace(self._services, trouble="the daemon is stopping")
-                notify("STOPPING=1")
+                self._manager.stopping(DRAIN_SECONDS + LEAVE_SECONDS)
+                self._manager.say("stopping")
                 log.info("stopping", counters=self._telemetry.counters.totals())
                 started = time.monotonic()
             failure = await _drain(tasks, started + DRAIN_SECONDS - time.monotonic())
@@ -129,7 +133,7 @@ class _Daemon:
         if not database.embedded:
             await self._work_on(database.url.get_secret_value(), state)
             return
-        notify("STATUS=starting PostgreSQL")
+        self._manager.say("starting PostgreSQL")
         async with EmbeddedServer(state.folder, database.shared_buffers_mb) as server, asyncio.TaskGroup() as group:
             group.create_task(self._keep(server), name="postgres")
             group.create_task(self._work_on(server.url, state), name="pipeline")
@@ -157,7 +161,8 @@ class _Daemon:
                 trouble=None,
             )
             log.info("ready", roots=[str(watch.path) for watch in s.watch], database=db.address)
-            notify("READY=1", "STATUS=watching")
+            self._manager.begin()
+            self._manager.say("watching")
             asyncio.get_running_loop().add_signal_handler(signal.SIGCONT, pipeline.resumed)
             async with asyncio.TaskGroup() as group:
                 group.create_task(db.pulse.run(), name="pulse")
@@ -223,7 +228,7 @@ class _Daemon:
                 return await stack.enter_async_context(Database.open(dsn, pool_size=size, pooled=pooled))
             except DatabaseUnavailableError as outage:
                 log.warning("waiting", task="database", reason=outage.message, seconds=wait)
-                notify(f"STATUS=waiting for the database: {outage.message}")
+                self._manager.say(f"waiting for the database: {outage.message}")
                 self._services = dataclasses.replace(self._services, trouble=outage.message)
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, RETRY_SECONDS)
