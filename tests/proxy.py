@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Self, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -44,6 +45,8 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.WriteTransport] = set()
         self._loop = asyncio.new_event_loop()
+        self._cold_until = 0.0
+        self._dropped: set[int] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy")
@@ -75,6 +78,15 @@ class Proxy:
     def flow(self) -> None:
         """Pass bytes on again, also those that came meanwhile."""
         self._call(self._flow(on=True))
+
+    def drop(self) -> None:
+        """Forget all connections without a word, as routers do with idle ones: what is sent on them goes nowhere."""
+        self._dropped = set(range(1, self.connections + 1))
+
+    def cold(self, seconds: float) -> None:
+        """End all connections, and let new ones wait until so many seconds have passed, as a server that has to wake up."""
+        self._cold_until = time.monotonic() + seconds
+        self.cut()
 
     def cut_after(self, count: int) -> None:
         """Reset all connections once, when clients have sent so many bytes more."""
@@ -136,14 +148,16 @@ class Proxy:
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        number = self.connections
         self._open.add(writer.transport)
         with contextlib.suppress(OSError, asyncio.CancelledError):
             await self._flowing.wait()
+            await asyncio.sleep(max(0.0, self._cold_until - time.monotonic()))
             from_server, to_server = await self._upstream()
             self._open.add(to_server.transport)
             lost = asyncio.Event()
             try:
-                there = asyncio.create_task(self._send(reader, to_server, lost))
+                there = asyncio.create_task(self._send(reader, to_server, lost, number))
                 back = asyncio.create_task(self._answer(from_server, writer, lost))
                 await asyncio.wait([there, back], return_when=asyncio.FIRST_COMPLETED)
                 there.cancel()
@@ -155,8 +169,12 @@ class Proxy:
         writer.close()
         self._open.discard(writer.transport)
 
-    async def _send(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lost: asyncio.Event) -> None:
+    async def _send(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lost: asyncio.Event, number: int
+    ) -> None:
         while piece := await reader.read(PIECE):
+            if number in self._dropped:
+                continue
             await self._flowing.wait()
             self.sent += len(piece)
             if self._trap and self._trap in piece:

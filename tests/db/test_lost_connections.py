@@ -47,13 +47,13 @@ async def test_a_farewell_to_a_new_connection_is_an_outage_too(dsn, turns, monke
     """A connection that the server ends before the pool has prepared it is an outage that passes."""
     real = database.prepare
 
-    async def prepare(connection):
+    async def prepare(connection, *more):
         if connection not in ended:
             ended.append(connection)
             end_backend_aside(dsn, connection.get_server_pid())
             for _ in range(turns):
                 await asyncio.sleep(0)
-        await real(connection)
+        await real(connection, *more)
 
     ended = []
     monkeypatch.setattr(database, "prepare", prepare)

@@ -18,8 +18,9 @@ from fake_ollama import FakeOllama
 from foliod.base.assets import asset
 from foliod.base.errors import DatabaseUnavailableError
 from foliod.store.connection import behind_pooler
-from foliod.store.database import Database, Query
+from foliod.store.database import Database
 from foliod.store.migrate import load_migrations, migrate
+from foliod.store.statements import Query
 from pgbouncer import MISSING, PROGRAM, PgBouncer
 
 SAMPLES = Path(__file__).parents[1] / "samples"

@@ -12,8 +12,9 @@ import pytest
 
 from foliod.base.errors import DatabaseUnavailableError
 from foliod.store import pulse as pulse_module
-from foliod.store.database import Database, Query
+from foliod.store.database import Database
 from foliod.store.migrate import migrate
+from foliod.store.statements import Query
 from proxy import Proxy, proxied
 
 SOON = 30.0

@@ -12,8 +12,9 @@ from test_store import backlog, chunk, one, place
 from foliod.base.assets import asset
 from foliod.retrieve import retrieve
 from foliod.store.connection import connect
-from foliod.store.database import Database, Transaction
+from foliod.store.database import Database
 from foliod.store.migrate import migrate
+from foliod.store.statements import Transaction
 from foliod.store.store import Store
 from foliod.store.titles import catch_up
 from foliod.text.lexical import query_terms, weigh

@@ -59,7 +59,7 @@ def test_the_sample_knows_every_key_and_its_optional_lines_are_valid(write):
     for name, model in SECTIONS.items():
         entry = tables[name][0] if name == "watch" else tables[name]
         assert set(entry) == set(model.model_fields), name
-    settings = load(write(re.sub(r"(?m)^url_file .*$", "", whole)), environ={})
+    settings = load(write(re.sub(r"(?m)^(url_file|direct_url|direct_url_file) .*$", "", whole)), environ={})
     assert settings.watch[0].path == Path.home() / "Documents/inbox"
     assert settings.server.http == "127.0.0.1:8420"
     watch = settings.watch[0]

@@ -7,16 +7,12 @@ import contextlib
 import itertools
 import json
 import os
-import socket
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
 import numpy as np
 import pytest
 
@@ -24,8 +20,8 @@ from fake_ollama import embed_words
 from foliod.ingest.divide import PROBE
 from live import Daemon, running, wait_for
 from made_pdfs import Sheet
+from ollama_process import Ollama
 
-FAKE = Path(__file__).parents[1] / "fake_ollama.py"
 MODEL = "all-minilm"
 DIMENSIONS = 256
 FOR_EVER = 10**9
@@ -45,45 +41,6 @@ embed_seconds = 1.0
 chunk_tokens = 64
 overlap_tokens = 0
 """
-
-
-class Ollama:
-    """The stand-in for Ollama as a process that keeps its port."""
-
-    def __init__(self) -> None:
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[str] | None = None
-        self.digest = "a" * 64
-        self.seed = 0
-
-    def start(self) -> None:
-        build = ["--digest", self.digest, "--seed", str(self.seed)]
-        command = [sys.executable, str(FAKE), "--port", str(self.port), *build, "--until-eof"]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        assert self.process.stdout.readline().split()[-1] == self.url
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.communicate()
-        self.process = None
-
-    def fault(self, **faults: Any) -> None:
-        httpx.post(f"{self.url}/_faults", json=faults).raise_for_status()
-
-    def models(self, **digests: str | dict[str, Any] | None) -> None:
-        httpx.post(f"{self.url}/_models", json=digests).raise_for_status()
-
-    def embeds(self) -> dict[str, Any]:
-        return httpx.get(f"{self.url}/_embeds").json()
-
-    def batches(self) -> list[int]:
-        """Sizes in texts of the batches that it was asked for; the short text before them does not count."""
-        return [asked["texts"] for asked in self.embeds()["asked"]]
 
 
 class World:

@@ -90,6 +90,15 @@ class Database(Section):
     """Only for the embedded server."""
     url_file: AbsolutePath | None = None
     """A file that holds the url, so that the password need not stand in the configuration."""
+    direct_url: SecretStr | None = None
+    """Where `url` leads through a pooler: the same database without it, for migrations, indexes, checks and backups."""
+    direct_url_file: AbsolutePath | None = None
+    """A file that holds the direct_url."""
+
+    @property
+    def direct(self) -> str:
+        """The address for what takes long or needs a session of its own."""
+        return (self.direct_url or self.url).get_secret_value()
 
     @property
     def embedded(self) -> bool:
@@ -104,6 +113,21 @@ class Database(Section):
             msg = 'must be "embedded" or start with postgresql://'
             raise ValueError(msg)
         return value
+
+    @field_validator("direct_url")
+    @classmethod
+    def _known_direct_scheme(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            msg = "must start with postgresql://"
+            raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _direct_to_the_same(self) -> Database:
+        if self.direct_url is not None and self.embedded:
+            msg = "direct_url goes with a url of your own server; leave it out"
+            raise ValueError(msg)
+        return self
 
 
 class Ollama(Section):
@@ -279,6 +303,9 @@ class Settings(Section):
         found["server"]["socket"] = str(self.socket)
         url = self.database.url.get_secret_value()
         found["database"]["url"] = HIDDEN if self.database.url_file else _without_login(url)
+        if self.database.direct_url is not None:
+            direct = _without_login(self.database.direct_url.get_secret_value())
+            found["database"]["direct_url"] = HIDDEN if self.database.direct_url_file else direct
         found["ollama"]["url"] = [_without_login(url) for url in self.ollama.url]
         for (section, key), name in self._credentials.items():
             found[section][key] = f"{HIDDEN[:-1]}, from the credential {name})"

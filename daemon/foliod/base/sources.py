@@ -24,6 +24,7 @@ OWN_VARIABLES = ("CONFIG",)
 """Variables of ours that are not settings."""
 CREDENTIALS: Mapping[str, tuple[str, str]] = {
     "database_url": ("database", "url"),
+    "database_direct_url": ("database", "direct_url"),
     "token": ("server", "token_file"),
     "passwords": ("ingest", "passwords_file"),
 }
@@ -31,7 +32,7 @@ CREDENTIALS: Mapping[str, tuple[str, str]] = {
 
 Of a key that names a file it is the file, else what the file holds. A key that is set anywhere else wins.
 """
-OTHER_KEYS = {("database", "url"): ("url_file",)}
+OTHER_KEYS = {("database", "url"): ("url_file",), ("database", "direct_url"): ("direct_url_file",)}
 """Keys that say the same in another way."""
 MOST_BYTES = 1_000_000
 
@@ -164,7 +165,7 @@ def _anchor(table: Table, folder: Path) -> None:
     tables = [table, *(_section(table, name) for name in SECTIONS)]
     tables += [entry for entry in watched if isinstance(entry, dict)] if isinstance(watched, list) else []
     for entry in tables:
-        for key in ("path", "state_dir", "socket", "token_file", "url_file", "passwords_file", "tessdata"):
+        for key in ("path", "state_dir", "socket", "token_file", "url_file", "direct_url_file", "passwords_file", "tessdata"):
             value = entry.get(key)
             if isinstance(value, str) and value.strip() and not value.startswith("~"):
                 entry[key] = os.path.join(folder, value)
@@ -172,13 +173,14 @@ def _anchor(table: Table, folder: Path) -> None:
 
 def _read_url_file(table: Table) -> None:
     database = _section(table, "database")
-    file = database.get("url_file")
-    if not isinstance(file, str) or not file.strip():
-        return
-    if "url" in database:
-        msg = "[database] url and url_file are both set; keep one of them"
-        raise ConfigError(msg)
-    database["url"] = _secret(Path(os.path.expanduser(file)), "the file of [database] url_file,")
+    for key in ("url", "direct_url"):
+        file = database.get(f"{key}_file")
+        if not isinstance(file, str) or not file.strip():
+            continue
+        if key in database:
+            msg = f"[database] {key} and {key}_file are both set; keep one of them"
+            raise ConfigError(msg)
+        database[key] = _secret(Path(os.path.expanduser(file)), f"the file of [database] {key}_file,")
 
 
 def _read_credentials(table: Table, environ: Mapping[str, str], *, secrets: bool) -> dict[tuple[str, str], str]:
@@ -211,8 +213,10 @@ def _merge(into: Table, table: Table) -> None:
     """Let `table` override key by key; lists are replaced as a whole."""
     for key, value in table.items():
         mine = into.get(key)
-        if key == "database" and isinstance(value, dict) and isinstance(mine, dict) and "url" in value:
-            mine.pop("url_file", None)
+        if key == "database" and isinstance(value, dict) and isinstance(mine, dict):
+            for address in ("url", "direct_url"):
+                if address in value:
+                    mine.pop(f"{address}_file", None)
         if isinstance(value, dict) and isinstance(mine, dict):
             _merge(mine, value)
         else:

@@ -15,7 +15,7 @@ import structlog
 
 from foliod.base.errors import DatabaseUnavailableError
 from foliod.base.model import DocumentState
-from foliod.base.version import EXTRACTOR
+from foliod.base.version import EXTRACTOR, __version__
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -74,7 +74,8 @@ class Backlog:
         self._lock = asyncio.Lock()
 
     async def recover(self) -> None:
-        """Free what an earlier daemon of this host left claimed. Call once, at start."""
+        """Free what an earlier daemon of this host left claimed, and say that we are here. Call once, at start."""
+        await self._db.execute("host_started", self.host, __version__)
         await self._db.execute("release_dead_leases", self.host, MOST_ATTEMPTS)
 
     def wake(self) -> None:
@@ -188,13 +189,20 @@ class Backlog:
         self.held.difference_update(documents)
 
     async def keep_leases(self) -> None:
-        """Extend all leases for ever; run as a task."""
+        """Extend all leases, and give signs of life, for ever; run as a task."""
+        known = 0
         while True:
             await asyncio.sleep(LEASE_SECONDS / 3)
             ids = list(self.held)
-            if not ids:
-                continue
             try:
+                schema = await self._db.fetchval("host_seen", self.host, __version__)
+                if known and schema > known:
+                    log.warning(
+                        "schema_newer", schema=schema, why="a newer foliod uses this store: install it here too"
+                    )
+                known = schema
+                if not ids:
+                    continue
                 rows = await self._db.fetch("extend_lease", ids, self.owner, LEASE_SECONDS)
             except DatabaseUnavailableError as error:
                 log.warning("lease_not_extended", error=error.message, documents=len(ids))

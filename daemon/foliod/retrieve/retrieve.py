@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from foliod.base.config import Search
     from foliod.ingest.embedders import Embedders
     from foliod.retrieve.passages import Passage
-    from foliod.store.database import Database, Transaction
+    from foliod.store.database import Database
+    from foliod.store.statements import Transaction
 
 Mode = Literal["hybrid", "keyword", "vector"]
 

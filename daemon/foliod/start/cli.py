@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from foliod.base.errors import BadRequestError, ConfigError, FoliodError
-from foliod.start import reembed, upkeep
+from foliod.start import administer, reembed, upkeep
 from foliod.start.arguments import (
     WAIT_SECONDS,
     After,
@@ -257,6 +257,8 @@ app.command()(upkeep.explain)
 app.command()(upkeep.retry)
 app.command()(upkeep.forget)
 app.command()(reembed.reembed)
+app.command()(administer.migrate)
+app.command()(administer.hosts)
 
 
 @app.command()
@@ -303,7 +305,8 @@ def doctor(
     from dataclasses import asdict
 
     from foliod.base.sources import find
-    from foliod.start.doctor import Check, examine
+    from foliod.start.checks import Check
+    from foliod.start.doctor import examine
 
     more: dict[str, Any] = {}
 

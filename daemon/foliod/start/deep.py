@@ -9,28 +9,22 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foliod.base.config import Watch
-from foliod.base.errors import FoliodError, StateInUseError
+from foliod.base.errors import FoliodError
 from foliod.base.telemetry import set_up_logs
-from foliod.start.client import Client
-from foliod.start.doctor import Check
-from foliod.start.state import open_state
+from foliod.start.checks import Check
+from foliod.start.reach import host_of, reached, status_of
 from foliod.start.terminal import count
 from foliod.store.check import EXAMPLES, LATE_SECONDS, Finding, Running, check, snapshot
-from foliod.store.embedded import EmbeddedServer, address
-from foliod.store.lodging import Lodging
 from foliod.watch.audit import Patience, audit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from foliod.base.config import Settings
-    from foliod.store.database import Transaction
+    from foliod.store.statements import Transaction
 
 NAME = "store"
 UNKNOWN_FIX = "run it as the user that runs foliod, while the database can be reached"
@@ -57,10 +51,10 @@ class Deep:
 async def examine_store(settings: Settings) -> Deep:
     """Check the whole store; what keeps it from being checked is a failed check too."""
     set_up_logs(settings.log.model_copy(update={"level": "error"}))
-    status = await asyncio.to_thread(_status, settings)
+    status = await asyncio.to_thread(status_of, settings)
     deep = Deep()
     try:
-        async with _database(settings, running=status is not None) as dsn:
+        async with reached(settings, running=status is not None) as dsn:
             if dsn is None:
                 deep.checks.append(Check(NAME, "ok", "nothing is stored yet"))
                 return deep
@@ -72,7 +66,7 @@ async def examine_store(settings: Settings) -> Deep:
 
 
 async def _examine(tx: Transaction, settings: Settings, status: dict[str, Any] | None, deep: Deep) -> None:
-    host = await asyncio.to_thread(_host, settings.state)
+    host = await asyncio.to_thread(host_of, settings.state)
     roots: dict[str, dict[str, Any]] = {root["path"]: root for root in (status or {}).get("roots", [])}
     report = await check(tx, running=await asyncio.to_thread(_running, settings, host, status))
     deep.findings, deep.counts, deep.totals = report.findings, report.counts, report.totals
@@ -116,44 +110,3 @@ def _running(settings: Settings, host: str, status: dict[str, Any] | None) -> Ru
         return None
     held = [os.fsencode(root["path"]) for root in status["roots"] if root["state"] != "ok"]
     return Running(host, pid, settings.ingest.grace_seconds, held)
-
-
-@asynccontextmanager
-async def _database(settings: Settings, *, running: bool) -> AsyncIterator[str | None]:
-    """Give the address of the database for the check; None when there is none yet."""
-    if not settings.database.embedded:
-        yield settings.database.url.get_secret_value()
-        return
-    lodging = Lodging(settings.state)
-    if not lodging.data.exists():
-        yield None
-        return
-    theirs = address(await asyncio.to_thread(lodging.socket_link.resolve))
-    if running:
-        yield theirs
-        return
-    async with AsyncExitStack() as stack:
-        try:
-            stack.enter_context(open_state(settings.state))
-        except StateInUseError:
-            # A daemon that runs, and does not answer: its database may.
-            yield theirs
-            return
-        server = EmbeddedServer(settings.state, settings.database.shared_buffers_mb)
-        yield (await stack.enter_async_context(server)).url
-
-
-def _status(settings: Settings) -> dict[str, Any] | None:
-    try:
-        with Client(settings.socket) as client:
-            return client.status()
-    except FoliodError:
-        return None
-
-
-def _host(state: Path) -> str:
-    """Return this host's name in the store; empty when it has none yet."""
-    try:
-        return (state / "host").read_text("utf-8").strip()
-    except OSError:
-        return ""

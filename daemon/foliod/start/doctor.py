@@ -8,9 +8,8 @@ import pwd
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from foliod.base.config import Watch
 from foliod.base.errors import (
@@ -24,11 +23,17 @@ from foliod.ingest.passwords import read_passwords
 from foliod.ingest.tessdata import find
 from foliod.ollama.inference import Inference, full_name
 from foliod.reading.sandbox import offered
+from foliod.start.checks import Check
 from foliod.start.client import Client
+<<<<<<< HEAD
 from foliod.start.command import socket_of
 from foliod.store.connection import address_of, connect
 from foliod.store.lodging import USERS, User, first_barred, installation
 from foliod.store.migrate import PGVECTOR, PGVECTOR_SAFE, POSTGRES
+=======
+from foliod.start.doctor_database import examine_database
+from foliod.store.lodging import USERS, User, first_barred
+>>>>>>> 3d84275 (PostgreSQL elsewhere: who answers is verified, libpq's parameters are held or refused, idle connections are tried first, the daemon can run with few rights)
 
 if TYPE_CHECKING:
     from foliod.base.config import Settings
@@ -41,16 +46,6 @@ INOTIFY = Path("/proc/sys/fs/inotify")
 MOUNTS = Path("/proc/self/mounts")
 SILENT_MOUNTS = re.compile(r"nfs\d?|cifs|smb\d?|fuse\.\S+|9p|virtiofs|vboxsf|afs|ceph|davfs")
 """File systems that do not tell of changes made elsewhere."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What one check found: `ok`, `warn` (foliod works, something is missing) or `fail`, and how to mend it."""
-
-    name: str
-    status: Literal["ok", "warn", "fail"]
-    message: str
-    fix: str | None = None
 
 
 async def examine(settings: Settings, source: Path | None) -> AsyncIterator[Check]:
@@ -68,7 +63,8 @@ async def examine(settings: Settings, source: Path | None) -> AsyncIterator[Chec
     yield _sandbox()
     for check in await asyncio.to_thread(lambda: [*_passwords(settings), _ocr(settings)]):
         yield check
-    yield await _database(settings, running)
+    async for check in examine_database(settings, running):
+        yield check
     async for check in _ollama(settings):
         yield check
     if running is not None and (change := _change_of_model(settings, running)) is not None:
@@ -230,43 +226,6 @@ def _ocr(settings: Settings) -> Check:
 
 
 # --- database, models, daemon -----------------------------------------------------------
-
-
-async def _database(settings: Settings, status: dict[str, Any] | None) -> Check:
-    name = "database"
-    if status is not None and not status["database"]["reachable"]:
-        return Check(name, "fail", str(status["database"]["error"]), "the log of the daemon tells more")
-    if settings.database.embedded:
-        try:
-            installation()
-        except EmbeddedServerError as error:
-            return Check(name, "fail", error.message, None)
-        return Check(name, "ok", "PostgreSQL with pgvector comes with foliod" + (", and runs" if status else ""))
-    dsn = settings.database.url.get_secret_value()
-    try:
-        async with connect(dsn) as connection, connection.transaction():
-            server = connection.get_server_version()
-            row = await connection.fetchrow(
-                "SELECT installed_version, default_version FROM pg_available_extensions WHERE name = 'vector'"
-            )
-    except FoliodError as error:
-        message = error.message.removesuffix("; it is tried again")
-        return Check(name, "fail", message, "check [database] url, and that the server runs")
-    where = f"PostgreSQL {server.major}.{server.minor} at {address_of(dsn)}"
-    if server.major < POSTGRES:
-        return Check(name, "fail", f"{where} is too old", f"foliod needs PostgreSQL {POSTGRES} or later")
-    if row is None:
-        fix = f"install it on the server (Debian: postgresql-{server.major}-pgvector)"
-        return Check(name, "fail", f"{where} has no pgvector", fix)
-    version = row["installed_version"] or row["default_version"]
-    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
-    found = f"{where} with pgvector {version}"
-    if numbers < PGVECTOR:
-        fix = "install 0.8 or later on the server, then run ALTER EXTENSION vector UPDATE in the database"
-        return Check(name, "fail", f"{found}, which is too old", fix)
-    if numbers < PGVECTOR_SAFE:
-        return Check(name, "warn", f"{found}, whose vacuum can damage indexes", "update pgvector to 0.8.4 or later")
-    return Check(name, "ok", found)
 
 
 async def _ollama(settings: Settings) -> AsyncIterator[Check]:

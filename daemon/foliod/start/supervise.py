@@ -224,8 +224,9 @@ class _Daemon:
         while True:
             try:
                 pooled = not s.embedded and (await behind_pooler(dsn) if s.pooled is None else s.pooled)
-                await migrate(dsn, pooled=pooled)
-                return await stack.enter_async_context(Database.open(dsn, pool_size=size, pooled=pooled))
+                direct = s.direct if s.direct_url is not None else None
+                await migrate(direct or dsn, pooled=pooled and direct is None)
+                return await stack.enter_async_context(Database.open(dsn, pool_size=size, pooled=pooled, direct=direct))
             except DatabaseUnavailableError as outage:
                 log.warning("waiting", task="database", reason=outage.message, seconds=wait)
                 self._manager.say(f"waiting for the database: {outage.message}")

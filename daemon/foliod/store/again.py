@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from foliod.base.paths import bounds
 
 if TYPE_CHECKING:
-    from foliod.store.database import Database, Transaction
+    from foliod.store.database import Database
+    from foliod.store.statements import Transaction
 
 AT_ONCE: Final = 500
 """Documents in one transaction."""

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Final
 from foliod.base.assets import asset
 from foliod.base.errors import SchemaError
 from foliod.base.paths import bounds
-from foliod.store.connection import address_of, connect, prepare
-from foliod.store.database import Transaction, load_queries
+from foliod.store.address import address_of
+from foliod.store.connection import connect, prepare
 from foliod.store.migrate import load_migrations
 from foliod.store.proofread import proofread
+from foliod.store.statements import Transaction, load_queries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -10,23 +10,24 @@ import asyncio
 import json
 import re
 import socket
+import ssl
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import TYPE_CHECKING, Final, TypeAlias
-from urllib.parse import parse_qs, urlsplit
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
 from pgvector.asyncpg import register_vector
 
 from foliod.base.errors import ConfigError, DatabaseUnavailableError, SchemaError
+from foliod.store.address import KEEP_ALIVE, Address, address_of, parse
+from foliod.store.tls import distrusted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from asyncpg.pool import PoolConnectionProxy
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
-CONNECT_SECONDS: Final = 10.0
 CLOSE_SECONDS: Final = 3.0
 NAMED: Final = {"application_name": "foliod"}
 """The one setting that every pooler lets through."""
@@ -50,25 +51,41 @@ SERVER_TROUBLE: Final = (
 """What the server says, or its absence, that may go away by itself, or that somebody has to mend: no document is to blame."""
 TRANSIENT: Final = (OSError, *SERVER_TROUBLE)
 """The same and what the network says: refused, a vanished socket, a time-out."""
-KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
-"""A connection of which nothing is heard is given up within 30 s (tcp(7); seconds, a count, milliseconds)."""
+EXTENSION: Final = """
+SELECT n.nspname AS schema, CASE WHEN n.nspname <> ALL (current_schemas(true))
+       THEN concat_ws(', ', nullif(current_setting('search_path'), ''), quote_ident(n.nspname)) END AS path
+FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'vector'
+"""
 REFUSED: Final = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
 """Login, password or database are wrong, or were changed under us."""
 LOST: Final = re.compile(r"released back to the pool|(connection|pool) is clos(ed|ing)")
 """asyncpg has no class of its own for these."""
 
 
+def read(dsn: str) -> Address:
+    """Read an address; raises ConfigError when it is not valid."""
+    with connecting(address_of(dsn)):
+        return parse(dsn)
+
+
+async def dial(dsn: str, settings: Mapping[str, str] = NAMED, **more: Any) -> asyncpg.Connection[asyncpg.Record]:
+    """Make a connection as the address asks for it; raises what asyncpg raises, and ConfigError."""
+    return await asyncpg.connect(**parse(dsn).arguments(settings), statement_cache_size=0, **more)
+
+
 @asynccontextmanager
-async def connect(dsn: str, *, seconds: float = CONNECT_SECONDS) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-    """Open one plain connection, without pgvector's types, within so many seconds.
+async def connect(dsn: str, *, seconds: float | None = None) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """Open one plain connection, without pgvector's types, within so many seconds (None: the address tells).
 
     It may lead through a pooler: queries with arguments or results must stand in a transaction.
     Raises DatabaseUnavailableError, ConfigError when the address is not valid.
     """
     address = address_of(dsn)
     with connecting(address):
-        connection = await asyncpg.connect(dsn, timeout=seconds, server_settings=NAMED, statement_cache_size=0)
+        seconds = seconds or parse(dsn).connect_seconds
+        connection = await dial(dsn, timeout=seconds)
     try:
+        keep_alive(connection, parse(dsn).keep_alive)
         with translated(address, SERVER_TROUBLE):
             yield connection
     finally:
@@ -82,13 +99,14 @@ async def behind_pooler(dsn: str) -> bool:
     Poolers refuse start-up parameters that they don't know, or swallow them. Raises
     DatabaseUnavailableError, ConfigError when the address is not valid.
     """
-    address = address_of(dsn)
-    with connecting(address):
+    with connecting(address_of(dsn)):
+        address = parse(dsn)
+        if address.pooled is not None:
+            return address.pooled
+        seconds = address.connect_seconds
         try:
-            connection = await asyncpg.connect(
-                dsn, timeout=CONNECT_SECONDS, command_timeout=CONNECT_SECONDS, statement_cache_size=0,
-                server_settings=NAMED | {"random_page_cost": PROBE},
-            )  # fmt: skip
+            settings = {**NAMED, "random_page_cost": PROBE}
+            connection = await dial(dsn, settings, timeout=seconds, command_timeout=seconds)
         except asyncpg.PostgresError as error:
             if "startup parameter" in str(error):
                 return True
@@ -152,16 +170,22 @@ def connecting(address: str) -> Iterator[None]:
     except REFUSED as error:
         msg = f"PostgreSQL at {address} refuses the login: {_reason(error)}; check [database] url"
         raise DatabaseUnavailableError(msg) from error
-    except (asyncpg.ClientConfigurationError, ValueError) as error:
-        if "root certificate file" in str(error):
-            msg = f"[database] url asks for a certificate check: {error.args[0]}; name it with sslrootcert"
-            raise ConfigError(msg) from error
+    except (ssl.SSLError, ConnectionError) as error:
+        msg = (
+            distrusted(address, error)
+            or f"PostgreSQL at {address} can't be reached: {_reason(error)}; it is tried again"
+        )
+        raise DatabaseUnavailableError(msg) from error
+    except (asyncpg.ClientConfigurationError, ValueError):
         # All others may quote the password.
         msg = (
             "[database] url is not a valid address: write postgresql://user:password@host:port/database, with "
             "special characters in the password as %XX"
         )
         raise ConfigError(msg) from None
+    except asyncpg.UndefinedObjectError as error:
+        msg = f"PostgreSQL at {address} refuses a parameter of [database] url: {_reason(error)}; leave it out"
+        raise ConfigError(msg) from error
     except asyncpg.InterfaceError as error:
         if not LOST.search(str(error)):
             raise
@@ -176,15 +200,14 @@ def connecting(address: str) -> Iterator[None]:
         raise DatabaseUnavailableError(msg) from error
 
 
-def address_of(dsn: str) -> str:
-    """Return hosts and database of an address for people, without user and password."""
-    with suppress(ValueError):
-        parts = urlsplit(dsn)
-        # An unescaped "/", "?" or "#" in a password cuts the address in the wrong place.
-        if "@" not in parts.path + parts.query + parts.fragment:
-            host = parts.netloc.rpartition("@")[2] or ", ".join(parse_qs(parts.query).get("host", ["localhost"]))
-            return f"{host}{parts.path}"
-    return "the address in [database] url"
+def lost(error: BaseException | None) -> bool:
+    """Whether an error says that the connection is gone, and nothing of the server or of what was asked."""
+    if isinstance(error, asyncpg.InterfaceError):
+        return LOST.search(str(error)) is not None
+    return isinstance(
+        error,
+        ConnectionError | asyncpg.PostgresConnectionError | asyncpg.AdminShutdownError | asyncpg.InternalClientError,
+    )
 
 
 def _reason(error: BaseException) -> str:
@@ -197,27 +220,40 @@ def _reason(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _keep_alive(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+def keep_alive(connection: asyncpg.Connection[asyncpg.Record], options: Mapping[str, int]) -> None:
     """Let the kernel give up a TCP connection on which the network swallows everything, though the server lives."""
     sock = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]  # noqa: SLF001 - asyncpg has no other way to it
-    if sock is not None and sock.family != socket.AF_UNIX:
+    if options and sock is not None and sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in KEEP_ALIVE.items():
+        for name, value in options.items():
             # Not every system has all of them.
             if (option := getattr(socket, name, None)) is not None:
                 sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-async def prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    """Teach a new connection pgvector's types and jsonb; raises SchemaError without pgvector."""
-    _keep_alive(connection)
-    schema = await connection.fetchval(
-        "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'vector'"
-    )
-    if schema is None:
+async def search_path(connection: Connection) -> str | None:
+    """Return a search_path, as SET takes it, with which pgvector is found; None when the session's own does.
+
+    Managed services keep extensions in a schema of their own. Raises SchemaError without pgvector.
+    """
+    row = await connection.fetchrow(EXTENSION)
+    if row is None:
         msg = "the extension vector is missing in this database: restart foliod, which creates it"
         raise SchemaError(msg)
-    await register_vector(connection, schema=schema)
+    path: str | None = row["path"]
+    return path
+
+
+async def prepare(connection: asyncpg.Connection[asyncpg.Record], options: Mapping[str, int] = KEEP_ALIVE) -> None:
+    """Teach a new connection pgvector's types and jsonb; raises SchemaError without pgvector."""
+    keep_alive(connection, options)
+    row = await connection.fetchrow(EXTENSION)
+    if row is None:
+        msg = "the extension vector is missing in this database: restart foliod, which creates it"
+        raise SchemaError(msg)
+    if row["path"] is not None:
+        await connection.execute(f"SET search_path = {row['path']}")
+    await register_vector(connection, schema=row["schema"])
     # In the binary format, as COPY needs it: a version byte, then text.
     await connection.set_type_codec(
         "jsonb",
@@ -228,7 +264,9 @@ async def prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     )
 
 
-async def prepare_pooled(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+async def prepare_pooled(
+    connection: asyncpg.Connection[asyncpg.Record], options: Mapping[str, int] = KEEP_ALIVE
+) -> None:
     """Do the same through a pooler, which may change the server connection after each transaction."""
     async with connection.transaction():
-        await prepare(connection)
+        await prepare(connection, options)

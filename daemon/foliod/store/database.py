@@ -8,39 +8,39 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 import time
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypeVar
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypeVar
 
 import asyncpg
 
 from foliod.base.assets import asset
-from foliod.base.errors import DatabaseUnavailableError, FoliodError
+from foliod.base.errors import DatabaseUnavailableError, SchemaError
 from foliod.store.connection import (
-    CONNECT_SECONDS,
     NAMED,
     SERVER_TROUBLE,
     TRANSIENT,
     Connection,
-    address_of,
     behind_pooler,
+    connect,
     connecting,
-    noticing_loss,
+    lost,
     prepare,
     prepare_pooled,
+    read,
+    search_path,
     translated,
 )
-from foliod.store.pulse import Pulse, Use
+from foliod.store.privileges import lacking
+from foliod.store.pulse import Pulse, Use, watched
+from foliod.store.statements import Session, Transaction, load_queries
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from asyncpg.pool import PoolConnectionProxy
+
+    from foliod.store.statements import Query
 
 T = TypeVar("T")
 Isolation: TypeAlias = Literal["read_committed", "repeatable_read", "serializable"]
@@ -54,133 +54,12 @@ FOR_EVER: Final = 1e7
 RELEASE_SECONDS: Final = 5.0
 """A connection whose query was broken off is thrown away when the server does not confirm that within so long."""
 CLOSE_SECONDS: Final = 3.0
-TURN_SECONDS: Final = 0.002
-"""COPY encodes rows for so long before the event loop gets its turn."""
+REST_SECONDS: Final = 5.0
+"""A connection that nobody used for so long may have been dropped on the way, by who tells nobody: it is tried first."""
+TRY_SECONDS: Final = 2.0
+"""One that lives answers within so long."""
 CONFLICTS: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 """The transaction can simply be run again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A named query: `sql` may hold {placeholders} for numbers that can't be parameters, such as dimensions."""
-
-    name: str
-    description: str
-    sql: str
-
-    def text(self, named: Mapping[str, int]) -> str:
-        """Return the SQL with its placeholders filled in; raises ValueError unless exactly they are given."""
-        if named.keys() != self.placeholders:
-            msg = f"the query {self.name} takes {sorted(self.placeholders)}, not {sorted(named)}"
-            raise ValueError(msg)
-        sql = self.sql
-        for key, value in named.items():
-            sql = sql.replace(f"{{{key}}}", str(int(value)))
-        return sql
-
-    @property
-    def placeholders(self) -> frozenset[str]:
-        """Names of what has to be filled in."""
-        return frozenset(re.findall(r"\{([a-z_]+)\}", self.sql))
-
-
-def load_queries(folder: Path) -> dict[str, Query]:
-    """Read all queries of a folder's .sql files: `-- name: x`, comment lines that describe it, SQL.
-
-    Raises FoliodError for a file that does not keep to that, or a name that appears twice.
-    """
-    queries: dict[str, Query] = {}
-    for path in sorted(folder.glob("*.sql")):
-        _, *parts = re.split(r"^-- name:", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-        for part in parts:
-            name, _, rest = (line.strip() for line in part.partition("\n"))
-            lines = rest.splitlines()
-            length = next((i for i, line in enumerate(lines) if not line.startswith("--")), len(lines))
-            description = "\n".join(line.removeprefix("--").strip() for line in lines[:length])
-            sql = "\n".join(lines[length:]).strip()
-            if not (re.fullmatch(r"[a-z][a-z0-9_]*", name) and description and sql) or name in queries:
-                msg = f"{path}: the query {name!r} needs a name of its own in snake_case, a description and SQL"
-                raise FoliodError(msg)
-            queries[name] = Query(name, description, sql)
-    return queries
-
-
-class Session(ABC):
-    """What runs named queries: a Database, each on a connection of its own, or a Transaction."""
-
-    queries: Mapping[str, Query]
-    address: str
-
-    @abstractmethod
-    def _connected(self) -> AbstractAsyncContextManager[Connection]: ...
-
-    async def fetch(self, name: str, *args: Any, **named: int) -> list[asyncpg.Record]:
-        """Run a query; return all rows. `named` fills in placeholders."""
-        sql = self.queries[name].text(named)
-        async with self._connected() as connection:
-            with translated(self.address):
-                rows: list[asyncpg.Record] = await connection.fetch(sql, *args)
-                return rows
-
-    async def fetchrow(self, name: str, *args: Any, **named: int) -> asyncpg.Record | None:
-        """Run a query; return the first row, None when there is none."""
-        sql = self.queries[name].text(named)
-        async with self._connected() as connection:
-            with translated(self.address):
-                row: asyncpg.Record | None = await connection.fetchrow(sql, *args)
-                return row
-
-    async def fetchval(self, name: str, *args: Any, **named: int) -> Any:
-        """Run a query; return the first value of the first row, None when there is none."""
-        sql = self.queries[name].text(named)
-        async with self._connected() as connection:
-            with translated(self.address):
-                return await connection.fetchval(sql, *args)
-
-    async def execute(self, name: str, *args: Any, **named: int) -> str:
-        """Run a query; return PostgreSQL's word on it, such as "UPDATE 3"."""
-        sql = self.queries[name].text(named)
-        async with self._connected() as connection:
-            with translated(self.address):
-                return await connection.execute(sql, *args)
-
-    async def executemany(self, name: str, rows: Iterable[Sequence[Any]], **named: int) -> None:
-        """Run a query once for each row of arguments: all or none."""
-        sql = self.queries[name].text(named)
-        async with self._connected() as connection:
-            with translated(self.address):
-                await connection.executemany(sql, rows)
-
-    async def copy(
-        self,
-        table: str,
-        columns: Sequence[str],
-        records: Iterable[Sequence[Any]] | AsyncIterable[Sequence[Any]],
-    ) -> int:
-        """Append rows to `foliod.<table>` by binary COPY; return how many.
-
-        Encoding takes long (6,000 sparsevecs of 80 terms: 0.8 s), so the event loop gets its turn in between.
-        """
-        async with self._connected() as connection:
-            with translated(self.address):
-                async with noticing_loss(connection):
-                    status = await connection.copy_records_to_table(
-                        table, schema_name="foliod", columns=list(columns), records=_taking_turns(records)
-                    )
-        return int(status.removeprefix("COPY "))
-
-
-class Transaction(Session):
-    """An open transaction; `connection` is for what is not a named query."""
-
-    def __init__(self, connection: Connection, queries: Mapping[str, Query], address: str) -> None:
-        self.connection = connection
-        self.queries = queries
-        self.address = address
-
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[Connection]:
-        yield self.connection
 
 
 class Database(Session):
@@ -193,8 +72,12 @@ class Database(Session):
         address: str,
         pulse: Pulse,
         settings: Mapping[str, str] | None = None,
+        direct: str | None = None,
     ) -> None:
-        """`settings` are made anew in each transaction, because a pooler stands before the server."""
+        """`settings` are made anew in each transaction, because a pooler stands before the server.
+
+        `direct` is an address of the same database without a pooler, for what takes long.
+        """
         self._pool = pool
         self.queries = queries
         self.address = address
@@ -202,7 +85,10 @@ class Database(Session):
         self.pulse = pulse
         """Knows whether the server lives, while somebody runs it."""
         self._pooled = settings is not None
-        self._settings = "".join(f"; SET LOCAL {name} = '{value}'" for name, value in (settings or {}).items())
+        self._settings = "".join(f"; SET LOCAL {name} = {value}" for name, value in (settings or {}).items())
+        self._direct = direct
+        self._rested: dict[int, float] = {}
+        """When connections were given back, by the server's process."""
 
     def __repr__(self) -> str:
         return f"<Database {self.address}>"
@@ -216,10 +102,11 @@ class Database(Session):
         pool_size: int = 8,
         statement_seconds: float = STATEMENT_SECONDS,
         pooled: bool | None = False,
+        direct: str | None = None,
     ) -> AsyncIterator[Self]:
         """Open a pool on a migrated database; `pooled` says that a pooler in transaction mode stands before it.
 
-        With None that is found out. Raises DatabaseUnavailableError when it can't be reached now,
+        With None that is found out. `direct` is another address, for statements that take long. Raises DatabaseUnavailableError when it can't be reached now,
         ConfigError when the address is not valid, SchemaError when pgvector is missing.
         """
         settings = {
@@ -228,20 +115,25 @@ class Database(Session):
             "statement_timeout": f"{round(statement_seconds * 1000)}ms",
             "idle_in_transaction_session_timeout": "300s",
         }
+        address = read(dsn)
         if pooled is None:
             pooled = await behind_pooler(dsn)
+        anew = {name: f"'{value}'" for name, value in settings.items()}
+        if pooled and (path := await _path_through(dsn)) is not None:
+            anew["search_path"] = path
         pulse = Pulse(dsn, pooled=pooled)
 
         async def init(connection: asyncpg.Connection[asyncpg.Record]) -> None:
             with pulse.preparing(connection):
-                await (prepare_pooled if pooled else prepare)(connection)
+                await (prepare_pooled if pooled else prepare)(connection, address.keep_alive)
 
         pool: asyncpg.Pool[asyncpg.Record] = await asyncpg.create_pool(
-            dsn,
+            # As start-up parameters settings cost nothing.
+            **address.arguments(NAMED if pooled else NAMED | settings),
             # Without a floor asyncpg connects only when somebody asks, and complains to nobody else.
             min_size=0,
             max_size=pool_size,
-            timeout=CONNECT_SECONDS,
+            timeout=address.connect_seconds,
             init=init,
             # Nothing here changes a session, and asking for a reset would double the round trips.
             reset=_unchanged,
@@ -249,12 +141,12 @@ class Database(Session):
             command_timeout=statement_seconds + 15,
             # Behind a pooler the next statement may meet another server connection, which was never told of it.
             statement_cache_size=0 if pooled else 100,
-            # As start-up parameters they cost nothing.
-            server_settings=NAMED if pooled else NAMED | settings,
         )
-        database = cls(pool, load_queries(asset("sql/queries")), address_of(dsn), pulse, settings if pooled else None)
+        queries = load_queries(asset("sql/queries"))
+        database = cls(pool, queries, address.shown, pulse, anew if pooled else None, direct)
         try:
             await database.ping()
+            await _demand_privileges(database)
             yield database
         finally:
             try:
@@ -277,9 +169,7 @@ class Database(Session):
         then not known, so what is done again must bear to be done twice.
         """
         level = f" ISOLATION LEVEL {isolation.replace('_', ' ').upper()}" if isolation else ""
-        async with self._lent() as (connection, use):
-            with translated(self.address):
-                await connection.execute(f"BEGIN{level}{self._settings}")
+        async with self._lent(f"BEGIN{level}{self._settings}") as (connection, use):
             use.begun = True
             try:
                 with translated(self.address, SERVER_TROUBLE):
@@ -322,13 +212,21 @@ class Database(Session):
         """
         sql = self.queries[name].text(named)
         held = {"statement_timeout": "0", **(settings or {})}
+        setting = "; ".join(f"SET {key} = '{value}'" for key, value in held.items())
+        if self._direct is not None:
+            async with connect(self._direct) as plain, watched(self._direct, plain, pooled=False):
+                if (path := await search_path(plain)) is not None:
+                    setting += f"; SET search_path = {path}"
+                await plain.execute(setting)
+                await plain.execute(sql, timeout=FOR_EVER)
+            return
         async with self._lent() as (connection, _):
             with translated(self.address):
                 if self._pooled:
                     await connection.execute(sql, timeout=FOR_EVER)
                     return
                 try:
-                    await connection.execute("; ".join(f"SET {key} = '{value}'" for key, value in held.items()))
+                    await connection.execute(setting)
                     await connection.execute(sql, timeout=FOR_EVER)
                 finally:
                     try:
@@ -337,6 +235,16 @@ class Database(Session):
                         # The pool makes a new one, which has the settings of all others.
                         connection.terminate()
                         raise
+
+    async def _run(self, name: str, named: Mapping[str, int], call: Callable[[Connection, str], Awaitable[T]]) -> T:
+        """Run a query; one that only looks is run once more when its connection got lost."""
+        try:
+            return await super()._run(name, named, call)
+        except DatabaseUnavailableError as error:
+            query: Query = self.queries[name]
+            if not (query.reads and lost(error.__cause__)):
+                raise
+        return await super()._run(name, named, call)
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Connection]:
@@ -348,10 +256,10 @@ class Database(Session):
                 yield connection
 
     @asynccontextmanager
-    async def _lent(self) -> AsyncIterator[tuple[Connection, Use]]:
-        """Lend a connection of the pool, in whose use the server's silence is noticed."""
+    async def _lent(self, first: str | None = None) -> AsyncIterator[tuple[Connection, Use]]:
+        """Lend a connection of the pool, in whose use the server's silence is noticed; `first` was run on it."""
         async with self.pulse.use() as use:
-            use.connection = connection = await self._acquire()
+            use.connection = connection = await self._living(use, first)
             try:
                 yield connection, use
             except DatabaseUnavailableError as error:
@@ -359,9 +267,45 @@ class Database(Session):
                     connection.terminate()
                 raise
             finally:
-                # A connection that can't be reset is closed by the pool; what was done on it is done.
-                with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
-                    await self._pool.release(connection, timeout=RELEASE_SECONDS)
+                await self._give_back(connection)
+
+    async def _living(self, use: Use, first: str | None) -> PoolConnectionProxy[asyncpg.Record]:
+        """Take a connection on which `first` could be run; one that turns out to be lost is replaced, once."""
+        while True:
+            use.connection = connection = await self._acquire()
+            rested = time.monotonic() - self._rested.pop(connection.get_server_pid(), time.monotonic())
+            doubted = rested > REST_SECONDS
+            if first is None and not doubted:
+                return connection
+            try:
+                with translated(self.address):
+                    await connection.execute(first or "SELECT 1", timeout=TRY_SECONDS if doubted else None)
+            except DatabaseUnavailableError as error:
+                silent = doubted and isinstance(error.__cause__, TimeoutError)
+                # What was made this moment is not stale.
+                again = rested > 0 and (silent or lost(error.__cause__))
+                if again or lost(error.__cause__):
+                    with suppress(asyncpg.InterfaceError):
+                        connection.terminate()
+                await self._give_back(connection)
+                use.connection = None
+                if not again or self.pulse.away is not None:
+                    raise
+                # The others are no younger.
+                await self._pool.expire_connections()
+                self._rested.clear()
+            except BaseException:
+                await self._give_back(connection)
+                raise
+            else:
+                return connection
+
+    async def _give_back(self, connection: PoolConnectionProxy[asyncpg.Record]) -> None:
+        with suppress(asyncpg.InterfaceError):
+            self._rested[connection.get_server_pid()] = time.monotonic()
+        # A connection that can't be reset is closed by the pool; what was done on it is done.
+        with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
+            await self._pool.release(connection, timeout=RELEASE_SECONDS)
 
     async def _acquire(self) -> PoolConnectionProxy[asyncpg.Record]:
         with connecting(self.address):
@@ -378,18 +322,13 @@ async def _unchanged(connection: Connection) -> None:
     """Leave a connection as it is when it goes back to the pool."""
 
 
-async def _taking_turns(
-    records: Iterable[Sequence[Any]] | AsyncIterable[Sequence[Any]],
-) -> AsyncIterator[Sequence[Any]]:
-    """Pass records on, and let the event loop do other work between them."""
-    since = time.perf_counter()
-    async for record in records if isinstance(records, AsyncIterable) else _each(records):
-        yield record
-        if time.perf_counter() - since > TURN_SECONDS:
-            await asyncio.sleep(0)
-            since = time.perf_counter()
+async def _demand_privileges(database: Database) -> None:
+    """Raise SchemaError when the role may not do what foliod does: better at once than at some later statement."""
+    if missing := await database.fetch("missing_privileges"):
+        raise SchemaError(lacking(database.address, [row["lacks"] for row in missing]))
 
 
-async def _each(records: Iterable[Sequence[Any]]) -> AsyncIterator[Sequence[Any]]:
-    for record in records:
-        yield record
+async def _path_through(dsn: str) -> str | None:
+    """Return the search_path that finds pgvector through a pooler; None when the usual one does."""
+    async with connect(dsn) as connection, connection.transaction():
+        return await search_path(connection)

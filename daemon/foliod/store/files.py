@@ -17,7 +17,8 @@ from foliod.base.errors import DatabaseUnavailableError
 from foliod.base.paths import bounds, display, numbers, size_of
 
 if TYPE_CHECKING:
-    from foliod.store.database import Database, Transaction
+    from foliod.store.database import Database
+    from foliod.store.statements import Transaction
 
 BATCH: Final = 2000
 """Rows decoded at a time: 5 ms of the event loop."""

@@ -12,7 +12,9 @@ import structlog
 
 from foliod.base.assets import asset
 from foliod.base.errors import SchemaError
-from foliod.store.connection import address_of, connect
+from foliod.store.address import address_of
+from foliod.store.connection import connect, search_path
+from foliod.store.privileges import may_not_set_up
 from foliod.store.pulse import watched
 
 if TYPE_CHECKING:
@@ -77,11 +79,7 @@ async def migrate(dsn: str, *, folder: Path | None = None, pooled: bool = False)
             while await _apply_next(connection, migrations):
                 count += 1
         except asyncpg.InsufficientPrivilegeError as error:
-            msg = (
-                f"foliod may not set up {address_of(dsn)}: {error.args[0]}; let an administrator run CREATE EXTENSION "
-                "vector in this database and GRANT CREATE ON DATABASE to foliod's user"
-            )
-            raise SchemaError(msg) from error
+            raise SchemaError(may_not_set_up(address_of(dsn), error.args[0])) from error
     return count
 
 
@@ -120,8 +118,9 @@ async def _open(connection: Connection, address: str) -> None:
             raise SchemaError(msg)
         if version < PGVECTOR_SAFE:
             log.warning("pgvector_should_be_updated", version=installed, why="its HNSW vacuum can damage indexes")
+        await _find_vector(connection)
         if await connection.fetchval("SELECT to_regtype('halfvec')") is None:
-            msg = f"the extension vector of {address} lies in a schema that is not in this user's search_path; add it"
+            msg = f"this user may not use the schema in which the extension vector of {address} lies: GRANT USAGE on it"
             raise SchemaError(msg)
         # Asked first, because IF NOT EXISTS wants the right to create even when there is nothing to do.
         if await connection.fetchval("SELECT to_regclass('foliod.migrations')") is None:
@@ -139,6 +138,7 @@ async def _apply_next(connection: Connection, migrations: list[Migration]) -> bo
         if len(applied) == len(migrations):
             return False
         migration = migrations[len(applied)]
+        await _find_vector(connection)
         await connection.execute(migration.sql)
         await connection.execute(
             "INSERT INTO foliod.migrations (number, name, sha256) VALUES ($1, $2, $3)",
@@ -146,6 +146,12 @@ async def _apply_next(connection: Connection, migrations: list[Migration]) -> bo
         )  # fmt: skip
     log.info("migrated", number=migration.number, name=migration.name)
     return True
+
+
+async def _find_vector(connection: Connection) -> None:
+    """Have pgvector found until the transaction ends, wherever a managed service keeps it."""
+    if (path := await search_path(connection)) is not None:
+        await connection.execute(f"SET LOCAL search_path = {path}")
 
 
 async def _lock(connection: Connection) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from foliod.store.database import Transaction
+    from foliod.store.statements import Transaction
 
     Difference = tuple[str, int, str]
     """The name of what is wrong, the document, and what was found, for people."""

@@ -17,7 +17,8 @@ import asyncpg
 import structlog
 
 from foliod.base.errors import ConfigError, DatabaseUnavailableError
-from foliod.store.connection import NAMED, Connection, address_of, connecting
+from foliod.store.address import address_of, parse
+from foliod.store.connection import Connection, connecting, dial
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -27,8 +28,6 @@ SLOW_SECONDS: Final = 1.0
 """What takes longer gives doubt."""
 AGAIN_SECONDS: Final = 10.0
 """What goes on and on gives doubt so often."""
-ANSWER_SECONDS: Final = 2.0
-"""A server that lives takes a new connection, and answers on it, within so long."""
 TRIES: Final = 2
 """A single silence may be our own, after the machine slept."""
 FIRST_WAIT: Final = 0.5
@@ -161,8 +160,8 @@ class Pulse:
         self._reached = False
         try:
             with connecting(address_of(self._dsn)):
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    connection = await asyncpg.connect(self._dsn, server_settings=NAMED, statement_cache_size=0)
+                async with asyncio.timeout(parse(self._dsn).answer_seconds):
+                    connection = await dial(self._dsn)
                     self._reached = True
                     try:
                         await connection.execute("SELECT 1")

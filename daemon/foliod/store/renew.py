@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from foliod.base.model import DocumentFacts, Page
-    from foliod.store.database import Database, Transaction
+    from foliod.store.database import Database
+    from foliod.store.statements import Transaction
 
 
 BOXES_BYTES: Final = 4_000_000

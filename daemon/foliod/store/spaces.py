@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from foliod.store.database import Database, Session, Transaction
+    from foliod.store.database import Database
+    from foliod.store.statements import Session, Transaction
 
 How = Literal["configuration", "command", "cancel", "build"]
 

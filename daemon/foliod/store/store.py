@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from foliod.store.database import Database, Transaction
+    from foliod.store.database import Database
     from foliod.store.renew import Renewed
+    from foliod.store.statements import Transaction
 
 FLUSH_CHUNKS = 256
 """Chunks copied at a time: bounds memory, large enough that COPY's overhead vanishes."""

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from foliod.store.database import Database, Transaction
+    from foliod.store.database import Database
+    from foliod.store.statements import Transaction
 
 AT_ONCE: Final = 50
 """Documents in one transaction."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from foliod.base.config import Watch
-    from foliod.store.database import Transaction
+    from foliod.store.statements import Transaction
 
 PREFETCH: Final = 2000
 PIECE: Final = 2**20

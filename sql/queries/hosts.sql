@@ -1,0 +1,48 @@
+-- Hosts that share the store.
+
+-- name: host_started
+-- A daemon of this host begins its work.
+-- $1 host, $2 version
+INSERT INTO foliod.hosts (host, version, started_at, seen_at) VALUES ($1, $2, now(), now())
+ON CONFLICT (host) DO UPDATE SET version = excluded.version, started_at = now(), seen_at = now();
+
+-- name: host_seen
+-- A sign of life of this host. Returns how many migrations were applied: a newer foliod may have come meanwhile.
+-- $1 host, $2 version
+INSERT INTO foliod.hosts (host, version, started_at, seen_at) VALUES ($1, $2, now(), now())
+ON CONFLICT (host) DO UPDATE SET seen_at = now()
+RETURNING (SELECT count(*) FROM foliod.migrations) AS schema;
+
+-- name: listed_hosts
+-- All hosts with what they hold, the one that was seen last first: files that are there, documents that lie on no other
+-- host, and seconds since the last sign of life.
+SELECT h.host, h.version, h.started_at, h.seen_at,
+       extract(epoch FROM now() - h.seen_at)::float8 AS seconds,
+       (SELECT count(*) FROM foliod.files f WHERE f.host = h.host) AS files,
+       (SELECT count(DISTINCT f.document_id) FROM foliod.files f
+        WHERE f.host = h.host AND NOT EXISTS (SELECT 1 FROM foliod.files o
+                                              WHERE o.document_id = f.document_id AND o.host <> h.host)) AS only_here
+FROM foliod.hosts h ORDER BY h.seen_at DESC, h.host;
+
+-- name: lock_host
+-- Keeps a host from giving signs of life until the transaction ends; no row when it is not known.
+-- $1 host
+SELECT extract(epoch FROM now() - seen_at)::float8 AS seconds FROM foliod.hosts WHERE host = $1 FOR UPDATE;
+
+-- name: forget_files_of
+-- All files of a host are not coming back: no grace for them. Returns how many these are.
+-- $1 host
+WITH forgotten AS (UPDATE foliod.files SET gone_at = '-infinity' WHERE host = $1 RETURNING 1)
+SELECT count(*) FROM forgotten;
+
+-- name: count_files_of
+-- How many files of a host are in the store.
+-- $1 host
+SELECT count(*) FROM foliod.files WHERE host = $1;
+
+-- name: drop_host
+-- Removes what else is known of a host whose files are forgotten.
+-- $1 host
+WITH configuration AS (DELETE FROM foliod.host_configurations WHERE host = $1),
+     builds AS (DELETE FROM foliod.host_builds WHERE host = $1)
+DELETE FROM foliod.hosts WHERE host = $1;
