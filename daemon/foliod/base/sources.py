@@ -165,7 +165,16 @@ def _anchor(table: Table, folder: Path) -> None:
     tables = [table, *(_section(table, name) for name in SECTIONS)]
     tables += [entry for entry in watched if isinstance(entry, dict)] if isinstance(watched, list) else []
     for entry in tables:
-        for key in ("path", "state_dir", "socket", "token_file", "url_file", "direct_url_file", "passwords_file", "tessdata"):
+        for key in (
+            "path",
+            "state_dir",
+            "socket",
+            "token_file",
+            "url_file",
+            "direct_url_file",
+            "passwords_file",
+            "tessdata",
+        ):
             value = entry.get(key)
             if isinstance(value, str) and value.strip() and not value.startswith("~"):
                 entry[key] = os.path.join(folder, value)

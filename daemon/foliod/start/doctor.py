@@ -25,15 +25,9 @@ from foliod.ollama.inference import Inference, full_name
 from foliod.reading.sandbox import offered
 from foliod.start.checks import Check
 from foliod.start.client import Client
-<<<<<<< HEAD
 from foliod.start.command import socket_of
-from foliod.store.connection import address_of, connect
-from foliod.store.lodging import USERS, User, first_barred, installation
-from foliod.store.migrate import PGVECTOR, PGVECTOR_SAFE, POSTGRES
-=======
 from foliod.start.doctor_database import examine_database
 from foliod.store.lodging import USERS, User, first_barred
->>>>>>> 3d84275 (PostgreSQL elsewhere: who answers is verified, libpq's parameters are held or refused, idle connections are tried first, the daemon can run with few rights)
 
 if TYPE_CHECKING:
     from foliod.base.config import Settings
