@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 import typer
@@ -25,6 +24,8 @@ def migrate(config: Config = None, as_json: Json = False) -> None:
     For a role that owns the schema where the daemon's own may not change it (sql/grants.sql). Uses [database]
     direct_url where that is set, else url. The embedded database needs none of this.
     """
+    import asyncio
+
     from foliod.base.telemetry import set_up_logs
     from foliod.store.address import parse
     from foliod.store.connection import behind_pooler
@@ -59,6 +60,8 @@ def hosts(forget: Forget = None, config: Config = None, as_json: Json = False) -
     A host that does not come back keeps its files in the store until it is forgotten. Of one that runs nothing is
     forgotten.
     """
+    import asyncio
+
     from foliod.base.telemetry import set_up_logs
 
     settings = settings_of(config, secrets=True)
