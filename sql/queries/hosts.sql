@@ -44,5 +44,6 @@ SELECT count(*) FROM foliod.files WHERE host = $1;
 -- Removes what else is known of a host whose files are forgotten.
 -- $1 host
 WITH configuration AS (DELETE FROM foliod.host_configurations WHERE host = $1),
-     builds AS (DELETE FROM foliod.host_builds WHERE host = $1)
+     builds AS (DELETE FROM foliod.host_builds WHERE host = $1),
+     folders AS (DELETE FROM foliod.roots WHERE host = $1)
 DELETE FROM foliod.hosts WHERE host = $1;

@@ -15,6 +15,21 @@ WHERE d.chunk_count > 0
       SELECT 1 FROM foliod.files f WHERE f.document_id = d.id
       AND (f.display = $1 OR starts_with(f.display, rtrim($1, '/') || '/'))));
 
+-- name: filter_readable
+-- The same of what a client may see, and whether that is all places of a document.
+-- $1 folder, $2 document, $3 after, $4 before; NULL is no restriction; $5 hosts, $6 first paths and $7 ends of what it may see
+SELECT d.id, d.chunk_count AS chunks,
+       seen.places = (SELECT count(*) FROM foliod.files f WHERE f.document_id = d.id) AS whole
+FROM (SELECT f.document_id, count(*) AS places,
+             bool_or($1::text IS NULL OR f.display = $1 OR starts_with(f.display, rtrim($1, '/') || '/')) AS inside
+      FROM unnest($5::text[], $6::bytea[], $7::bytea[]) AS span (host, low, high)
+      JOIN foliod.files f ON f.host = span.host AND f.path >= span.low AND f.path < span.high
+      WHERE f.document_id IS NOT NULL AND ($2::bigint IS NULL OR f.document_id = $2) GROUP BY 1) seen
+JOIN foliod.documents d ON d.id = seen.document_id
+WHERE d.chunk_count > 0 AND seen.inside
+  AND ($3::timestamptz IS NULL OR coalesce(d.created_at, d.seen_at) >= $3)
+  AND ($4::timestamptz IS NULL OR coalesce(d.created_at, d.seen_at) < $4);
+
 -- name: keyword_search
 -- The best chunks by BM25 among those that hold one of the rare terms, or both of a pair of common ones.
 -- $1 rare term ids, $2 the question's idf weights, $3 document ids or NULL, $4 how many, $5 and $6 pairs of term ids,
@@ -80,12 +95,12 @@ WHERE c.id = ANY($1::bigint[]) ORDER BY c.id;
 
 -- name: hit_details
 -- What a hit shows: the passage, its document, the first of its places (those that are there first) and how many they are.
--- $1 chunk ids, $2 how many places at most
+-- $1 chunk ids, $2 how many places at most, $3, $4, $5 what the client may see (NULL is everything)
 WITH document AS MATERIALIZED (
     SELECT d.id, d.sha256, d.title,
-           ARRAY(SELECT f.display FROM foliod.files f WHERE f.document_id = d.id
+           ARRAY(SELECT f.display FROM foliod.places($3, $4, $5) f WHERE f.document_id = d.id
                  ORDER BY f.gone_at NULLS FIRST, f.id LIMIT $2::integer) AS paths,
-           (SELECT count(*) FROM foliod.files f WHERE f.document_id = d.id) AS places
+           (SELECT count(*) FROM foliod.places($3, $4, $5) f WHERE f.document_id = d.id) AS places
     FROM foliod.documents d
     WHERE d.id IN (SELECT document_id FROM foliod.chunks WHERE id = ANY($1::bigint[]))
 )
@@ -108,13 +123,14 @@ ORDER BY s.place;
 
 -- name: coverage
 -- What a search can see: searchable documents and their pages, pages of them without text, documents still to be read.
--- $1 document ids or NULL for all
+-- $1 document ids or NULL for all, $2, $3, $4 what the client may see of those to be read (NULL is everything)
 SELECT count(*) FILTER (WHERE state IN ('stored', 'ready')) AS documents,
        coalesce(sum(page_count) FILTER (WHERE state IN ('stored', 'ready')), 0)::bigint AS pages,
        (SELECT count(*) FROM foliod.pages p
         WHERE p.verdict IN ('needs_ocr', 'failed', 'garbage')
           AND ($1::bigint[] IS NULL OR p.document_id = ANY($1))) AS unread_pages,
-       (SELECT count(*) FROM foliod.documents WHERE state IN ('queued', 'reading')) AS pending
+       (SELECT count(*) FROM foliod.documents WHERE state IN ('queued', 'reading')
+        AND ($2::text[] IS NULL OR id IN (SELECT f.document_id FROM foliod.places($2, $3, $4) f))) AS pending
 FROM foliod.documents WHERE $1::bigint[] IS NULL OR id = ANY($1);
 
 -- name: span_boxes

@@ -376,7 +376,7 @@ async def test_every_query_of_the_api_keeps_to_its_indexes(db):
         await tx.connection.execute("ANALYZE foliod.documents")
     async with db.transaction() as tx:
         sql = db.queries["list_documents"].text({})
-        rows = await tx.connection.fetch("EXPLAIN " + sql, None, None, None, 100, 51)
+        rows = await tx.connection.fetch("EXPLAIN " + sql, None, None, None, 100, 51, None, None, None)
     plan = "\n".join(row[0] for row in rows)
     assert "documents_pkey" in plan
     assert "Sort  (" not in plan.split("->")[0]

@@ -249,7 +249,7 @@ async def test_large_stores_use_their_indexes(db):
         for candidates in (await plan("candidates", [1, 2, 3]), await plan("candidates_in_space", [1, 2, 3], vector)):
             assert "chunk_terms_pkey" in candidates
             assert "chunks_pkey" in candidates
-        assert "chunks_pkey" in await plan("hit_details", [1, 2, 3], 20)
+        assert "chunks_pkey" in await plan("hit_details", [1, 2, 3], 20, None, None, None)
 
 
 GERMAN = {
@@ -381,5 +381,5 @@ async def test_a_rare_word_elsewhere_does_not_hide_a_common_one_here(db, monkeyp
 async def test_files_that_just_came_are_pending(db):
     """An answer also counts files that are still being copied into a folder, which the store does not know yet."""
     await fill(db, PETS)
-    search = Retriever(db, HandMade(None), Search(), arriving=lambda: 2)
+    search = Retriever(db, HandMade(None), Search(), arriving=lambda _: 2)
     assert [(await search.search("cat", limit=1)).coverage.pending for _ in range(2)] == [2, 2]

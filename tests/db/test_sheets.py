@@ -71,15 +71,14 @@ class Shown:
 async def showing(db, base: Path, **ingest):
     folder = base / "in"
     folder.mkdir()
-    config = Settings(ingest=Ingest(**ingest))
+    config = Settings(ingest=Ingest(**ingest), watch=[{"path": folder}])
     async with (
         FakeOllama() as ollama,
         bench(db, ollama, config=config) as parts,
         Counted(1, urgent=True) as drawers,
     ):
         originals = Originals(db, HOST, parts.changed.append)
-        roots = (os.fsencode(folder),)
-        facsimiles = Facsimiles(db, originals, parts.passwords, drawers, config.ingest, roots)
+        facsimiles = Facsimiles(db, originals, parts.passwords, drawers, config.ingest)
         services = Services(config, Telemetry(), None, db, facsimiles=facsimiles)
         with unix_socket(base / "s") as listener:
             async with sites(application(lambda: services), [listener]):
@@ -337,7 +336,7 @@ async def test_a_file_that_is_gone_or_changed_is_not_served(db, short_dir):
         shutil.rmtree(shown.folder)
         assert "can't be opened" in await shown.refused(urls[0], 410)
         await one(db, "UPDATE foliod.files SET gone_at = now()")
-        assert "no file of this document is left" in await shown.refused(urls[0], 410)
+        assert "no file of this document is left in a folder that is watched" in await shown.refused(urls[0], 410)
 
 
 async def test_nothing_outside_of_the_watched_folders_is_opened(db, short_dir):
@@ -348,7 +347,7 @@ async def test_nothing_outside_of_the_watched_folders_is_opened(db, short_dir):
         shutil.copy(PAPER, outside)
         await one(db, "UPDATE foliod.files SET path = convert_to($1, 'UTF8'), display = $1", str(outside))
         for url in (f"/v1/documents/{document}/file", f"/v1/documents/{document}/pages/1.png"):
-            assert "lies in no folder that is watched now" in await shown.refused(url, 410)
+            assert "is left in a folder that is watched here" in await shown.refused(url, 410)
 
 
 async def test_a_file_that_changes_while_it_is_sent_is_cut_off(db, short_dir, monkeypatch):

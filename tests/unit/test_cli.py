@@ -13,8 +13,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 import canned
-from canned import Canned, answering, citation, document, done, hit, sources, token
+from canned import answering, citation, document, done, hit, sources, token
+from commands import Result
 from fake_ollama import FakeOllama
 from foliod.base.errors import BadRequestError, FoliodError, NotFoundError, NotRunningError
 from foliod.base.sources import load
@@ -40,48 +40,8 @@ ASK = "POST /v1/ask"
 SEARCH = "POST /v1/search"
 
 
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Result]
-
 LINK = r"\x1b\]8;(?:id=-?\d+)?;(?:file:///[\w/.~%-]*#page=\d+)?\x1b\\"
 """A link begins or ends; its address holds nothing that is not escaped."""
-
-
-@pytest.fixture
-def environ(short_dir: Path, monkeypatch) -> Path:
-    """An environment of one's own, with nothing in it; returns the socket that commands look at."""
-    for name in [n for n in os.environ if n.startswith(("FOLIOD_", "XDG_", "STATE_DIR", "CREDENTIALS_"))]:
-        monkeypatch.delenv(name)
-    socket = short_dir / "s"
-    monkeypatch.setenv("FOLIOD_CONFIG", os.devnull)
-    monkeypatch.setenv("FOLIOD_STATE_DIR", str(short_dir))
-    monkeypatch.setenv("FOLIOD_SERVER__SOCKET", str(socket))
-    return socket
-
-
-@pytest.fixture
-def daemon(environ: Path) -> Iterator[Canned]:
-    with answering(environ) as canned:
-        yield canned
-
-
-@pytest.fixture
-def foliod(environ, capsys) -> Run:
-    """Run a command here; its standard output and error are not terminals."""
-
-    def run(*arguments: str) -> Result:
-        with pytest.raises(SystemExit) as ended:
-            app(list(arguments), prog_name="foliod")
-        captured = capsys.readouterr()
-        return Result(ended.value.code or 0, captured.out, captured.err)
-
-    return run
 
 
 def start(*arguments: str, env: dict[str, str] | None = None, **more) -> subprocess.Popen:
@@ -1121,8 +1081,6 @@ def test_errors_name_their_socket(environ):
 def test_what_may_not_be_read_can_be_asked_about(command, tmp_path, monkeypatch):
     """A path that the asker may not read goes to the daemon, who knows of it, instead of being refused."""
     from typer.testing import CliRunner
-
-    from foliod.start.cli import app
 
     (tmp_path / "locked.pdf").write_bytes(b"")
     monkeypatch.setenv("FOLIOD_STATE_DIR", str(tmp_path))

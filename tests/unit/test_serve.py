@@ -23,9 +23,10 @@ from foliod.base.telemetry import Telemetry
 from foliod.ollama.inference import OllamaHealth
 from foliod.serve import stream as streaming
 from foliod.serve.api import STOPPING
+from foliod.serve.bearer import bearer_token
 from foliod.serve.serve import application, serving, sites
 from foliod.serve.services import Services
-from foliod.serve.sockets import LONGEST_PATH, bearer_token, tcp_sockets, unix_socket
+from foliod.serve.sockets import LONGEST_PATH, tcp_sockets, unix_socket
 
 
 async def no_ollama() -> OllamaHealth:

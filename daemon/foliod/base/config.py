@@ -9,53 +9,21 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    SecretStr,
-    field_validator,
-    model_validator,
+from pydantic import Field, PrivateAttr, SecretStr, field_validator, model_validator
+
+from foliod.base.values import (
+    EMBEDDED,
+    HIDDEN,
+    AbsolutePath,
+    Accounts,
+    Name,
+    Origins,
+    Section,
+    Texts,
+    without_login,
 )
-
-EMBEDDED = "embedded"
-HIDDEN = "(hidden)"
-
-
-def _absolute(path: Path) -> Path:
-    if "\0" in os.fspath(path):
-        msg = "holds a NUL character"
-        raise ValueError(msg)
-    return Path(os.path.abspath(os.path.expanduser(path)))
-
-
-def _not_blank(value: object) -> object:
-    if isinstance(value, str) and not value.strip():
-        msg = "is empty"
-        raise ValueError(msg)
-    return value
-
-
-def _one_or_several(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
-AbsolutePath = Annotated[Path, BeforeValidator(_not_blank), AfterValidator(_absolute)]
-"""`~` is the home folder; what is relative lies in the current folder."""
-Texts = Annotated[tuple[str, ...], BeforeValidator(_one_or_several)]
-"""A list; one text alone will do."""
-Name = Annotated[str, BeforeValidator(_not_blank)]
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are refused, values are frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Watch(Section):
@@ -72,6 +40,16 @@ class Watch(Section):
     settle_seconds: float = Field(default=2.0, ge=0, le=3600)
     passwords_file: AbsolutePath | None = None
     """Passwords for the PDFs of this folder, one a line; tried before those of `[ingest] passwords_file`."""
+    users: Accounts = ()
+    groups: Accounts = ()
+    """Who may read what lies here; with neither, everybody who may enter."""
+    token: bool = False
+    """Whether clients of the localhost door may read it too when `users` or `groups` restrict it."""
+
+    @property
+    def restricted(self) -> bool:
+        """Whether only some may read what lies here."""
+        return bool(self.users or self.groups)
 
     @model_validator(mode="before")
     @classmethod
@@ -133,7 +111,7 @@ class Database(Section):
 class Ollama(Section):
     """`[ollama]`."""
 
-    url: Texts = Field(default=("http://127.0.0.1:11434",), min_length=1)
+    url: Texts = Field(default=("http://127.0.0.1:11434",), min_length=1, repr=False)
     """One address or several; the next is tried when one can't be reached."""
     embed_model: Name = "mxbai-embed-large"
     chat_model: str = "deepseek-r1:8b"
@@ -179,7 +157,19 @@ class Server(Section):
     token_file: AbsolutePath | None = None
     """The bearer token for HTTP; made with mode 0600 when it is missing. Default: <state>/token."""
     allowed_hosts: Texts = ("localhost", "127.0.0.1", "[::1]")
+    allowed_origins: Origins = ()
+    """Web pages of other addresses that may ask at the localhost door, such as "https://intranet.example"."""
+    users: Accounts = ()
+    groups: Accounts = ()
+    """Who may enter by the Unix socket; with neither, whoever its mode lets in. Root and our own user always may."""
     max_request_kb: int = Field(default=256, ge=16)
+    max_requests: int = Field(default=128, ge=1)
+    """Under way at once, of all clients."""
+    max_client_requests: int = Field(default=32, ge=1)
+    """Of one client: a user by the Unix socket, an address by TCP."""
+    max_connections: int = Field(default=256, ge=8)
+    request_seconds: float = Field(default=7200.0, gt=0)
+    """A request that is not done after so long, waiting and answering included, is ended."""
 
     @field_validator("http")
     @classmethod
@@ -302,11 +292,11 @@ class Settings(Section):
         found["state_dir"] = str(self.state)
         found["server"]["socket"] = str(self.socket)
         url = self.database.url.get_secret_value()
-        found["database"]["url"] = HIDDEN if self.database.url_file else _without_login(url)
+        found["database"]["url"] = HIDDEN if self.database.url_file else without_login(url)
         if self.database.direct_url is not None:
-            direct = _without_login(self.database.direct_url.get_secret_value())
+            direct = without_login(self.database.direct_url.get_secret_value())
             found["database"]["direct_url"] = HIDDEN if self.database.direct_url_file else direct
-        found["ollama"]["url"] = [_without_login(url) for url in self.ollama.url]
+        found["ollama"]["url"] = [without_login(url) for url in self.ollama.url]
         for (section, key), name in self._credentials.items():
             found[section][key] = f"{HIDDEN[:-1]}, from the credential {name})"
         return found
@@ -332,12 +322,3 @@ class Settings(Section):
                     msg = f"{path} lies inside {other}, which is watched too; name only one of them"
                     raise ValueError(msg)
         return self
-
-
-def _without_login(url: str) -> str:
-    """Return an address without user and password; nothing of it where they can't be told apart."""
-    if url == EMBEDDED:
-        return url
-    # An unescaped "@" in a password, or a password in the query, would otherwise show.
-    found = re.fullmatch(r"(\w+://)([^@/?#]*@)?([^@?#]*)", url)
-    return f"{found[1]}{HIDDEN + '@' if found[2] else ''}{found[3]}" if found else HIDDEN

@@ -108,7 +108,10 @@ def _wrong(problem: ErrorDetails, place: Place) -> str:
         "model_type": "must be a section: a line with its name in brackets, then its keys",
     }.get(kind) or next((words for start, words in KINDS.items() if kind.startswith(start)), problem["msg"])
     shown = problem["input"]
-    secret = place in (("database",), ("database", "url"), ("database", "direct_url"))
+    # What looks like an address with a login may have come to a wrong key by mistake.
+    secret = place in (("database",), ("database", "url"), ("database", "direct_url")) or (
+        isinstance(shown, str) and "@" in shown
+    )
     if kind == "value_error" or secret or not isinstance(shown, str | int | float):
         return said
     return f"{said}, not {json.dumps(shown, ensure_ascii=False)[:80]}"

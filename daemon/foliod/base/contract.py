@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, cast
 
@@ -14,6 +15,7 @@ from foliod.base.model import Coverage, DocumentState, Filters
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from foliod.base.access import Access
     from foliod.base.model import Hit, Rect
 
 Mode = Literal["hybrid", "keyword", "vector"]
@@ -53,10 +55,13 @@ def _moment(value: object) -> datetime:
 
 
 def _settled_or_absolute(wait: str) -> str:
-    if wait != "settled" and not wait.startswith("/"):
+    if wait == "settled":
+        return wait
+    if not wait.startswith("/"):
         msg = 'must be "settled" or an absolute path'
         raise ValueError(msg)
-    return wait
+    # Else "/watched/../etc" would be taken to lie in a watched folder.
+    return os.path.normpath(wait)
 
 
 def _absolute_or_none(folder: str) -> str:
@@ -108,10 +113,9 @@ class Narrowed(Body):
             raise ValueError(msg)
         return self
 
-    @property
-    def filters(self) -> Filters:
-        """The restrictions as a search takes them."""
-        return Filters(folder=self.folder or None, document=self.document, after=self.after, before=self.before)
+    def filters(self, access: Access | None) -> Filters:
+        """Return the restrictions as a search takes them, with what the client may see."""
+        return Filters(self.folder or None, self.document, self.after, self.before, access)
 
 
 class SearchRequest(Narrowed):

@@ -65,6 +65,13 @@ class UnauthorizedError(FoliodError):
     status = 401
 
 
+class ForbiddenError(FoliodError):
+    """You may not do this here."""
+
+    code = "forbidden"
+    status = 403
+
+
 class NotFoundError(FoliodError):
     """There is no such thing here."""
 
@@ -91,6 +98,29 @@ class MisdirectedError(FoliodError):
 
     code = "misdirected"
     status = 421
+
+
+class TooManyRequestsError(FoliodError):
+    """Too many requests are under way; ask again in a moment."""
+
+    code = "too_many_requests"
+    status = 429
+    retry_after_s: ClassVar[int] = 1
+    """When to come again, as the Retry-After header has it."""
+
+
+class TooManyConnectionsError(TooManyRequestsError):
+    """Too many connections are open; close some, and ask again."""
+
+    code = "too_many_connections"
+    status = 503
+
+
+class RequestTimeoutError(FoliodError):
+    """The request took longer than [server] request_seconds allows."""
+
+    code = "request_timeout"
+    status = 504
 
 
 class NotReadyError(FoliodError):

@@ -14,6 +14,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from foliod.base.access import Access
+
 PAGE_JOIN = "\n"
 """One character stands between two pages in the text of a document."""
 
@@ -167,10 +169,12 @@ class Filters:
     document: int | None = None
     after: datetime | None = None
     before: datetime | None = None
+    access: Access | None = None
+    """What the client may see; None is everything."""
 
     @property
     def any(self) -> bool:
-        """Whether anything is restricted."""
+        """Whether the client asked for a part only."""
         return any(v is not None for v in (self.folder, self.document, self.after, self.before))
 
 

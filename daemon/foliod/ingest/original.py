@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,8 @@ from foliod.base.paths import below
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
+
+    import asyncpg
 
     from foliod.ingest.backlog import Claim
     from foliod.store.database import Database
@@ -69,13 +73,17 @@ class Originals:
             FileChangedError: what there is holds something else.
         """
         places = await self._db.fetch("document_places", claim.document, self._host)
-        why: FileChangedError = FileGoneError("no file of this document is left on this host")
+        gone = "no file of this document is left on this host"
+        if within is not None:
+            # Not named: where else it lies may be nobody's business.
+            gone = "no file of this document is left in a folder that is watched here"
+        why: FileChangedError = FileGoneError(gone)
         for place in places:
-            if within is not None and not any(below(place["path"], folder) for folder in within):
-                why = FileGoneError(f"{place['display']} lies in no folder that is watched now")
+            root = _root_of(place) if within is None else _longest(within, place["path"])
+            if root is None:
                 continue
             try:
-                fd = await self._ask(place["root"], OPEN_SECONDS, _open_regular, place["path"])
+                fd = await self._ask(place["root"], OPEN_SECONDS, _open_inside, place["path"], root)
             except TimeoutError:
                 why = FileGoneError(f"{place['display']} can't be opened: its file system does not answer")
                 continue
@@ -170,5 +178,24 @@ def _sha256(fd: int) -> str:
     return digest.hexdigest()
 
 
-def _open_regular(path: bytes) -> int:
-    return os.open(os.path.realpath(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+def _longest(folders: Sequence[bytes], path: bytes) -> bytes | None:
+    return max((folder for folder in folders if below(path, folder)), key=len, default=None)
+
+
+def _root_of(place: asyncpg.Record) -> bytes:
+    """Return the root that a file was found in, of which the store has only how it is shown: it has as many parts."""
+    path: bytes = place["path"]
+    return b"/".join(path.split(b"/")[: place["root"].rstrip("/").count("/") + 1]) or b"/"
+
+
+def _open_inside(path: bytes, root: bytes) -> int:
+    """Open a file that lies in its root now: neither it nor a folder on the way is a link that leads out."""
+    fd = os.open(os.path.realpath(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY)
+    # Of the links that realpath followed one may have changed since: what was really opened is asked.
+    real = os.path.realpath(path)
+    with contextlib.suppress(OSError):
+        real = os.readlink(b"/proc/self/fd/%d" % fd)
+    if not below(real, os.path.realpath(root)):
+        os.close(fd)
+        raise OSError(errno.EXDEV, "it leads out of the watched folder")
+    return fd

@@ -23,6 +23,7 @@ from foliod.base.errors import (
     OllamaTimeoutError,
     OllamaUnavailableError,
 )
+from foliod.base.values import without_login
 from foliod.ollama.ollama_wire import CONNECTION_LOST, NOT_CONNECTED, Server
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Inference:
         self._settings = settings
         self._servers: list[Server] = []
         self._keep_alive = _keep_alive(settings.keep_alive)
-        self.url = settings.url[0]
+        self.url = without_login(settings.url[0])
         """The address that answered last."""
 
     async def __aenter__(self) -> Self:

@@ -28,6 +28,7 @@ from foliod.base.errors import (
     OllamaError,
     OllamaTimeoutError,
 )
+from foliod.base.values import without_login
 from foliod.ollama.bounded import BoundedTransport
 
 if TYPE_CHECKING:
@@ -75,8 +76,11 @@ class Server:
             hooks = {"request": [_without_key]}
             self._client = ollama.AsyncClient(url, event_hooks=hooks, transport=transport(), **options)
         except (ValueError, httpx.InvalidURL) as error:
-            raise ConfigError(f"[ollama] url: {url} is not an address ({error})") from None
-        self.url = url
+            raise ConfigError(
+                f"[ollama] url: {without_login(url)} is not an address ({type(error).__name__})"
+            ) from None
+        self.url = without_login(url)
+        """For people."""
         self.avoided_until = 0.0
         """On the monotonic clock; kept by who chooses among servers."""
         self._silence_seconds = silence_seconds

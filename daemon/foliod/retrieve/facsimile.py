@@ -24,6 +24,7 @@ from foliod.reading.wire import MAX_RECTS, Draw, Picture, ReadLimits
 from foliod.retrieve.regions import Span, regions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
 
     from foliod.base.config import Ingest as IngestSettings
@@ -77,14 +78,12 @@ class Facsimiles:
         passwords: Passwords,
         workers: Workers,
         settings: IngestSettings,
-        roots: tuple[bytes, ...],
     ) -> None:
-        """Nothing outside of `roots` is opened; `workers` should serve nobody else."""
+        """`workers` should serve nobody else."""
         self._db = db
         self._originals = originals
         self._passwords = passwords
         self._workers = workers
-        self._roots = roots
         self._limits = ReadLimits(
             chunk_tokens=settings.chunk_tokens,
             overlap_tokens=0,
@@ -98,13 +97,13 @@ class Facsimiles:
         self._cached_bytes = 0
         self._drawing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def file(self, document: int) -> AbstractAsyncContextManager[Original]:
-        """Return what opens the file of a document, which holds the bytes that were read.
+    async def file(self, document: int, *, within: Sequence[bytes]) -> AbstractAsyncContextManager[Original]:
+        """Return what opens the file of a document, which holds the bytes that were read; one that lies `within` folders.
 
         Raises NotFoundError, ConflictError; opening raises FileGoneError, FileChangedError.
         """
         sha256, _ = await self._known(document)
-        return self._open(document, sha256)
+        return self._open(document, sha256, within)
 
     async def read(self, original: Original, offset: int, count: int) -> bytes:
         """Return some bytes of an open file. Raises OSError, TimeoutError."""
@@ -144,8 +143,8 @@ class Facsimiles:
         marks = None if rects is None else rects[:MAX_RECTS]
         return View(document, sha256, page, dpi, marks)
 
-    async def picture(self, view: View) -> bytes:
-        """Return a page as a PNG.
+    async def picture(self, view: View, *, within: Sequence[bytes]) -> bytes:
+        """Return a page as a PNG, drawn from a file that lies `within` folders, where it has to be drawn.
 
         Raises:
             FileGoneError, FileChangedError: the file is not there, or not what was read.
@@ -160,16 +159,16 @@ class Facsimiles:
                 if etag in self._cache:
                     self._cache.move_to_end(etag)
                     return self._cache[etag]
-                png = await self._draw(view)
+                png = await self._draw(view, within)
         except TimeoutError:
             msg = f"page {view.page} of document {view.document} was not drawn in {WAIT_SECONDS:g} s; ask again later"
             raise NotReadyError(msg) from None
         self._keep(etag, png)
         return png
 
-    async def _draw(self, view: View) -> bytes:
+    async def _draw(self, view: View, within: Sequence[bytes]) -> bytes:
         what = Draw(view.page, view.dpi, tuple([rect[1:] for rect in view.marks or ()]))
-        async with self._open(view.document, view.sha256) as original:
+        async with self._open(view.document, view.sha256, within) as original:
             job = ReadJob(original.fd, original.display, self._limits, draw=what)
             png = b""
             try:
@@ -183,8 +182,8 @@ class Facsimiles:
             await self._originals.verify(original)
         return png
 
-    def _open(self, document: int, sha256: str) -> AbstractAsyncContextManager[Original]:
-        return self._originals.open(Claim(document, sha256, 0, 0), within=self._roots)
+    def _open(self, document: int, sha256: str, within: Sequence[bytes]) -> AbstractAsyncContextManager[Original]:
+        return self._originals.open(Claim(document, sha256, 0, 0), within=within)
 
     async def _known(self, document: int) -> tuple[str, int | None]:
         row = await self._db.fetchrow("document_content", document)

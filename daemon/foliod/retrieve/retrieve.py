@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 from pgvector import HalfVector, SparseVector
 
+from foliod.base.access import columns
 from foliod.base.errors import BadRequestError, OllamaError
 from foliod.base.model import Copy, Coverage, Filters, Hit, SearchResult, Space
 from foliod.retrieve.passages import choose
@@ -25,12 +26,13 @@ from foliod.retrieve.score import scored
 from foliod.text.lexical import DIMENSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     import asyncpg
     import numpy as np
     from numpy.typing import NDArray
 
+    from foliod.base.access import Access
     from foliod.base.config import Search
     from foliod.ingest.embedders import Embedders
     from foliod.retrieve.passages import Passage
@@ -61,9 +63,14 @@ class Retriever:
     """Searches the store; questions are embedded by `embedder`."""
 
     def __init__(
-        self, db: Database, embedder: Embedders, settings: Search, *, arriving: Callable[[], int] = lambda: 0
+        self,
+        db: Database,
+        embedder: Embedders,
+        settings: Search,
+        *,
+        arriving: Callable[[Access | None], int] = lambda _: 0,
     ) -> None:
-        """`arriving` tells how many files were seen that the store does not know yet."""
+        """`arriving` tells how many files were seen, of those that a client may see, that the store does not know yet."""
         self._db = db
         self._embedder = embedder
         self._settings = settings
@@ -85,14 +92,17 @@ class Retriever:
             raise BadRequestError(msg)
         filters = filters or Filters()
         started = time.perf_counter()
-        within = await self._filtered(filters) if filters.any else None
+        access = filters.access
+        within = await self._filtered(filters) if filters.any or access is not None else None
         documents = None if within is None else [row["id"] for row in within]
-        question = await self._reader.understand(query, documents)
+        # Names come from all places of a document: those of which a client may see some only say nothing to it.
+        whole = documents if access is None else [row["id"] for row in within or () if row["whole"]]
+        question = await self._reader.understand(query, whole)
         read = time.perf_counter()
         # By meaning the words of the name would find pages that repeat it; which document is meant is known already.
         text = question.rest if mode == "hybrid" else query
         few = within is not None and sum(row["chunks"] for row in within) <= SMALL
-        search = _Search(self._db, question, documents, few=few)
+        search = _Search(self._db, question, documents, few=few, unnamed=set(documents or ()) - set(whole or ()))
         # While the model works, the words are searched for.
         (vector, space, note), _ = await asyncio.gather(self._embed(text, mode), search.by_keyword(mode))
         embedded = time.perf_counter()
@@ -105,14 +115,14 @@ class Retriever:
                 rows = await search.candidates(tx, vector, space)
                 names = await search.names(tx, rows)
                 found = scored(question, rows, names, self._settings, mode=mode)
-                hits = await self._hits(tx, choose(found, limit))
-            coverage = await self._covered(tx, documents)
+                hits = await self._hits(tx, choose(found, limit), access)
+            coverage = await self._covered(tx, documents, access)
         # By now the connection serves others: what is left takes its time in computing.
         hits = await with_rects(self._db, hits)
         return SearchResult(
             mode=mode,
             hits=hits,
-            coverage=replace(coverage, pending=coverage.pending + self._arriving()),
+            coverage=replace(coverage, pending=coverage.pending + self._arriving(access)),
             timings_ms={
                 "embed": round((embedded - read) * 1000, 1),
                 "retrieve": round((time.perf_counter() - embedded + read - started) * 1000, 1),
@@ -148,13 +158,16 @@ class Retriever:
         return vector, space, None
 
     async def _filtered(self, filters: Filters) -> list[asyncpg.Record]:
-        return await self._db.fetch("filter_documents", filters.folder, filters.document, filters.after, filters.before)
+        asked = filters.folder, filters.document, filters.after, filters.before
+        if filters.access is None:
+            return await self._db.fetch("filter_documents", *asked)
+        return await self._db.fetch("filter_readable", *asked, *filters.access.columns)
 
-    async def _hits(self, tx: Transaction, passages: Sequence[Passage]) -> tuple[Hit, ...]:
+    async def _hits(self, tx: Transaction, passages: Sequence[Passage], access: Access | None) -> tuple[Hit, ...]:
         if not passages:
             return ()
         chunks = [s.row["id"] for p in passages for s in (*p.chunks, *p.copies)]
-        rows = {row["id"]: row for row in await tx.fetch("hit_details", chunks, MOST_PATHS)}
+        rows = {row["id"]: row for row in await tx.fetch("hit_details", chunks, MOST_PATHS, *columns(access))}
         joined = [p for p in passages if len(p.chunks) > 1]
         texts = await self._texts(tx, [[rows[s.row["id"]] for s in p.chunks] for p in joined])
         whole = {p.best.row["id"]: text for p, text in zip(joined, texts, strict=True)}
@@ -201,12 +214,12 @@ class Retriever:
             ),
         )
 
-    async def _covered(self, tx: Transaction, documents: list[int] | None) -> Coverage:
+    async def _covered(self, tx: Transaction, documents: list[int] | None, access: Access | None) -> Coverage:
         at, coverage = self._coverage
         # While documents wait, the numbers move, and who waited for them wants to see it.
         if documents is None and not coverage.pending and time.monotonic() - at < CACHE_SECONDS:
             return coverage
-        row = await tx.fetchrow("coverage", documents)
+        row = await tx.fetchrow("coverage", documents, *columns(access))
         assert row is not None
         coverage = Coverage(row["documents"], row["unread_pages"], row["pending"], row["pages"])
         if documents is None:
@@ -215,13 +228,19 @@ class Retriever:
 
 
 class _Search:
-    """The candidates of one search, and what they are scored by; `few` documents are searched as a whole."""
+    """The candidates of one search, and what they are scored by.
 
-    def __init__(self, db: Database, question: Question, documents: Sequence[int] | None, *, few: bool) -> None:
+    `few` documents are searched as a whole; the names of those `unnamed` do not count.
+    """
+
+    def __init__(
+        self, db: Database, question: Question, documents: Sequence[int] | None, *, few: bool, unnamed: Collection[int]
+    ) -> None:
         self._db = db
         self._question = question
         self._documents = documents
         self._few = few
+        self._unnamed = unnamed
         self._ids: set[int] = set()
 
     async def by_keyword(self, mode: Mode) -> None:
@@ -262,7 +281,7 @@ class _Search:
         """Return for the candidates' documents the weights of the question's terms in their names."""
         if not self._question.names or not rows:
             return {}
-        documents = list({row["document_id"] for row in rows})
+        documents = list({row["document_id"] for row in rows}.difference(self._unnamed))
         found = await tx.fetch("titles_of", documents, list(self._question.name_idf))
         return {row["document"]: dict(zip(row["terms"], row["weights"], strict=True)) for row in found}
 

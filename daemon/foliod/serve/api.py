@@ -11,6 +11,7 @@ from aiohttp import web
 
 from foliod.answer.answer import Question
 from foliod.answer.prompt import Turn
+from foliod.base.access import columns
 from foliod.base.contract import (
     AskRequest,
     DocumentsQuery,
@@ -20,6 +21,8 @@ from foliod.base.contract import (
     parse_query,
 )
 from foliod.base.errors import NotFoundError
+from foliod.serve.access import access_of, ready, seen
+from foliod.serve.door import client_of
 from foliod.serve.explain import verdict_counts
 from foliod.serve.request import (
     SERVICES,
@@ -28,10 +31,8 @@ from foliod.serve.request import (
     answer_json,
     body,
     document_row,
-    found,
     moment,
     needed,
-    waited,
 )
 from foliod.serve.starting import when_started
 from foliod.serve.stream import stream
@@ -57,14 +58,19 @@ async def healthz(request: web.Request) -> web.Response:
 @routes.get("/readyz")
 async def readyz(request: web.Request) -> web.Response:
     """Say whether questions can be answered, and if not, why."""
-    reasons = ["the daemon is stopping"] if request.app[STOPPING].begun else await request.app[STATUS].reasons()
+    reasons = (
+        ["the daemon is stopping"]
+        if request.app[STOPPING].begun
+        else await request.app[STATUS].reasons(ours=client_of(request).ours)
+    )
     return answer_json({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
 
 
 @routes.get("/v1/status")
 async def status(request: web.Request) -> web.Response:
     """Tell how everything is."""
-    report = await request.app[STATUS].report()
+    access = await access_of(request) if request.app[SERVICES]().db else None
+    report = await request.app[STATUS].report(access, ours=client_of(request).ours)
     if request.app[STOPPING].begun:
         report["state"] = "stopping"
     return answer_json(report)
@@ -79,12 +85,11 @@ async def search(request: web.Request) -> web.Response:
     asked = await body(request, SearchRequest)
     services = await when_started(request)
     retriever = needed(services.retriever, services)
-    await waited(request, services, asked)
-    await found(services, asked)
+    filters = await ready(request, services, asked)
     started = time.perf_counter()
     services.telemetry.counters.add("searches")
     limit = asked.limit or services.settings.search.limit
-    result = await retriever.search(asked.query, limit=limit, mode=asked.mode, filters=asked.filters)
+    result = await retriever.search(asked.query, limit=limit, mode=asked.mode, filters=filters)
     took_ms = round((time.perf_counter() - started) * 1000, 1)
     log.info(
         "searched",
@@ -112,8 +117,7 @@ async def ask(request: web.Request) -> web.StreamResponse:
     asked = await body(request, AskRequest)
     services = await when_started(request)
     answerer = needed(services.answerer, services)
-    await waited(request, services, asked)
-    await found(services, asked)
+    filters = await ready(request, services, asked)
     services.telemetry.counters.add("questions")
     events = _logged(
         asked,
@@ -125,7 +129,7 @@ async def ask(request: web.Request) -> web.StreamResponse:
                 model=asked.model,
                 think=asked.think,
                 mode=asked.mode,
-                filters=asked.filters,
+                filters=filters,
             )
         ),
     )
@@ -168,9 +172,8 @@ async def documents(request: web.Request) -> web.Response:
     services = request.app[SERVICES]()
     asked = parse_query(DocumentsQuery, dict(request.query))
     db = needed(services.db, services)
-    rows = await db.fetch(
-        "list_documents", asked.state, asked.folder or None, asked.q or None, asked.cursor, asked.limit + 1
-    )
+    wanted = asked.state, asked.folder or None, asked.q or None, asked.cursor, asked.limit + 1
+    rows = await db.fetch("list_documents", *wanted, *columns(await access_of(request)))
     page = rows[: asked.limit]
     return answer_json(
         {
@@ -185,17 +188,18 @@ async def document(request: web.Request) -> web.Response:
     """Tell everything of one document: its files, and what became of each page."""
     services = request.app[SERVICES]()
     db = needed(services.db, services)
-    number = int(request.match_info["id"])
-    rows = await db.fetch("list_documents", None, None, None, number - 1, 1)
+    number, access = int(request.match_info["id"]), await access_of(request)
+    await seen(services, number, access)
+    rows = await db.fetch("list_documents", None, None, None, number - 1, 1, *columns(access))
     if not rows or rows[0]["id"] != number:
-        raise NotFoundError(f"there is no document {number}; GET /v1/documents lists them")
+        raise NotFoundError(f"document {number} was removed just now")
     runs = [dict(row) for row in await db.fetch("verdict_runs", number)]
     return answer_json(
         {
             **document_row(rows[0]),
             "files": [
                 {**dict(row), "seen_at": moment(row["seen_at"]), "gone_at": moment(row["gone_at"])}
-                for row in await db.fetch("document_files", number)
+                for row in await db.fetch("document_files", number, *columns(access))
             ],
             "verdicts": verdict_counts(runs),
             "page_verdicts": runs,

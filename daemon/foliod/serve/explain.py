@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from foliod.base.access import columns
 from foliod.base.errors import NotFoundError
 from foliod.base.model import DocumentState, Verdict
 from foliod.base.paths import bounds, display
@@ -13,6 +14,7 @@ from foliod.serve.request import document_row, moment
 if TYPE_CHECKING:
     import asyncpg
 
+    from foliod.base.access import Access
     from foliod.serve.services import Pipeline
     from foliod.store.database import Database
 
@@ -32,19 +34,25 @@ END_STATES = {
 }
 
 
-async def explain(db: Database, pipeline: Pipeline, path: bytes) -> dict[str, Any]:
-    """Return what folder and store know of a path on this host.
+async def explain(db: Database, pipeline: Pipeline, path: bytes, access: Access | None) -> dict[str, Any]:
+    """Return what folder and store know of a path on this host, as far as a client may see it.
 
     `{path, state, reason, next, next_at, folder, holds, file, document, verdicts, page_verdicts, progress, history}`;
     what there is nothing of is null or empty. `holds` counts the files below a folder by state. Raises
     NotFoundError for a path that lies in no watched folder and is not known.
     """
+    unknown = NotFoundError(f"{display(path)} lies in no watched folder, and nothing is known of it")
+    if access is not None and not access.reads(path):
+        raise unknown
     seen = await _inspected(pipeline, path)
     file = await db.fetchrow("file_at", pipeline.host, path, display(path))
+    # A name that is not UTF-8 is found by how it is shown, which another file's may equal.
+    if file is not None and access is not None and not access.reads(file["path"]):
+        file = None
     if file is not None and seen is None:
         seen = await _inspected(pipeline, file["path"])
     if file is None and seen is None:
-        raise NotFoundError(f"{display(path)} lies in no watched folder, and nothing is known of it")
+        raise unknown
     answer: dict[str, Any] = {
         "path": display(path),
         "state": None,
@@ -61,9 +69,9 @@ async def explain(db: Database, pipeline: Pipeline, path: bytes) -> dict[str, An
         "history": [],
     }
     if file is not None and file["document_id"] is not None:
-        answer |= await _document(db, pipeline, file["document_id"])
+        answer |= await _document(db, pipeline, file["document_id"], access)
     elif file is None:
-        rows = await db.fetch("states_below", pipeline.host, *bounds(path))
+        rows = await db.fetch("states_below", pipeline.host, *bounds(path), *columns(access))
         answer["holds"] = {row["state"]: row["files"] for row in rows}
     answer |= _summary(answer)
     return answer
@@ -97,8 +105,8 @@ def _file(row: asyncpg.Record) -> dict[str, Any]:
     }
 
 
-async def _document(db: Database, pipeline: Pipeline, number: int) -> dict[str, Any]:
-    rows = await db.fetch("list_documents", None, None, None, number - 1, 1)
+async def _document(db: Database, pipeline: Pipeline, number: int, access: Access | None) -> dict[str, Any]:
+    rows = await db.fetch("list_documents", None, None, None, number - 1, 1, *columns(access))
     progress = await db.fetchrow("document_progress", number)
     if not rows or rows[0]["id"] != number or progress is None:
         return {}  # removed meanwhile

@@ -13,11 +13,13 @@ from aiohttp import web
 from foliod.base.contract import ForgetRequest, RetryRequest
 from foliod.base.errors import BadRequestError, ConflictError, NotFoundError
 from foliod.base.paths import display
+from foliod.serve.access import access_of, seen_among
 from foliod.serve.explain import explain
 from foliod.serve.request import SERVICES, answer_json, body, needed
 from foliod.store.again import begin_again, ended_badly
 
 if TYPE_CHECKING:
+    from foliod.base.access import Access
     from foliod.serve.services import Pipeline
     from foliod.store.database import Database
 
@@ -34,7 +36,7 @@ async def explained(request: web.Request) -> web.Response:
     services = request.app[SERVICES]()
     path = _asked_path(request.rel_url.raw_query_string)
     db, pipeline = needed(services.db, services), needed(services.pipeline, services)
-    return answer_json(await explain(db, pipeline, path))
+    return answer_json(await explain(db, pipeline, path, await access_of(request)))
 
 
 @routes.post("/v1/retry")
@@ -44,20 +46,25 @@ async def retry(request: web.Request) -> web.Response:
     asked = await body(request, RetryRequest)
     db, pipeline = needed(services.db, services), needed(services.pipeline, services)
     path = None if asked.path is None else _normal(asked.path)
+    access = await access_of(request)
+    if path is not None and access is not None and not access.reads(path):
+        raise NotFoundError(f"{display(path)} lies in no watched folder, and nothing is known of it")
     # A file that could not be opened has no document; the folder has to be looked at.
     looked = asked.document is None and pipeline.look(path)
     if path is not None:
-        wanted = await _documents_at(db, pipeline, path)
+        wanted = await _documents_at(db, pipeline, path, access)
         if not wanted and not looked:
             raise NotFoundError(f"{display(path)} lies in no watched folder, and nothing is known of it")
         if not wanted and (seen := await pipeline.inspect(path)) is not None and seen["verdict"] == "not_there":
             raise NotFoundError(f"{display(path)}: {seen['reason']}")
     elif asked.document is not None:
-        if await db.fetchval("document_state", asked.document) is None:
-            raise NotFoundError(f"there is no document {asked.document}; GET /v1/documents lists them")
         wanted = [asked.document]
     else:
         wanted = await ended_badly(db, pipeline.host)
+    if access is not None or asked.document is not None:
+        wanted = await seen_among(services, wanted, access)
+    if asked.document is not None and not wanted:
+        raise NotFoundError(f"there is no document {asked.document}; GET /v1/documents lists them")
     if len(wanted) == 1 and not await _can_be_read(db, pipeline, wanted[0]):
         msg = f"no file of document {wanted[0]} can be opened now; what was read of it stays, and nothing was done"
         raise ConflictError(msg)
@@ -73,13 +80,18 @@ async def forget(request: web.Request) -> web.Response:
     services = request.app[SERVICES]()
     asked = await body(request, ForgetRequest)
     pipeline = needed(services.pipeline, services)
-    root = _normal(asked.root)
+    root, access = _normal(asked.root), await access_of(request)
+    if access is not None and not access.root(display(root)):
+        raise NotFoundError(f"{display(root)} is no watched folder, and was none")
     return answer_json({"root": display(root), "files": await pipeline.forget(root)})
 
 
-async def _documents_at(db: Database, pipeline: Pipeline, path: bytes) -> list[int]:
+async def _documents_at(db: Database, pipeline: Pipeline, path: bytes, access: Access | None) -> list[int]:
     """Return the document that a file holds, or those that ended badly in a folder."""
     file = await db.fetchrow("file_at", pipeline.host, path, display(path))
+    # A name that is not UTF-8 is found by how it is shown, which another file's may equal.
+    if file is not None and access is not None and not access.reads(file["path"]):
+        return []
     if file is None:
         return await ended_badly(db, pipeline.host, path)
     return [] if file["document_id"] is None else [file["document_id"]]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
 
-from foliod.base.contract import Body, Narrowed, parse
-from foliod.base.errors import BadRequestError, NotFoundError, NotReadyError, TooLargeError
+from foliod.base.contract import Body, parse
+from foliod.base.errors import BadRequestError, NotReadyError, TooLargeError
 from foliod.serve.status import Status
 from foliod.serve.stream import Stopping, dumps
 
@@ -57,24 +57,6 @@ def needed(part: Part | None, services: Services) -> Part:
     if part is None:
         raise NotReadyError(services.trouble or "the daemon is starting; ask again in a moment")
     return part
-
-
-async def waited(request: web.Request, services: Services, asked: Narrowed) -> None:
-    """Wait until what the client names is searchable. Raises WaitTimeoutError, StoppingError."""
-    if asked.wait is None:
-        return
-    pipeline = needed(services.pipeline, services)
-    async with request.app[STOPPING].interrupts():
-        await pipeline.wait(None if asked.wait == "settled" else asked.wait, asked.wait_seconds)
-
-
-async def found(services: Services, asked: Narrowed) -> None:
-    """Look whether the document that a client asks of is there. Raises NotFoundError, DatabaseUnavailableError."""
-    if (
-        asked.document is not None
-        and await needed(services.db, services).fetchval("document_state", asked.document) is None
-    ):
-        raise NotFoundError(f"there is no document {asked.document}; GET /v1/documents lists them")
 
 
 def document_row(row: asyncpg.Record) -> dict[str, Any]:

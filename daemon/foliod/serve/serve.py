@@ -1,33 +1,36 @@
-"""The HTTP server: its doors, who may enter, and what becomes of errors."""
+"""The HTTP server: its addresses, what every request goes through, and what becomes of errors."""
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import re
 import secrets
 import socket
-import struct
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
 from aiohttp import web
 
 from foliod.base.contract import error_object
-from foliod.base.errors import FoliodError, MisdirectedError, UnauthorizedError
+from foliod.base.errors import FoliodError, TooManyConnectionsError, TooManyRequestsError
 from foliod.serve import api, models, places, sheets
+from foliod.serve.access import ACCOUNTS
+from foliod.serve.accounts import Accounts
+from foliod.serve.bearer import Bearer, token_file
+from foliod.serve.browsers import secure, share
+from foliod.serve.connection import HEADERS, LINE_BYTES, Connection, Lobby
+from foliod.serve.door import Door, peer_at
 from foliod.serve.inherited import NONE
+from foliod.serve.limits import BEGUN, UNCOUNTED, Crowd, within
 from foliod.serve.request import SERVICES, STATUS, STOPPING, answer_json
-from foliod.serve.sockets import bearer_token, listening
+from foliod.serve.sockets import listening
 from foliod.serve.status import Status
 from foliod.serve.stream import REQUEST_ID, Stopping
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
-    from pathlib import Path
 
     from aiohttp.typedefs import Handler
 
@@ -47,36 +50,41 @@ _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Door:
-    """What TCP clients must bring; the Unix socket is guarded by its mode."""
-
-    token: str
-    hosts: frozenset[str]
-
-
-def application(services: Callable[[], Services], *, door: Door | None = None) -> web.Application:
+def application(services: Callable[[], Services], *, bearer: Bearer | None = None) -> web.Application:
     """Return the application; `services` tells the parts that are there at the time of a request.
 
-    Without `door` nobody enters by TCP.
+    Without `bearer` nobody enters by TCP.
     """
+    accounts, crowd = Accounts(), Crowd()
+    door = Door(accounts, bearer)
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        _admit(request, door)
-        return await handler(request)
+        settings = services().settings
+        if (answer := await door.admit(request, settings)) is not None:
+            return answer
+        if request.path in UNCOUNTED:
+            return await handler(request)
+        with crowd.admitted(peer_at(request).key, settings.server):
+            async with within(request, settings.server.request_seconds):
+                return await handler(request)
 
     app = web.Application(middlewares=[_told, guarded])
     app[SERVICES] = services
     app[STATUS] = Status(services)
     app[STOPPING] = Stopping()
+    app[ACCOUNTS] = accounts
     app.add_routes(api.routes)
     app.add_routes(places.routes)
     app.add_routes(models.routes)
     app.add_routes(sheets.routes)
 
     async def name(request: web.Request, response: web.StreamResponse) -> None:
+        request[BEGUN] = True
         response.headers["X-Request-Id"] = request[REQUEST_ID]
+        secure(response)
+        if not peer_at(request).local:
+            share(request, response, services().settings.server.allowed_origins)
 
     async def stop(app: web.Application) -> None:
         app[STOPPING].begin()
@@ -98,13 +106,10 @@ async def serving(
     """
     async with AsyncExitStack() as stack:
         listeners = await listening(stack, settings, given)
-        door = None
+        bearer = None
         if any(listener.family != socket.AF_UNIX for listener in listeners):
-            door = Door(
-                token=await asyncio.to_thread(bearer_token, token_file(settings)),
-                hosts=frozenset(host.lower() for host in settings.server.allowed_hosts),
-            )
-        addresses = await stack.enter_async_context(sites(application(services, door=door), listeners))
+            bearer = await asyncio.to_thread(Bearer, token_file(settings))
+        addresses = await stack.enter_async_context(sites(application(services, bearer=bearer), listeners))
         log.info("listening", addresses=addresses)
         yield addresses
 
@@ -112,66 +117,31 @@ async def serving(
 @asynccontextmanager
 async def sites(app: web.Application, listeners: Sequence[socket.socket]) -> AsyncIterator[list[str]]:
     """Serve an application on bound sockets, our own or inherited ones; yields their addresses."""
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        handler_cancellation=True,
-        keepalive_timeout=KEEPALIVE_SECONDS,
-        shutdown_timeout=SHUTDOWN_SECONDS,
-        lingering_time=1.0,
-        # A small compressed body could become a large one on the event loop.
-        auto_decompress=False,
-    )
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
-    try:
-        for listener in listeners:
-            await web.SockSite(runner, listener).start()
-        yield [_address(listener) for listener in listeners]
-    finally:
-        await runner.cleanup()
+    server = runner.server
+    assert server is not None
+    lobby = Lobby(lambda: app[SERVICES]().settings.server.max_connections)
 
-
-def token_file(settings: Settings) -> Path:
-    """Return where the bearer token is kept."""
-    return settings.server.token_file or settings.state / "token"
-
-
-# --- who may enter ----------------------------------------------------------------------
-
-
-def _admit(request: web.Request, door: Door | None) -> None:
-    """Let a request in. Raises MisdirectedError, UnauthorizedError."""
-    peer = _socket(request)
-    if peer is not None and peer.family == socket.AF_UNIX:
-        return
-    # A web page elsewhere can point its own name at 127.0.0.1, but not change the Host that a browser sends.
-    if door is None or _host(request.headers.get("Host", "")) not in door.hosts:
-        raise MisdirectedError
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    same = hmac.compare_digest(token.strip().encode("utf-8", "surrogateescape"), door.token.encode())
-    if scheme.lower() != "bearer" or not same:
-        msg = (
-            "this address needs the bearer token; it stands in <state_dir>/token, or in the file that [server] token_file"
-            " names where that is set (foliod config shows both)"
+    def connection() -> Connection:
+        return Connection(
+            server,
+            lobby,
+            access_log=None,
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            lingering_time=1.0,
+            max_line_size=LINE_BYTES,
+            max_field_size=LINE_BYTES,
+            max_headers=HEADERS,
+            # A small compressed body could become a large one on the event loop.
+            auto_decompress=False,
         )
-        raise UnauthorizedError(msg)
 
-
-def _host(header: str) -> str:
-    return re.sub(r":\d+$", "", header.strip().lower())
-
-
-def _socket(request: web.Request) -> socket.socket | None:
-    return None if request.transport is None else request.transport.get_extra_info("socket")
-
-
-def _peer(request: web.Request) -> dict[str, object]:
-    """Return who asks: a user id by the Unix socket (SO_PEERCRED), an address by TCP."""
-    peer = _socket(request)
-    if peer is not None and peer.family == socket.AF_UNIX:
-        credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        return {"uid": struct.unpack("3i", credentials)[1]}
-    return {"peer": request.remote}
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(runner.cleanup)
+        for listener in listeners:
+            stack.callback((await asyncio.get_running_loop().create_server(connection, sock=listener)).close)
+        yield [_address(listener) for listener in listeners]
 
 
 # --- what becomes of requests -----------------------------------------------------------
@@ -197,7 +167,7 @@ async def _told(request: web.Request, handler: Handler) -> web.StreamResponse:
                 path=request.path,
                 status=status,
                 ms=round((time.perf_counter() - started) * 1000, 1),
-                **_peer(request),
+                **peer_at(request).told(),
             )
         return response
 
@@ -206,9 +176,14 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     try:
         return await handler(request)
     except FoliodError as error:
-        if error.status >= 500:
+        if error.status >= 500 and not isinstance(error, TooManyRequestsError):
             log.warning("request_failed", code=error.code, reason=error.message)
-        return answer_json({"error": error_object(error)}, status=error.status)
+        answer = answer_json({"error": error_object(error)}, status=error.status)
+        if isinstance(error, TooManyRequestsError):
+            answer.headers["Retry-After"] = str(error.retry_after_s)
+        if isinstance(error, TooManyConnectionsError):
+            answer.force_close()
+        return answer
     except web.HTTPException as error:
         reason = error.reason.lower()
         message = f"{request.method} {request.path}: {reason}"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from foliod.retrieve.facsimile import Facsimiles
     from foliod.retrieve.retrieve import Retriever
     from foliod.store.database import Database
+    from foliod.store.roots import Roots
 
 
 class Pipeline(Protocol):
@@ -78,4 +79,5 @@ class Services:
     pipeline: Pipeline | None = None
     reembedder: Reembedder | None = None
     facsimiles: Facsimiles | None = None
+    roots: Roots | None = None
     trouble: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import unicodedata
 from typing import TYPE_CHECKING
@@ -13,14 +14,17 @@ from aiohttp import web
 
 from foliod.base.contract import PictureQuery, parse_query
 from foliod.base.errors import ChangedWhileReadError
+from foliod.serve.access import access_of, seen
 from foliod.serve.request import SERVICES, answer_json, needed
 from foliod.serve.stream import STALL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
+    from foliod.base.access import Access
     from foliod.ingest.original import Original
     from foliod.retrieve.facsimile import Facsimiles
+    from foliod.serve.services import Services
 
 PIECE_BYTES = 256 * 1024
 NAME_CHARS = 150
@@ -38,7 +42,9 @@ async def document_file(request: web.Request) -> web.StreamResponse:
     """Send a document's file, or a range of it: the bytes that were read, or an error."""
     services = request.app[SERVICES]()
     facsimiles = needed(services.facsimiles, services)
-    async with await facsimiles.file(int(request.match_info["id"])) as original:
+    number, access = int(request.match_info["id"]), await access_of(request)
+    await seen(services, number, access)
+    async with await facsimiles.file(number, within=_folders(services, access)) as original:
         etag = original.claim.sha256
         headers = {
             "ETag": f'"{etag}"',
@@ -78,6 +84,8 @@ async def page_picture(request: web.Request) -> web.Response:
     facsimiles = needed(services.facsimiles, services)
     asked = parse_query(PictureQuery, dict(request.query))
     number, page = int(request.match_info["id"]), int(request.match_info["n"])
+    access = await access_of(request)
+    await seen(services, number, access)
     view = await facsimiles.view(number, page, dpi=asked.dpi, chunk=asked.chunk, span=asked.span)
     headers = {
         "ETag": f'"{view.etag}"',
@@ -88,7 +96,16 @@ async def page_picture(request: web.Request) -> web.Response:
     }
     if _has(request, view.etag):
         return web.Response(status=304, headers=headers)
-    return web.Response(body=await facsimiles.picture(view), content_type="image/png", headers=headers)
+    return web.Response(
+        body=await facsimiles.picture(view, within=_folders(services, access)),
+        content_type="image/png",
+        headers=headers,
+    )
+
+
+def _folders(services: Services, access: Access | None) -> tuple[bytes, ...]:
+    """Return the folders in which files may be opened for a client, by the configuration in force."""
+    return tuple(os.fsencode(w.path) for w in services.settings.watch) if access is None else access.folders
 
 
 async def _send(

@@ -7,7 +7,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
 import socket
 import stat
 from contextlib import ExitStack, contextmanager
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 LONGEST_PATH = 107
 """Bytes of a Unix socket's path on Linux: `sun_path` holds 108 with its final NUL (unix(7))."""
 SOCKET_MODE = 0o660
-SHORTEST_TOKEN = 16
 
 
 async def listening(stack: AsyncExitStack, settings: Settings, given: Inherited) -> list[socket.socket]:
@@ -114,31 +112,6 @@ def tcp_sockets(address: str) -> list[socket.socket]:
     if not bound:
         raise ConfigError(f"[server] http: {address} is no address of this machine ({missing})") from missing
     return bound
-
-
-def bearer_token(path: Path) -> str:
-    """Return the token of the HTTP door, made with mode 0600 when the file is missing. Raises ConfigError."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            part = path.with_name(f".{path.name}.{os.getpid()}")
-            if not path.exists():
-                fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-                try:
-                    os.write(fd, f"{secrets.token_urlsafe(32)}\n".encode())
-                    # Of two daemons that start at once, the first makes the token and both use it.
-                    os.link(part, path)
-                finally:
-                    os.close(fd)
-                    part.unlink()
-        token = path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the token file {path} can't be read or made: {error}; set [server] token_file") from error
-    if len(token) < SHORTEST_TOKEN or not token.isascii():
-        raise ConfigError(
-            f"the token in {path} must have at least {SHORTEST_TOKEN} plain characters; remove the file to get a new one"
-        )
-    return token
 
 
 @contextmanager

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from foliod.base.access import columns
 from foliod.base.errors import FoliodError
 from foliod.base.model import DocumentState
 from foliod.base.version import __version__
@@ -13,6 +16,7 @@ from foliod.base.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from foliod.base.access import Access
     from foliod.serve.services import Services
 
 STORE_SECONDS = 1.0
@@ -23,6 +27,8 @@ MOST_SECONDS = 10.0
 """What took long to gather is kept for EFFORT times as long, at most MOST_SECONDS."""
 OLD_SECONDS = 30.0
 """What is older is not told any more, not even while it is gathered anew."""
+MOST_PARTS = 32
+"""Clients with other rights than others, of whom numbers are kept."""
 PING_SECONDS = 2.0
 COUNT_SECONDS = 10.0
 
@@ -83,24 +89,42 @@ class Status:
     def __init__(self, services: Callable[[], Services]) -> None:
         self._services = services
         self._store = Kept(self._count, STORE_SECONDS)
+        self._parts: OrderedDict[Access, Kept[dict[str, Any]]] = OrderedDict()
+        """The store's numbers of what clients see that don't see everything."""
         self._ollama = Kept(self._ask_ollama, OLLAMA_SECONDS, old_meanwhile=True)
 
     def outdate(self) -> None:
         """Have the store's numbers counted anew for whoever asks next: they were just changed by a request."""
-        self._store.outdate()
+        for kept in (self._store, *self._parts.values()):
+            kept.outdate()
 
-    async def reasons(self) -> list[str]:
-        """Return why the daemon is not ready; empty when it is."""
+    def _numbers(self, access: Access | None) -> Kept[dict[str, Any]]:
+        if access is None:
+            return self._store
+        kept = self._parts.setdefault(access, Kept(partial(self._count, access), STORE_SECONDS))
+        self._parts.move_to_end(access)
+        while len(self._parts) > MOST_PARTS:
+            self._parts.popitem(last=False)
+        return kept
+
+    async def reasons(self, *, ours: bool = True) -> list[str]:
+        """Return why the daemon is not ready; empty when it is. Only who is `ours` is told of folders by name."""
         services = self._services()
         if (trouble := await _unreachable(services)) is not None:
             return [trouble]
         if services.pipeline is None:
             return ["the folders are not watched yet"]
-        return services.pipeline.ready_reasons()
+        reasons = services.pipeline.ready_reasons()
+        if reasons and not ours and any(watch.restricted for watch in services.settings.watch):
+            return ["the folders are being looked through for the first time"]
+        return reasons
 
-    async def report(self) -> dict[str, Any]:
-        """Return everything; what can't be known now is null."""
-        services = self._services()
+    async def report(self, access: Access | None, *, ours: bool = True) -> dict[str, Any]:
+        """Return everything that a client may see; what can't be known now is null.
+
+        Only who is `ours` is told of files that are not documents.
+        """
+        services, store = self._services(), self._numbers(access)
         database: dict[str, Any] = {"reachable": True, "embedded": services.settings.database.embedded, "error": None}
         numbers: dict[str, Any] = {}
         try:
@@ -109,11 +133,11 @@ class Status:
             else:
                 async with asyncio.timeout(COUNT_SECONDS):
                     # What takes longer is counted to its end all the same, for who asks next.
-                    numbers = await asyncio.shield(self._store.get())
+                    numbers = await asyncio.shield(store.get())
         except TimeoutError:
             trouble = await _unreachable(services)
             database |= {"reachable": trouble is None, "error": trouble}
-            numbers = self._store.last or {}
+            numbers = store.last or {}
         except FoliodError as error:
             database |= {"reachable": False, "error": error.message}
         troubles = services.pipeline.troubles if services.pipeline else {}
@@ -141,32 +165,37 @@ class Status:
             "reembedding": reembedding,
             "backlog": self._backlog(services, documents, numbers.get("vectors"))
             | {"waiting": sorted({*troubles.values(), *filter(None, [_reading_trouble(services)])})},
-            "roots": [_root(root, database) for root in services.pipeline.roots()] if services.pipeline else [],
-            "passwords": needs["passwords"],
+            "roots": [
+                _root(root, database)
+                for root in (services.pipeline.roots() if services.pipeline else [])
+                if access is None or access.root(root["path"])
+            ],
+            "passwords": needs["passwords"] if ours else [],
             "ocr": needs["ocr"] and {**needs["ocr"], "pages_waiting": numbers.get("pages_for_ocr")},
             "loop_lag_ms": telemetry["loop_lag"]["p99"],
             "loop_lag": telemetry["loop_lag"],
             "tasks": telemetry["tasks"],
-            "counters": telemetry["counters"],
+            "counters": telemetry["counters"] if access is None else {},
         }
 
-    async def _count(self) -> dict[str, Any]:
+    async def _count(self, access: Access | None = None) -> dict[str, Any]:
         services = self._services()
         db, reembedder = services.db, services.reembedder
         assert db is not None
-        rows = await db.fetch("document_counts")
+        rows = await db.fetch("document_counts", *columns(access))
         chunks = sum(row["chunks"] for row in rows)
         active = await db.fetchrow("active_space")
         space = None if active is None else active["id"]
-        missing, refused = await db.fetchval("missing_vectors", space), await db.fetchval("refused_texts", space)
+        missing = await db.fetchval("missing_vectors", space, *columns(access))
+        refused = await db.fetchval("refused_texts", space) if access is None else 0
         return {
             "documents": {str(state): 0 for state in DocumentState} | {row["state"]: row["documents"] for row in rows},
-            "files": await db.fetchval("file_count"),
+            "files": await db.fetchval("file_count", *columns(access)),
             "pages": sum(row["pages"] for row in rows),
             "chunks": chunks,
             "vectors": {"have": chunks - missing, "want": chunks, "refused": refused},
-            "pages_for_ocr": await db.fetchval("pages_for_ocr"),
-            "reembedding": await reembedder.report() if reembedder else None,
+            "pages_for_ocr": await db.fetchval("pages_for_ocr") if access is None else None,
+            "reembedding": await reembedder.report() if reembedder and access is None else None,
             "serving": None if active is None else active["model"],
         }
 

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from foliod.base.contract import error_object
 from foliod.base.errors import FoliodError, StoppingError
+from foliod.serve.limits import timed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -126,7 +127,7 @@ async def _sent(
 ) -> FoliodError | None:
     """Send all events; return the error that broke them off after the first one."""
     try:
-        async with aclosing(events), stopping.interrupts():
+        async with timed(request), aclosing(events), stopping.interrupts():
             async for event in events:
                 if not response.prepared:
                     await response.prepare(request)

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +23,8 @@ import httpx  # noqa: E402 - after the line above
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
 """What the daemon has at hand comes within so long. Questions and waiting may take any time."""
+PATIENCE_SECONDS = 10.0
+"""A daemon that has too much to do is asked once again, after so long at most."""
 PAGE = 200
 """Documents asked for at once."""
 
@@ -173,6 +176,16 @@ class Client:
         return self._send_request(self._http.build_request(method, path, **how))
 
     def _send_request(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
+        """Send a request; once again when the daemon says that it has too much to do, and when to come again."""
+        answer = self._send_once(request, stream=stream)
+        seconds = _come_again(answer)
+        if seconds is None:
+            return answer
+        answer.close()
+        time.sleep(seconds)
+        return self._send_once(request, stream=stream)
+
+    def _send_once(self, request: httpx.Request, *, stream: bool) -> httpx.Response:
         self._knock()
         try:
             return self._http.send(request, stream=stream)
@@ -202,6 +215,17 @@ class Client:
                 raise ConfigError(msg) from error
             msg = f"foliod at {self.socket} can't be reached: {error.strerror}"
             raise FoliodError(msg) from error
+
+
+def _come_again(answer: httpx.Response) -> float | None:
+    """Return in how many seconds an answer asks to come again, None when it does not."""
+    after = answer.headers.get("Retry-After", "")
+    if (
+        answer.status_code not in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
+        or not after.isdecimal()
+    ):
+        return None
+    return min(float(after), PATIENCE_SECONDS)
 
 
 def _patient() -> httpx.Timeout:

@@ -15,11 +15,15 @@ import structlog
 
 from foliod.base.errors import DatabaseUnavailableError, NotFoundError, OllamaError, WaitTimeoutError
 from foliod.base.paths import display
+from foliod.store.roots import KNOWN_SECONDS
 from foliod.store.titles import catch_up
+from foliod.watch.links import there
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from foliod.base.access import Access
+    from foliod.base.config import Watch
     from foliod.ingest.backlog import Backlog
     from foliod.ingest.ingest import Ingest
     from foliod.ingest.ocr import Recogniser
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from foliod.ingest.vectors import Vectors
     from foliod.store.database import Database
     from foliod.store.files import Files
+    from foliod.store.roots import Roots
     from foliod.watch.sweep import Sweeper
 
 T = TypeVar("T")
@@ -59,7 +64,9 @@ class Pipeline:
         passwords: Passwords,
         recogniser: Recogniser,
         renewal: Renewal,
+        shared_roots: Roots,
         *,
+        watched: Callable[[], Sequence[Watch]],
         readers: int,
         grace_seconds: float,
     ) -> None:
@@ -73,6 +80,8 @@ class Pipeline:
         self._passwords = passwords
         self._recogniser = recogniser
         self._renewal = renewal
+        self.shared_roots = shared_roots
+        self._watched_now = watched
         self._readers = readers
         self._grace_seconds = grace_seconds
         self._unwatched: list[dict[str, Any]] | None = None
@@ -81,11 +90,13 @@ class Pipeline:
 
     async def run(self) -> None:
         """Run until cancelled; raises what broke one of the tasks, after ending the others."""
+        await self._persist("roots", self._share_roots)
         await self._persist("recover", self._backlog.recover)
         await self._persist("model", self.reembedder.begin)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._backlog.keep_leases(), name="leases")
             group.create_task(self._forever("forget", self._forget), name="forget")
+            group.create_task(self._forever("roots", self._keep_roots_shared), name="roots")
             for sweeper in self._sweepers:
                 group.create_task(sweeper.run(), name=f"sweep {sweeper.root.path}")
             for number in range(1, self._readers + 1):
@@ -119,6 +130,17 @@ class Pipeline:
             # A step can take minutes: that it goes on is told from its beginning.
             del self.troubles[name]
             wait = min(wait * 2, LONGEST_WAIT)
+
+    async def _share_roots(self) -> None:
+        """Write down for other hosts what is watched here, and who may read it, before anything of it is."""
+        if await self.shared_roots.register(self._watched_now()):
+            await asyncio.sleep(KNOWN_SECONDS)
+
+    async def _keep_roots_shared(self) -> bool:
+        """Write it down again when the configuration changes."""
+        await asyncio.sleep(KNOWN_SECONDS)
+        await self._share_roots()
+        return True
 
     async def _forget(self) -> bool:
         """Forget what has been gone for longer than the grace period."""
@@ -216,9 +238,9 @@ class Pipeline:
         """Return the watched folders with their state, then those that are watched no more."""
         return [*(sweeper.report() for sweeper in self._sweepers), *(self._unwatched or ())]
 
-    def arriving(self) -> int:
+    def arriving(self, access: Access | None = None) -> int:
         """Return how many files were seen and are not written down yet: they may still be changing."""
-        return sum(sweeper.pending() for sweeper in self._sweepers)
+        return sum(s.pending() for s in self._sweepers if access is None or access.root(display(s.path)))
 
     def ready_reasons(self) -> list[str]:
         """Return why not every folder has been compared with the store yet."""
@@ -247,20 +269,20 @@ class Pipeline:
                 document = await sweeper.wait_settled(name)
                 if document is not None:
                     await self._until_read(document)
-                elif not await self._there(name):
+                elif not await self._there(name, sweeper.path):
                     msg = f"{path} can't be waited for: no such file is there"
                     raise NotFoundError(msg)
         except TimeoutError:
             msg = f"{path or 'what lies in the folders'} is not searchable after {seconds:g} s; ask again later"
             raise WaitTimeoutError(msg) from None
 
-    async def _there(self, path: bytes) -> bool:
+    async def _there(self, path: bytes, root: bytes) -> bool:
         """Whether something is at a path, or is known to have been."""
         shown = display(path)
         # A name that is not UTF-8 may have come as people see it, by which the file system knows nothing.
         if "\N{REPLACEMENT CHARACTER}" in shown or await self._db.fetchrow("file_at", self.host, path, shown):
             return True
-        return await asyncio.to_thread(os.path.lexists, path)
+        return await asyncio.to_thread(there, path, root)
 
     async def _until_read(self, document: int | None) -> None:
         """Return when a document, or every document of this host, is neither queued nor being read."""

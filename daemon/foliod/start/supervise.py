@@ -49,6 +49,7 @@ from foliod.store.database import Database
 from foliod.store.embedded import EmbeddedServer
 from foliod.store.files import Files
 from foliod.store.migrate import migrate
+from foliod.store.roots import Roots
 from foliod.store.spaces import Spaces
 from foliod.store.store import Store
 from foliod.watch.sweep import Sweeper
@@ -158,6 +159,7 @@ class _Daemon:
                 pipeline=pipeline,
                 reembedder=pipeline.reembedder,
                 facsimiles=facsimiles,
+                roots=pipeline.shared_roots,
                 trouble=None,
             )
             log.info("ready", roots=[str(watch.path) for watch in s.watch], database=db.address)
@@ -198,8 +200,7 @@ class _Daemon:
             db, store, backlog, ingest, originals, passwords, tesseract, workers, recognisers, s.ingest, counters
         )
         renewal = Renewal(db, store, backlog, ingest, originals, passwords, tesseract, workers, counters)
-        roots = tuple([os.fsencode(watch.path) for watch in s.watch])
-        facsimiles = facsimile.Facsimiles(db, originals, passwords, drawers, s.ingest, roots)
+        facsimiles = facsimile.Facsimiles(db, originals, passwords, drawers, s.ingest)
         pipeline = Pipeline(
             db,
             files,
@@ -211,6 +212,8 @@ class _Daemon:
             passwords,
             recogniser,
             renewal,
+            Roots(db, state.host),
+            watched=lambda: self._services.settings.watch,
             readers=self._readers,
             grace_seconds=s.ingest.grace_seconds,
         )

@@ -24,6 +24,7 @@ GONE: Final = b"\2"
 CERTAINLY_GONE: Final = (errno.ENOENT, errno.ENOTDIR)
 """Any other error leaves open whether the file is still there."""
 
+LEADS_OUT: Final = "it is a link that leads out of the watched folder"
 LINKED: Final = "it lies behind a link to a folder, which is not followed"
 KINDS: Final = {
     kinds.S_IFIFO: "it is a named pipe, not a file",
@@ -250,12 +251,14 @@ class _Comparison:
             if error.errno == errno.ELOOP:
                 return link, "it is a link that leads in a circle"
             if error.errno in CERTAINLY_GONE:
-                if below(target := os.path.realpath(path), self._real_root):
-                    self._found.links[path] = inside(target, self._real_root, self._wanted.root)
+                if not below(target := os.path.realpath(path), self._real_root):
+                    # Whether something is there outside is not to be learnt by a link.
+                    return link, LEADS_OUT
+                self._found.links[path] = inside(target, self._real_root, self._wanted.root)
                 return link, "it is a link to nothing"
             raise
         if not below(real, self._real_root):
-            return link, "it is a link that leads out of the watched folder"
+            return link, LEADS_OUT
         self._found.links[path] = inside(real, self._real_root, self._wanted.root)
         return os.stat(real), None
 

@@ -1,0 +1,147 @@
+"""The bearer token of the localhost door: made once, for its owner alone, and taken anew when its file changes."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from foliod.base.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from foliod.base.config import Settings
+
+SHORTEST_TOKEN = 16
+MOST_BYTES = 4096
+
+log = structlog.get_logger()
+
+
+def token_file(settings: Settings) -> Path:
+    """Return where the token is kept."""
+    return settings.server.token_file or settings.state / "token"
+
+
+def bearer_token(path: Path) -> str:
+    """Return the token in a file, made with mode 0600 when the file is missing.
+
+    Raises ConfigError for a token that is no token, or that others than its owner can read.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            with _written(path) as part, contextlib.suppress(FileExistsError):
+                # Of two daemons that start at once, the first makes the token and both use it.
+                os.link(part, path)
+        return _read(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the token file {path} can't be read or made: {error}; set [server] token_file") from error
+
+
+def renew(path: Path) -> None:
+    """Put a new token in the place of the one before, whole at every moment. Raises ConfigError."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # A link is followed, so that the file changes that the daemon reads.
+        real = Path(os.path.realpath(path))
+        with _written(real) as part:
+            # Root may renew the token of a daemon that is not root's.
+            owner = (real if real.exists() else real.parent).stat()
+            if owner.st_uid != os.geteuid():
+                os.chown(part, owner.st_uid, owner.st_gid)
+            part.rename(real)
+    except OSError as error:
+        raise ConfigError(f"the token file {path} can't be written: {error.strerror}") from error
+
+
+class Bearer:
+    """The token that is in force: that of the file as it is now."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the token, or make it. Raises ConfigError."""
+        self._path = path
+        self._token: str | None = bearer_token(path)
+        self._seen = self._look()
+        self._trouble: str | None = None
+
+    def fits(self, given: str) -> bool:
+        """Say whether a client has the token, in a time that does not tell how much of it is right."""
+        if (seen := self._look()) != self._seen or seen is None:
+            self._take(seen)
+        token = self._token
+        # Compared also when there is none, with what nobody can know.
+        expected = (token or secrets.token_urlsafe(32)).encode()
+        return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected) and token is not None
+
+    def _look(self) -> tuple[int, ...] | None:
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+    def _take(self, seen: tuple[int, ...] | None) -> None:
+        """Take the token of a file that changed; without a good one the door is shut."""
+        try:
+            self._token, trouble = _read(self._path), None
+            log.info("token_renewed", file=str(self._path))
+        except (OSError, UnicodeDecodeError) as error:
+            self._token, trouble = None, f"the token file {self._path} can't be read: {error}"
+        except ConfigError as error:
+            self._token, trouble = None, error.message
+        if trouble is not None and trouble != self._trouble:
+            log.warning("token_unusable", reason=trouble)
+        self._trouble = trouble
+        self._seen = seen
+
+
+@contextlib.contextmanager
+def _written(path: Path) -> Iterator[Path]:
+    """Yield a file beside `path` that holds a new token; it is removed if it is still there."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            os.fchmod(fd, 0o600)
+            os.write(fd, f"{secrets.token_urlsafe(32)}\n".encode())
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> str:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise ConfigError(f"the token file {path} is no file; set [server] token_file")
+        if stat.S_IMODE(found.st_mode) & 0o077 and not _credential(path):
+            raise ConfigError(
+                f"the token file {path} can be read by others (mode {stat.S_IMODE(found.st_mode):04o});"
+                f" do: chmod 600 {path}, and, since somebody may have read it: foliod token --new"
+            )
+        token = os.read(fd, MOST_BYTES).decode("utf-8").strip()
+    finally:
+        os.close(fd)
+    if len(token) < SHORTEST_TOKEN or not token.isascii():
+        raise ConfigError(
+            f"the token in {path} must have at least {SHORTEST_TOKEN} plain characters; get a new one with: foliod token --new"
+        )
+    return token
+
+
+def _credential(path: Path) -> bool:
+    """Whether systemd keeps a file: it lets in our user by an access list, which looks like a group."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return bool(folder) and path.is_relative_to(folder or "/")

@@ -1,0 +1,44 @@
+"""The command line, run here against a daemon that answers from a script."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from canned import Canned, answering
+from commands import Result, Run
+from foliod.start.cli import app
+
+
+@pytest.fixture
+def environ(short_dir: Path, monkeypatch) -> Path:
+    """An environment of one's own, with nothing in it; returns the socket that commands look at."""
+    for name in [n for n in os.environ if n.startswith(("FOLIOD_", "XDG_", "STATE_DIR", "CREDENTIALS_"))]:
+        monkeypatch.delenv(name)
+    socket = short_dir / "s"
+    monkeypatch.setenv("FOLIOD_CONFIG", os.devnull)
+    monkeypatch.setenv("FOLIOD_STATE_DIR", str(short_dir))
+    monkeypatch.setenv("FOLIOD_SERVER__SOCKET", str(socket))
+    return socket
+
+
+@pytest.fixture
+def daemon(environ: Path) -> Iterator[Canned]:
+    with answering(environ) as canned:
+        yield canned
+
+
+@pytest.fixture
+def foliod(environ, capsys) -> Run:
+    """Run a command here; its standard output and error are not terminals."""
+
+    def run(*arguments: str) -> Result:
+        with pytest.raises(SystemExit) as ended:
+            app(list(arguments), prog_name="foliod")
+        captured = capsys.readouterr()
+        return Result(ended.value.code or 0, captured.out, captured.err)
+
+    return run

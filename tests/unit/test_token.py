@@ -1,0 +1,54 @@
+"""`foliod token`, and clients that are told to come again."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+
+from aiohttp import web
+
+import canned
+
+
+def test_the_token_is_renewed_by_a_command(foliod, short_dir):
+    """`foliod token` says where the token stands, `--new` puts another one there, for its owner alone."""
+    path = short_dir / "token"
+    told = foliod("token")
+    assert (told.code, told.out) == (0, f"{path}\n")
+    assert "foliod token --new" in told.err
+    assert json.loads(foliod("token", "--new", "--json").out) == {"path": str(path), "exists": True, "new": True}
+    first = path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    told = foliod("token", "--new")
+    assert (told.code, told.out, told.err) == (0, f"{path}\n", "")
+    assert path.read_text() != first
+    assert first.strip() not in told.out
+    assert [name for name in os.listdir(short_dir) if "token" in name] == ["token"]
+
+
+def test_a_token_that_can_not_be_written_is_told(foliod, short_dir, monkeypatch):
+    """Where there can be no token, the command says so and ends with 2."""
+    monkeypatch.setenv("FOLIOD_SERVER__TOKEN_FILE", "/proc/foliod/token")
+    told = foliod("token", "--new")
+    assert told.code == 2
+    assert "/proc/foliod/token can't be written" in told.err
+
+
+def busy(status: int, code: str, after: str):
+    body = json.dumps({"error": {"code": code, "message": "3 requests of yours are under way already"}})
+    return web.Response(text=body, status=status, content_type="application/json", headers={"Retry-After": after})
+
+
+def test_a_client_that_is_told_to_come_again_does_so_once(foliod, daemon):
+    """A busy daemon is asked once more after the time that it says; if it is still busy, that is what is told."""
+    answers = [busy(429, "too_many_requests", "0"), web.json_response(canned.status())]
+    daemon.answers["GET /v1/status"] = lambda _: answers.pop(0)
+    assert foliod("status").code == 0
+    assert answers == []
+    daemon.answers["GET /v1/status"] = lambda _: busy(503, "too_many_connections", "0")
+    daemon.asked.clear()
+    told = foliod("status")
+    assert told.code == 1
+    assert "3 requests of yours are under way already" in told.err
+    assert len(daemon.asked) == 2
