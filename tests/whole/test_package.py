@@ -2,70 +2,33 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import subprocess
-import sys
-import sysconfig
 import zipfile
 from pathlib import Path
 
 import pytest
 
+import wheels
 from live import running
-
-ROOT = Path(__file__).parents[2]
-
-
-def call(*command: object, **more) -> str:
-    """Run a command away from the source and from this environment's settings; return what it prints."""
-    environ = {k: v for k, v in os.environ.items() if not k.startswith(("FOLIOD_", "XDG_", "PIP_", "PYTHON"))}
-    done = subprocess.run(
-        [str(part) for part in command],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environ,
-        **{"cwd": "/", **more},
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+from wheels import ROOT, call
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
     """The wheel, built without a network."""
-    folder = tmp_path_factory.mktemp("wheel")
-    call(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder, cwd=ROOT)
-    [wheel] = folder.glob("foliod-*.whl")
-    return wheel
+    return wheels.build(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory) -> Path:
-    """An environment in which only the wheel is installed; its `bin`.
-
-    The packages that foliod needs are this environment's: a path in a .pth file adds them, and
-    no .pth file among them is followed, so that the source is not found.
-    """
-    folder = tmp_path_factory.mktemp("environment") / "e"
-    with_pip = importlib.util.find_spec("pip") is None
-    call(sys.executable, "-m", "venv", *([] if with_pip else ["--without-pip"]), folder)
-    python = folder / "bin/python"
-    pip = [python, "-m", "pip"] if with_pip else [sys.executable, "-m", "pip", "--python", python]
-    call(*pip, "install", "--quiet", "--no-deps", "--no-index", wheel)
-    site = call(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
-    Path(site, "needed.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    where = call(python, "-c", "import foliod; print(foliod.__file__)")
-    assert where.startswith(site), where
-    return folder / "bin"
+    """An environment in which only the wheel is installed; its `bin`."""
+    return wheels.install(wheel, tmp_path_factory.mktemp("environment") / "e")
 
 
 def test_the_wheel_holds_everything_and_nothing_else(wheel):
     """SQL, sample and units ship; tests do not."""
     names = zipfile.ZipFile(wheel).namelist()
-    for folder in ("sql", "config"):
+    for folder in ("sql", "config", "systemd"):
         for path in (ROOT / folder).rglob("*"):
             if path.is_file():
                 assert f"foliod/{path.relative_to(ROOT)}" in names

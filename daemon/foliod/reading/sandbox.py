@@ -28,6 +28,8 @@ _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _CAPABILITY_VERSION_3 = 0x20080522
+_CAPABILITY_BYTES = 24
+"""Two halves of what is effective, permitted and inheritable (capget(2))."""
 _MOST_CAPABILITIES = 64
 _NICE = 10
 # ioprio_set(2) of this process: the last of the levels that everybody has.
@@ -178,7 +180,11 @@ def _drop_capabilities() -> None:
         # Only who holds CAP_SETPCAP may and needs to: without it, and with no privileges to gain, the set is empty talk.
         _libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0)
     _libc.prctl(_PR_CAP_AMBIENT, ctypes.c_ulong(_PR_CAP_AMBIENT_CLEAR_ALL), 0, 0, 0)
-    _checked(_libc.capset(struct.pack("Ii", _CAPABILITY_VERSION_3, 0), bytes(24)))
+    header, held = struct.pack("Ii", _CAPABILITY_VERSION_3, 0), ctypes.create_string_buffer(_CAPABILITY_BYTES)
+    _checked(_libc.capget(header, held))
+    # A service manager's filter may refuse the call also to who has nothing to give away.
+    if any(held.raw):
+        _checked(_libc.capset(header, bytes(_CAPABILITY_BYTES)))
 
 
 def _prctl(option: int, value: int) -> None:

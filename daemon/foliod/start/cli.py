@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from foliod.base.errors import BadRequestError, ConfigError, FoliodError
-from foliod.start import administer, reembed, token, upkeep
+from foliod.start import administer, reembed, service, token, upkeep
 from foliod.start.arguments import (
     WAIT_SECONDS,
     After,
@@ -259,6 +259,7 @@ app.command()(upkeep.forget)
 app.command()(reembed.reembed)
 app.command()(administer.migrate)
 app.command()(administer.hosts)
+app.add_typer(service.service)
 app.command()(token.token)
 
 

@@ -60,6 +60,8 @@ class Address:
     """For asyncpg, without what it would send to the server."""
     shown: str
     """Hosts and database for people: never with user or password."""
+    hosts: tuple[str, ...]
+    """Their names or addresses, or paths of sockets; empty for this machine's own."""
     remote: bool
     """Whether a network lies between."""
     mode: str
@@ -103,7 +105,7 @@ def parse(dsn: str) -> Address:
             raise ConfigError(msg)
     take = given.pop
     hosts = _hosts(parts.netloc.rpartition("@")[2] or given.get("host") or os.environ.get("PGHOST") or "")
-    remote = any(map(_elsewhere, hosts))
+    remote = any(map(elsewhere, hosts))
     notes: list[str] = []
     mode, tls, verified = _tls(given, remote, notes)
     _refuse_unheld(given)
@@ -119,7 +121,7 @@ def parse(dsn: str) -> Address:
     return Address(
         dsn=parts._replace(query=query).geturl() if parts.query else dsn,
         shown=address_of(dsn), remote=remote, mode=mode, verified=verified, tls=tls, settings=settings,
-        connect_seconds=connect,
+        hosts=tuple(hosts), connect_seconds=connect,
         answer_seconds=(max(COLD_SECONDS, connect) if seconds else COLD_SECONDS) if remote else (seconds or ANSWER_SECONDS),
         keep_alive=keep_alive, pooled=pooled, notes=tuple(notes),
     )  # fmt: skip
@@ -221,7 +223,8 @@ def _hosts(listed: str) -> list[str]:
     return hosts
 
 
-def _elsewhere(host: str) -> bool:
+def elsewhere(host: str) -> bool:
+    """Whether a host, by its name or address, is another machine than this."""
     if not host or host.startswith("/") or host == "localhost" or host.endswith(".localhost"):
         return False
     try:

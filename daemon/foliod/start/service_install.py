@@ -1,0 +1,299 @@
+"""Installs foliod as a service, and takes that back: files, user, folders, units, in this order, and the other way.
+
+Everything is looked at before anything is changed. Done twice it changes nothing; after an upgrade it renews what
+differs, and starts the service anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from foliod.base.errors import BadRequestError, ConfigError, ConflictError, FoliodError
+from foliod.base.sources import SYSTEM_CONFIG, load
+from foliod.start import service_reach, service_units
+from foliod.start.command import SYSTEM_SOCKET
+from foliod.start.service_manager import SERVICE, SOCKET, Manager, lingers, me
+from foliod.start.service_steps import check, write
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from foliod.base.config import Settings
+    from foliod.start.service_steps import Steps
+
+CREDENTIALS: Final = Path("/etc/credstore")
+KINDS: Final = ("sysusers", "tmpfiles")
+"""Of these files the system's service has one each."""
+DROP_IN: Final = "10-foliod.conf"
+UNITS: Final = (SOCKET, SERVICE)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where everything belongs: of the system's service, or of a user's."""
+
+    user: bool
+    units: Path
+    config: Path
+    settings: Settings
+    state: Path
+    socket: Path
+
+    @property
+    def drop_in(self) -> Path:
+        """The file with what is peculiar to this machine."""
+        return self.units / f"{SERVICE}.d" / DROP_IN
+
+    @property
+    def others(self) -> list[Path]:
+        """Files of ours that are no units."""
+        return [] if self.user else [Path(f"/etc/{kind}.d/foliod.conf") for kind in KINDS]
+
+
+def plan(config: Path | None, watched: Sequence[Path], *, user: bool, lenient: bool = False) -> Plan:
+    """Return where everything belongs.
+
+    Raises ConfigError when there is a configuration that can't be used; `lenient` takes the defaults then.
+    """
+    file = (config or _usual_config(user=user)).absolute()
+    try:
+        # Where there is no file yet, the sample will be.
+        settings = load(file) if file.exists() else load(Path(os.devnull), {"watch": [str(path) for path in watched]})
+        secret = CREDENTIALS / "foliod.database_url"
+        if not user and settings.database.embedded and os.access(secret, os.R_OK):
+            settings = load(file if file.exists() else Path(os.devnull), {"database": {"url_file": str(secret)}})
+    except ConfigError:
+        if not lenient:
+            raise
+        settings = load(Path(os.devnull))
+    given = settings.server.socket
+    if user:
+        return Plan(user, _config_home() / "systemd/user", file, settings, settings.state, settings.socket)
+    state = settings.state_dir or service_units.SYSTEM_STATE
+    return Plan(user, Path("/etc/systemd/system"), file, settings, state, given or SYSTEM_SOCKET)
+
+
+def install(steps: Steps, manager: Manager, where: Plan, watched: Sequence[Path]) -> list[str]:
+    """Install, enable and start the service; return once it is ready, with what there is still to say.
+
+    Raises FoliodError, before anything is changed where that can be known.
+    """
+    manager.check()
+    service_reach.check_installation(user=where.user)
+    if (packaged := manager.packaged()) is not None:
+        raise ConflictError(
+            f"{packaged} comes with a package of this system; systemctl enable --now {SOCKET} {SERVICE}"
+        )
+    if (
+        watched
+        and where.config.exists()
+        and {path.absolute() for path in watched} - {watch.path for watch in where.settings.watch}
+    ):
+        raise BadRequestError(
+            f"{where.config} is there already and is not changed; name the folder there, in a [[watch]] section"
+        )
+    units = _units(manager, where)
+    for path in (*units, *where.others):
+        check(path)
+    _prepare(steps, where)
+    _configure(steps, where, watched)
+    changed = [path for path, text in units.items() if steps.sign(path, text)]
+    if where.drop_in not in units and steps.unsign(where.drop_in):
+        changed.append(where.drop_in)
+        steps.tidy(where.drop_in.parent)
+    _start(steps, manager, where, changed)
+    return _remarks(manager, where)
+
+
+def uninstall(steps: Steps, manager: Manager, where: Plan, *, purge: bool) -> list[str]:
+    """Stop the service and take away what `install` wrote; with `purge` data and configuration too.
+
+    Returns what there is still to say: what was kept, and where. Raises FoliodError.
+    """
+    manager.check()
+    files = [where.units / name for name in UNITS]
+    if any(os.path.lexists(path) for path in files):
+        ours = [path.name for path in files if _is_ours(path)]
+        if ours:
+            if not steps.rehearsal:
+                manager.call("disable", "--now", "--quiet", *ours)
+            steps.add("stop", " and ".join(ours), "and disabled")
+    removed = [path for path in (*files, where.drop_in, *where.others) if steps.unsign(path)]
+    steps.tidy(where.drop_in.parent)
+    if any(path.is_relative_to(where.units) for path in removed) and not steps.rehearsal:
+        manager.call("daemon-reload")
+        manager.call("reset-failed", *UNITS, check=False)
+    nothing = ["nothing of a service is installed here"]
+    if purge:
+        told = _purge(steps, where)
+        return told if told or steps.done else nothing
+    kept = [f"data: {where.state}"] if where.state.exists() else []
+    kept += [f"configuration: {where.config}"] if where.config.exists() else []
+    if not where.user and service_reach.account() is not None:
+        kept.append(f"the user and group {service_reach.NAME}, to whom the data belong")
+    told = [f"kept {what}" for what in kept]
+    if kept:
+        told.append(f"`foliod service uninstall{' --user' if where.user else ''} --purge` removes that too")
+    return told if removed or kept else nothing
+
+
+# --- installing -------------------------------------------------------------------------
+
+
+def _units(manager: Manager, where: Plan) -> dict[Path, str]:
+    """Return the files for the service manager, and what they are to say."""
+    default = Path(os.environ.get("XDG_RUNTIME_DIR", "/"), "foliod.sock") if where.user else SYSTEM_SOCKET
+    found = {
+        where.units / SOCKET: service_units.socket(
+            user=where.user, path=None if where.socket == default else where.socket
+        ),
+        where.units / SERVICE: service_units.service(user=where.user, config=where.config),
+    }
+    data_home = os.environ.get("XDG_DATA_HOME") if where.user and where.settings.state_dir is None else None
+    more = service_units.drop_in(
+        user=where.user,
+        state=where.state,
+        version=manager.version(),
+        hosts=service_units.remote_hosts(where.settings),
+        data_home=data_home or None,
+        namespaces=not where.user or manager.takes_user_namespace(),
+    )
+    return found | ({where.drop_in: more} if more is not None else {})
+
+
+def _prepare(steps: Steps, where: Plan) -> None:
+    """Make the user and the folders."""
+    if not where.user:
+        new = service_reach.account() is None
+        for kind, path in zip(KINDS, where.others, strict=True):
+            steps.sign(path, service_units.file_of(kind))
+            # Also when the file was there: somebody may have taken away what it describes.
+            if not steps.rehearsal:
+                arguments = [str(path)] if kind == "sysusers" else ["--create", str(path)]
+                _run(f"systemd-{kind}", *arguments)
+        if new:
+            steps.add("make", f"the user and group {service_reach.NAME}")
+    if not where.state.is_dir():
+        steps.add("make", where.state, "data")
+    if not steps.rehearsal:
+        where.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not where.user and (account := service_reach.account()) is not None:
+            os.chown(where.state, account.uid, account.gid)
+
+
+def _configure(steps: Steps, where: Plan, watched: Sequence[Path]) -> None:
+    """Write a configuration where there is none."""
+    if where.config.exists():
+        if not where.user:
+            service_reach.check_readable(where.config)
+        steps.add("keep", where.config, "configuration")
+        return
+    steps.add("write", where.config, "configuration")
+    if steps.rehearsal:
+        return
+    text = service_units.sample([path.absolute() for path in watched], user=where.user)
+    write(where.config, text, 0o600 if where.user else 0o640)
+    if not where.user and (account := service_reach.account()) is not None:
+        # The service reads it; who may write it is root.
+        os.chown(where.config, 0, account.gid)
+
+
+def _start(steps: Steps, manager: Manager, where: Plan, changed: Sequence[Path]) -> None:
+    both = " and ".join(UNITS)
+    if steps.rehearsal:
+        if changed or manager.property("ActiveState") != "active":
+            steps.add("start", both, "and enabled")
+        return
+    if changed:
+        manager.call("daemon-reload")
+    if any(manager.property("UnitFileState", unit) != "enabled" for unit in UNITS):
+        manager.call("enable", "--quiet", *UNITS)
+    running = manager.property("ActiveState") == "active"
+    if running and not changed:
+        steps.add("keep", both, f"running, ready, at {where.socket}")
+        return
+    manager.call("reset-failed", *UNITS, check=False)
+    # A socket unit that changed listens anew only when it starts anew.
+    again = UNITS if where.units / SOCKET in changed or not running else (SERVICE,)
+    manager.start("restart", *again)
+    steps.add("start", " and ".join(again), f"enabled, ready, at {where.socket}")
+
+
+def _remarks(manager: Manager, where: Plan) -> list[str]:
+    told = list(service_reach.unreachable(where.settings, user=where.user))
+    if where.user:
+        if not lingers(me()):
+            told.append(f"it runs while {me()} is logged in; `loginctl enable-linger {me()}` has it run always")
+        if not manager.takes_user_namespace():
+            told.append("this kernel allows users no namespaces, so less holds the service than its unit file says")
+    else:
+        if (owner := service_reach.owner_of_installation()) is not None:
+            told.append(f"{owner} can change what the service runs: foliod is installed in files of {owner}'s")
+        told.append(f"who may ask: members of the group {service_reach.NAME} (usermod -aG {service_reach.NAME} NAME)")
+    return told
+
+
+# --- uninstalling -----------------------------------------------------------------------
+
+
+def _purge(steps: Steps, where: Plan) -> list[str]:
+    """Remove data, configuration, secrets and user; keep what may not be ours, and say so."""
+    told: list[str] = []
+    # A folder that is no state folder of ours may hold anything.
+    inside = [watch.path for watch in where.settings.watch if watch.path.is_relative_to(where.state)]
+    if inside:
+        told.append(f"kept {where.state}: the watched folder {inside[0]} lies in it")
+    elif where.state.exists() and not (where.state / "host").is_file() and any(where.state.iterdir()):
+        told.append(f"kept {where.state}: it does not look like foliod's state folder")
+    elif where.state.exists():
+        steps.clear(where.state, "data")
+    if where.config.exists():
+        steps.clear(where.config, "configuration")
+        with contextlib.suppress(OSError):
+            if not steps.rehearsal:
+                where.config.parent.rmdir()
+    if not where.user:
+        for secret in sorted(CREDENTIALS.glob("foliod.*")):
+            steps.clear(secret, "secret")
+        if (service_reach.account()) is not None:
+            if not steps.rehearsal:
+                _run("userdel", service_reach.NAME)
+            steps.add("remove", f"the user and group {service_reach.NAME}")
+    if not where.settings.database.embedded:
+        told.append("the database is not foliod's own and stays: drop it there")
+    return told
+
+
+# --- places -----------------------------------------------------------------------------
+
+
+def _is_ours(path: Path) -> bool:
+    with contextlib.suppress(ConflictError):
+        check(path)
+        return path.exists()
+    return False
+
+
+def _usual_config(*, user: bool) -> Path:
+    if named := os.environ.get("FOLIOD_CONFIG"):
+        return Path(named)
+    return _config_home() / "foliod/foliod.toml" if user else SYSTEM_CONFIG
+
+
+def _config_home() -> Path:
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+
+
+def _run(program: str, *arguments: str) -> None:
+    found = shutil.which(program, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
+    if found is None:
+        raise FoliodError(f"{program} is not installed")
+    done = subprocess.run([found, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise FoliodError(f"`{program} {' '.join(arguments)}` failed: {' '.join((done.stderr or done.stdout).split())}")
