@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 
+from foliod.base.conform import problems
 from places import temporary_dir
 
 DEADLINE = 60.0
@@ -197,6 +198,14 @@ class Daemon:
             wait_for(lambda: not self.children(), seconds=10)
         for pid in self.children():
             os.kill(pid, signal.SIGKILL)
+        if self.python == sys.executable:
+            self.conforms()
+
+    def conforms(self) -> None:
+        """Fail where foliod's own lines of the log differ from the catalogue of events."""
+        own = [line for line in self.log_events() if str(line.get("logger")).startswith("foliod.")]
+        if wrong := sorted({wrong for line in own for wrong in problems(line)}):
+            raise AssertionError(f"not as foliod.base.events says: {wrong}")
 
     def children(self) -> list[int]:
         """Processes that name our state folder, or that the daemon had started when it was last looked at."""

@@ -256,6 +256,19 @@ async def test_every_request_is_logged_with_who_and_how_long(short_dir):
         assert "secret" not in str(logs)
 
 
+async def test_the_callers_trace_is_in_the_lines_of_its_request(short_dir):
+    """Lines of a request that came with a traceparent carry its trace and span; of one with nonsense, none."""
+    trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    async with daemon(short_dir) as client:
+        with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs:
+            await client.get("/v1/documents", headers={"traceparent": f"00-{trace}-{span}-01"})
+            await client.get("/v1/documents", headers={"traceparent": f"00-{trace}-0-01"})
+            await client.get("/v1/documents")
+    first, second, third = [entry for entry in logs if entry["event"] == "request"]
+    assert (first["trace_id"], first["span_id"]) == (trace, span)
+    assert not {"trace_id", "span_id"} & (second.keys() | third.keys())
+
+
 # --- the Unix socket --------------------------------------------------------------------
 
 

@@ -11,7 +11,9 @@ import structlog
 
 from foliod.base.config import Log
 from foliod.base.errors import NotFoundError
-from foliod.base.telemetry import WITHHELD, Counters, LoopLag, Telemetry, set_up_logs
+from foliod.base.logs import set_up_logs
+from foliod.base.redact import WITHHELD
+from foliod.base.telemetry import Counters, LoopLag, Telemetry
 
 
 @pytest.fixture(autouse=True)
@@ -144,7 +146,7 @@ def test_another_handler_gets_every_record_too():
 
     class Shipper(logging.Handler):
         def emit(self, record):
-            seen.append(record.msg)
+            seen.append(json.loads(self.format(record)))
 
     set_up_logs(Log(), stream=io.StringIO(), also=[Shipper()])
     structlog.get_logger("foliod.store.store").info("stored", question="q", pages=3)

@@ -7,10 +7,7 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -19,19 +16,7 @@ import pytest
 from live import Daemon, running, wait_for
 
 SAMPLES = Path(__file__).parents[1] / "samples"
-FAKE = Path(__file__).parents[1] / "fake_ollama.py"
 ARTICLES = sorted(SAMPLES.glob("PMC*.pdf"))
-
-
-@pytest.fixture
-def ollama() -> Iterator[str]:
-    """The stand-in for Ollama, in a process of its own; yields its address."""
-    command = [sys.executable, str(FAKE), "--port", "0", "--until-eof"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        yield process.stdout.readline().split()[-1]
-    finally:
-        process.communicate(timeout=10)
 
 
 def counts(url: str) -> dict:
@@ -318,13 +303,6 @@ def test_http_on_localhost_wants_the_token(free_port):
         assert httpx.get(url, headers={"Authorization": f"Bearer {token}"}).status_code == 200
         evil = {"Authorization": f"Bearer {token}", "Host": "evil.example"}
         assert httpx.get(url, headers=evil).status_code == 421
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def test_a_port_in_use_is_said(free_port):

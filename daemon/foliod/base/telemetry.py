@@ -1,130 +1,18 @@
-"""What foliod tells about itself: structured logs, counters since start, the event loop's lag.
-
-Questions and document text reach the log only when `[log] content` is true, whoever logs them.
-"""
+"""What foliod counts of itself: counters since start, the event loop's lag."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
-import sys
 import time
-import traceback
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TextIO
-
-import structlog
-from structlog.stdlib import ProcessorFormatter
-
-from foliod.base.errors import FoliodError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from structlog.typing import EventDict, ExceptionTransformer, ExcInfo, Processor, WrappedLogger
-
-    from foliod.base.config import Log
-
-CONTENT_KEYS = frozenset({"answer", "history", "passage", "query", "question", "quote", "text"})
-"""Fields that carry what a user asked or what a document says."""
-WITHHELD = "(withheld; [log] content = false)"
+from typing import Any
 
 LAG_SECONDS = 0.05
 """Pause between two measurements of the loop's lag."""
 WINDOW_SECONDS = 60.0
 """Lag and rates are told of the last minute."""
-
-
-# --- logs -------------------------------------------------------------------------------
-
-
-def set_up_logs(settings: Log, *, stream: TextIO | None = None, also: Sequence[logging.Handler] = ()) -> None:
-    """Route structlog and the libraries' loggers to `stream` (standard error when None).
-
-    Handlers in `also` get every record too, as structlog's event dictionary in `record.msg`
-    (a shipper of logs hooks in here and formats as it likes). May be called again.
-    """
-    stream = sys.stderr if stream is None else stream
-    readable = stream.isatty() if settings.format == "auto" else settings.format == "text"
-    before: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _withhold(content=settings.content),
-        structlog.processors.ExceptionRenderer(_exceptions(content=settings.content)),
-        structlog.processors.StackInfoRenderer(),
-    ]
-    level = logging.getLevelNamesMapping()[settings.level.upper()]
-    structlog.configure(
-        processors=[*before, ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,
-    )
-    render: Processor = (
-        structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=24)
-        if readable
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
-    )
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        ProcessorFormatter(foreign_pre_chain=before, processors=[ProcessorFormatter.remove_processors_meta, render])
-    )
-    root = logging.getLogger()
-    for old in [h for h in root.handlers if getattr(h, "foliod", False)]:
-        root.removeHandler(old)
-    for new in (handler, *also):
-        new.foliod = True  # type: ignore[attr-defined]
-        root.addHandler(new)
-    # Libraries tell of every HTTP request and file event at "info".
-    root.setLevel(max(level, logging.WARNING))
-    logging.getLogger("foliod").setLevel(level)
-
-
-def _withhold(*, content: bool) -> Processor:
-    def withhold(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        if not content:
-            for key in CONTENT_KEYS & event.keys():
-                event[key] = WITHHELD
-        return event
-
-    return withhold
-
-
-def _exceptions(*, content: bool) -> ExceptionTransformer:
-    """Return a formatter of tracebacks that tells an exception's message only when it is known to be harmless.
-
-    A driver's or a parser's message quotes its input, which may be a question or a document.
-    """
-
-    def told(error: BaseException) -> str:
-        harmless = isinstance(error, FoliodError | OSError) and not isinstance(error, UnicodeError)
-        return str(error) if content or harmless else WITHHELD
-
-    def lines(error: BaseException, seen: set[int]) -> list[str]:
-        seen.add(id(error))
-        out: list[str] = []
-        earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-        if earlier is not None and id(earlier) not in seen:
-            out += [*lines(earlier, seen), "\nwhich led to\n\n"]
-        out += traceback.format_tb(error.__traceback__)
-        out.append(f"{type(error).__module__}.{type(error).__qualname__}: {told(error)}\n")
-        if isinstance(error, BaseExceptionGroup):
-            for part in error.exceptions:
-                if id(part) not in seen:
-                    out += ["\nwith\n\n", *lines(part, seen)]
-        return out
-
-    def formatted(exc_info: ExcInfo) -> str:
-        return "".join(lines(exc_info[1], set())).rstrip()
-
-    return formatted
-
-
-# --- numbers ----------------------------------------------------------------------------
 
 
 class Counters:

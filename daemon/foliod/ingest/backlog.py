@@ -208,5 +208,5 @@ class Backlog:
                 log.warning("lease_not_extended", error=error.message, documents=len(ids))
                 continue
             if lost := (set(ids) - {row["id"] for row in rows}) & self.held:
-                log.warning("lease_lost", documents=sorted(lost))
+                log.warning("lease_lost", document_ids=sorted(lost))
                 self.held -= lost

@@ -237,7 +237,12 @@ class Embedder:
                 raise OllamaUnavailableError(f"{self._inference.url} took over from {where}; it is asked anew")
             dimensions = probe.shape[1]
             if described.embedding_length not in (None, dimensions):
-                log.warning("dimensions_differ", model=self.model, said=described.embedding_length, real=dimensions)
+                log.warning(
+                    "dimensions_differ",
+                    model=self.model,
+                    described=described.embedding_length,
+                    dimensions=dimensions,
+                )
             known = EmbedderFacts(
                 model=self.model,
                 digest=described.digest,

@@ -129,7 +129,8 @@ class Reembedder:
             self._rest("elsewhere")
             return False
         async with self._claimed(space):
-            return await self._fill(space, embedder)
+            with structlog.contextvars.bound_contextvars(space=space.id):
+                return await self._fill(space, embedder)
 
     @contextlib.asynccontextmanager
     async def _claimed(self, space: Space) -> AsyncIterator[None]:

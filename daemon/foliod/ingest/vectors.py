@@ -107,6 +107,7 @@ class Vectors:
             embedder.outage.end()
             return False
         started, count, ready = time.monotonic(), 0, list[int]()
+        bound = structlog.contextvars.bind_contextvars(document_ids=list(documents))
         try:
             while texts := await self._store.missing_texts(space, documents, EMBED_TEXTS):
                 async for batch in embedder.embed_texts([text for _, text in texts]):
@@ -120,7 +121,8 @@ class Vectors:
             ready += await self._finish_vectors(space, documents)
         finally:
             await asyncio.shield(self._backlog.release([d for d in documents if d in self._backlog.held]))
-        log.info("documents_ready", documents=ready, texts=count, ms=round((time.monotonic() - started) * 1000))
+            structlog.contextvars.reset_contextvars(**bound)
+        log.info("documents_ready", document_ids=ready, texts=count, ms=round((time.monotonic() - started) * 1000))
         return True
 
     async def _finish_vectors(self, space: Space, documents: list[int]) -> list[int]:

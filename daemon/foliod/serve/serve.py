@@ -15,6 +15,7 @@ from aiohttp import web
 
 from foliod.base.contract import error_object
 from foliod.base.errors import FoliodError, TooManyConnectionsError, TooManyRequestsError
+from foliod.base.trace import trace_of
 from foliod.serve import api, models, places, sheets
 from foliod.serve.access import ACCOUNTS
 from foliod.serve.accounts import Accounts
@@ -154,7 +155,8 @@ async def _told(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(6)
     started = time.perf_counter()
     status = 499
-    with structlog.contextvars.bound_contextvars(request_id=request[REQUEST_ID]):
+    trace = trace_of(request.headers.getall("traceparent", []))
+    with structlog.contextvars.bound_contextvars(request_id=request[REQUEST_ID], **trace):
         try:
             response = await _answered(request, handler)
             status = response.status

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from foliod.base.config import Watch
 from foliod.base.errors import FoliodError
-from foliod.base.telemetry import set_up_logs
+from foliod.base.logs import set_up_logs
 from foliod.start.checks import Check
 from foliod.start.reach import host_of, reached, status_of
 from foliod.start.terminal import count

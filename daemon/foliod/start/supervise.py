@@ -21,7 +21,9 @@ import structlog
 
 from foliod.answer.answer import Answerer
 from foliod.base.errors import DatabaseUnavailableError, EmbeddedServerError, FoliodError
-from foliod.base.telemetry import Telemetry, set_up_logs
+from foliod.base.logs import end_logs, set_up_logs, settle_logs
+from foliod.base.redact import hide_secrets_of
+from foliod.base.telemetry import Telemetry
 from foliod.base.version import __version__
 from foliod.ingest.backlog import Backlog
 from foliod.ingest.builds import Builds
@@ -75,12 +77,15 @@ log = structlog.get_logger()
 
 def run(settings: Settings) -> int:
     """Run the daemon until SIGTERM or SIGINT; return its exit code."""
+    hide_secrets_of(settings)
     set_up_logs(settings.log)
     try:
         return asyncio.run(_Daemon(settings).live())
     except FoliodError as error:
         log.error("stopped", code=error.code, reason=error.message)  # noqa: TRY400 - the message is the story
         return error.exit_code
+    finally:
+        end_logs()
 
 
 class _Daemon:
@@ -108,6 +113,7 @@ class _Daemon:
             async with serving(lambda: self._services, self._settings, given):
                 tasks = [
                     asyncio.create_task(self._telemetry.lag.measure(), name="loop lag"),
+                    asyncio.create_task(settle_logs(), name="logs"),
                     asyncio.create_task(self._work(state), name="work"),
                     asyncio.create_task(self._stop.wait(), name="stop"),
                 ]
@@ -297,6 +303,7 @@ async def _leave(code: int) -> None:
         await asyncio.sleep(0.05)
     if busy:
         log.warning("threads_left", threads=sorted(busy))
+        end_logs()
         logging.shutdown()
         os._exit(code)
 

@@ -216,7 +216,7 @@ class Files:
                 places = await self._db.retrying(forget)
                 if places is not None:
                     removed += 1
-                    log.info("document_forgotten", document=after, files=places)
+                    log.info("document_forgotten", document=after, paths=places)
         return removed
 
     async def _forget(

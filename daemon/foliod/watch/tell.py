@@ -41,12 +41,15 @@ class Teller:
 
     def oddities(self, found: Findings, *, whole: bool) -> None:
         """Tell once what is no file to read, and which folders can't be listed; `whole` after a whole sweep."""
-        for event, reasons in ("file_ignored", found.ignored), ("folder_unreadable", found.unreadable):
-            for path, reason in reasons.items():
-                if self._told.get(path) != reason:
-                    log.warning(event, path=display(path), reason=reason)
+        for path, reason in self._news(found.ignored):
+            log.warning("file_ignored", path=display(path), reason=reason)
+        for path, reason in self._news(found.unreadable):
+            log.warning("folder_unreadable", path=display(path), reason=reason)
         now = found.ignored | found.unreadable
         self._told = now if whole else self._told | now
+
+    def _news(self, reasons: dict[bytes, str]) -> list[tuple[bytes, str]]:
+        return [(path, reason) for path, reason in reasons.items() if self._told.get(path) != reason]
 
     def state(self, before: str, state: str, reason: str | None) -> None:
         """Tell that the root's state changed."""

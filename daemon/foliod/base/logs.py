@@ -1,0 +1,147 @@
+"""The log: one JSON object a line, without secrets and content, repeats summed up, libraries' records included."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import traceback
+from typing import TYPE_CHECKING, TextIO
+
+import structlog
+from structlog.stdlib import ProcessorFormatter
+
+from foliod.base.errors import FoliodError
+from foliod.base.redact import CONTENT_KEYS, SECRETS, WITHHELD
+from foliod.base.repeats import Repeats
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from structlog.typing import EventDict, ExceptionTransformer, ExcInfo, Processor, WrappedLogger
+
+    from foliod.base.config import Log
+
+SETTLE_SECONDS = 5.0
+"""How often is looked whether repeats are to be summed up though nothing else is logged."""
+
+_repeats = Repeats()
+
+
+def set_up_logs(settings: Log, *, stream: TextIO | None = None, also: Sequence[logging.Handler] = ()) -> None:
+    """Route structlog and the libraries' loggers to `stream` (standard error when None).
+
+    Handlers in `also` get every record too, formatted as one JSON object. May be called again.
+    """
+    global _repeats  # noqa: PLW0603 - logging itself is one for the process
+    stream = sys.stderr if stream is None else stream
+    readable = stream.isatty() if settings.format == "auto" else settings.format == "text"
+    before: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _withhold(content=settings.content),
+        structlog.processors.ExceptionRenderer(_exceptions(content=settings.content)),
+        structlog.processors.StackInfoRenderer(),
+        _without_secrets,
+    ]
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    structlog.configure(
+        processors=[*before, ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+    def formatter(render: Processor) -> ProcessorFormatter:
+        return ProcessorFormatter(
+            foreign_pre_chain=before, processors=[ProcessorFormatter.remove_processors_meta, render]
+        )
+
+    as_json = structlog.processors.JSONRenderer(ensure_ascii=False)
+    for_people = structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=24)
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter(for_people if readable else as_json))
+    root = logging.getLogger()
+    for old in [h for h in root.handlers if getattr(h, "foliod", False)]:
+        root.removeHandler(old)
+    _repeats = Repeats()
+    for other in also:
+        other.setFormatter(formatter(as_json))
+    for new in (handler, *also):
+        new.foliod = True  # type: ignore[attr-defined]
+        new.addFilter(_repeats)
+        root.addHandler(new)
+    # Libraries tell of every HTTP request and file event at "info".
+    root.setLevel(max(level, logging.WARNING))
+    logging.getLogger("foliod").setLevel(level)
+
+
+def left_out() -> int:
+    """Return how many lines were summed up instead of told."""
+    return _repeats.left_out
+
+
+async def settle_logs() -> None:
+    """Sum up repeats for ever, also when nothing else is told; run as a task."""
+    while True:
+        await asyncio.sleep(SETTLE_SECONDS)
+        _repeats.settle()
+
+
+def end_logs() -> None:
+    """Tell what is still to be summed up."""
+    _repeats.settle(everything=True)
+
+
+# --- what is not told -------------------------------------------------------------------
+
+
+def _without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    inner = {key: event.pop(key) for key in ("_record", "_from_structlog") if key in event}
+    return SECRETS.value(event) | inner  # type: ignore[no-any-return]
+
+
+def _withhold(*, content: bool) -> Processor:
+    def withhold(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        if content:
+            return event
+        for key in CONTENT_KEYS & event.keys():
+            event[key] = WITHHELD
+        if event.get("logger") == "asyncio":
+            # It shows the objects that were at work, an exception's message among them.
+            event["event"] = str(event["event"]).partition("\n")[0]
+        return event
+
+    return withhold
+
+
+def _exceptions(*, content: bool) -> ExceptionTransformer:
+    """Return a formatter of tracebacks that tells an exception's message only when it is known to be harmless.
+
+    A driver's or a parser's message quotes its input, which may be a question or a document.
+    """
+
+    def told(error: BaseException) -> str:
+        harmless = isinstance(error, FoliodError | OSError) and not isinstance(error, UnicodeError)
+        return str(error) if content or harmless else WITHHELD
+
+    def lines(error: BaseException, seen: set[int]) -> list[str]:
+        seen.add(id(error))
+        out: list[str] = []
+        earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if earlier is not None and id(earlier) not in seen:
+            out += [*lines(earlier, seen), "\nwhich led to\n\n"]
+        out += traceback.format_tb(error.__traceback__)
+        out.append(f"{type(error).__module__}.{type(error).__qualname__}: {told(error)}\n")
+        if isinstance(error, BaseExceptionGroup):
+            for part in error.exceptions:
+                if id(part) not in seen:
+                    out += ["\nwith\n\n", *lines(part, seen)]
+        return out
+
+    def formatted(exc_info: ExcInfo) -> str:
+        return "".join(lines(exc_info[1], set())).rstrip()
+
+    return formatted

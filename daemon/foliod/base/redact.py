@@ -1,0 +1,95 @@
+"""What never reaches a log: secrets in any field or message, and what users ask or documents say.
+
+Secrets are known by the field's name, by how they are written (a login in an address, `password=…`, `Bearer …`), and
+by their value where foliod itself holds them.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from foliod.base.config import HIDDEN
+
+if TYPE_CHECKING:
+    from foliod.base.config import Settings
+
+CONTENT_KEYS = frozenset({"answer", "history", "passage", "query", "question", "quote", "text"})
+"""Fields that carry what a user asked or what a document says."""
+SECRET_KEYS = frozenset(
+    {"api_key", "authorization", "cookie", "credential", "dsn", "password", "passwords", "secret", "token"}
+)
+WITHHELD = "(withheld; [log] content = false)"
+LEAST_CHARS = 6
+"""A shorter secret is not looked for by its value: it would be found in ordinary words."""
+
+_LOGIN = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)\S*@")
+"""To the last "@": a password may hold unescaped ones, and slashes."""
+_NAME = r"\w*(?:password|passwd|passphrase|pwd|token|secret|api_?key)"
+_NAMED = re.compile(
+    rf"""({_NAME}\s*=\s*|(["']){_NAME}\2\s*:\s*)("[^"]*"|'[^']*'|[^\s&,;)\]}}]+)""",
+    re.IGNORECASE,
+)
+_BEARER = re.compile(r"(\b(?:bearer|basic)\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
+_HINT = re.compile(r"://|[=:]|bearer|basic", re.IGNORECASE)
+
+
+class Secrets:
+    """The secrets that this process holds; what contains one of them is told without it."""
+
+    def __init__(self) -> None:
+        self._values: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+
+    def hide(self, *values: str | None) -> None:
+        """Let these values, as they are and as addresses write them, never be told."""
+        for value in values:
+            if value and len(value) >= LEAST_CHARS:
+                self._values |= {value, quote(value, safe=""), quote(value)}
+        if self._values:
+            longest_first = sorted(self._values, key=len, reverse=True)
+            self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+    def text(self, text: str) -> str:
+        """Return a text without secrets."""
+        if self._pattern is not None:
+            text = self._pattern.sub(HIDDEN, text)
+        if _HINT.search(text):
+            text = _LOGIN.sub(rf"\1{HIDDEN}@", text)
+            text = _NAMED.sub(rf"\1{HIDDEN}", text)
+            text = _BEARER.sub(rf"\1{HIDDEN}", text)
+        return text
+
+    def value(self, value: Any) -> Any:
+        """Return a value of a log's field without secrets, whatever it is made of."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {
+                key: HIDDEN if key in SECRET_KEYS and inner is not None else self.value(inner)
+                for key, inner in value.items()
+            }
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self.value(part) for part in value]
+        if value is None or isinstance(value, int | float):
+            return value
+        return self.text(str(value))
+
+
+SECRETS = Secrets()
+"""Those of this process: whoever reads a secret adds it."""
+
+
+def hide_secrets_of(settings: Settings) -> None:
+    """Let no secret of the configuration be told."""
+    for url in (settings.database.url.get_secret_value(), *settings.ollama.url):
+        SECRETS.hide(*_passwords(url))
+
+
+def _passwords(url: str) -> list[str | None]:
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        return [parts.password and unquote(parts.password), *parse_qs(parts.query).get("password", ())]
+    return []
