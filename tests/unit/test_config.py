@@ -53,13 +53,14 @@ def test_the_sample_knows_every_key_and_its_optional_lines_are_valid(write):
     """Every key stands in the sample, and taking away the # before an optional one gives a valid file."""
     text = asset("config/foliod.toml").read_text("utf-8")
     whole = re.sub(r"(?m)^# (?=\[\[watch\]\]|\w+ = )", "", text)
-    # Top-level keys come before sections, and url_file stands for url.
+    # Top-level keys come before sections; url_file stands for url, and a token for the file of one.
     tables = tomllib.loads(whole)
     assert set(tables) == set(Settings.model_fields)
     for name, model in SECTIONS.items():
         entry = tables[name][0] if name == "watch" else tables[name]
         assert set(entry) == set(model.model_fields), name
-    settings = load(write(re.sub(r"(?m)^(url_file|direct_url|direct_url_file) .*$", "", whole)), environ={})
+    without = r'(?m)^(url_file|direct_url|direct_url_file|token_file = "/etc/foliod/betterstack).*$'
+    settings = load(write(re.sub(without, "", whole)), environ={})
     assert settings.watch[0].path == Path.home() / "Documents/inbox"
     assert settings.server.http == "127.0.0.1:8420"
     watch = settings.watch[0]

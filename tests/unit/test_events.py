@@ -3,6 +3,7 @@
 import ast
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,7 @@ def calls_in(source: str, where: str) -> list[Call]:
     return found
 
 
+@cache
 def all_calls() -> list[Call]:
     root = Path(foliod.__file__).parent
     return [

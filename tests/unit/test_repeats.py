@@ -12,7 +12,7 @@ import structlog
 
 from foliod.base import logs, repeats
 from foliod.base.config import Log
-from foliod.base.logs import end_logs, left_out, set_up_logs
+from foliod.base.logs import end_logs, report, set_up_logs
 from foliod.base.repeats import MOST_TOLD, WINDOW_SECONDS
 
 
@@ -63,7 +63,7 @@ def test_a_flood_is_told_some_times_and_then_counted(stream, clock):
     assert told["seconds"] == 51 + WINDOW_SECONDS
     assert "request_id" not in told
     assert "document" not in told
-    assert left_out() == 41
+    assert report() == {"summed_up": 41, "betterstack": None}
 
 
 def test_other_documents_reasons_and_levels_are_other_events(stream, clock):

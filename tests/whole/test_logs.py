@@ -1,10 +1,14 @@
 """What a real daemon writes to its log: no secret, no question, the ids of documents and traces."""
 
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
+from betterstack import TOKEN, black_hole, nobody, receiving
+from foliod.base.sources import load
 from live import running, wait_for
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -76,3 +80,56 @@ def test_each_line_of_a_documents_reading_has_its_id(ollama):
         named = {line["event"] for line in daemon.log_events() if line.get("document") == 1}
         assert named >= {"file_seen", "document_read"}
         assert next(line["document_ids"] for line in daemon.log_events("documents_ready")) == [1]
+
+
+BETTERSTACK = '[betterstack]\ntoken = "{token}"\nhost = "{url}"\n'
+
+
+@pytest.mark.timeout(120)
+def test_a_daemon_ships_its_log():
+    """With a token, what stands in the log arrives at Better Stack to the last line, and the status says how many."""
+    with receiving() as receiver:
+        with running(BETTERSTACK.format(token=TOKEN, url=receiver.url)) as daemon:
+            daemon.drop(SAMPLES / "pdflatex-4-pages.pdf")
+            daemon.wait_states(stored=1)
+            daemon.search("Zanzibar")
+            wait_for(lambda: daemon.status()["logs"]["betterstack"]["shipped"] > 5)
+            assert daemon.status()["logs"]["betterstack"]["error"] is None
+            assert daemon.stop() == 0
+            written = [line["event"] for line in daemon.log_events()]
+        assert receiver.messages == written
+        assert written[-1] == "stopped"
+        assert "Zanzibar" not in str(receiver.lines)
+        assert TOKEN not in daemon.log_text()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("where", ["nobody listens", "nobody answers"])
+def test_the_daemon_ends_in_time_with_better_stack_away(where):
+    """With its endpoint down the daemon works as ever, ends at most three seconds later, and says what was dropped."""
+    with black_hole() as silent:
+        url = silent if where == "nobody answers" else nobody()
+        with running(BETTERSTACK.format(token=TOKEN, url=url)) as daemon:
+            daemon.drop(SAMPLES / "pdflatex-4-pages.pdf")
+            daemon.wait_states(stored=1)
+            started = time.monotonic()
+            assert daemon.search("pages")["coverage"]["documents"] == 1
+            assert time.monotonic() - started < 3
+            wait_for(lambda: daemon.status()["logs"]["betterstack"]["error"])
+            assert daemon.stop() == 0
+            ended = datetime.fromtimestamp(daemon.log.stat().st_mtime, UTC)
+            [stopped] = daemon.log_events("stopped")
+            [dropped] = daemon.log_events("logs_dropped")
+            assert (ended - datetime.fromisoformat(stopped["timestamp"])).total_seconds() < 3
+            assert dropped["causes"]["at_the_end"] == dropped["lines"] > 5
+
+
+@pytest.mark.timeout(60)
+def test_the_token_comes_as_a_credential(tmp_path):
+    """Systemd hands the token over as a file; a configuration without it ships nothing."""
+    (tmp_path / "betterstack_token").write_text(TOKEN + "\n")
+    settings = load(environ={"CREDENTIALS_DIRECTORY": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)})
+    assert settings.betterstack.token.get_secret_value() == TOKEN
+    assert TOKEN not in str(settings.printable())
+    assert TOKEN not in repr(settings)
+    assert load(environ={"XDG_CONFIG_HOME": str(tmp_path)}).betterstack.token is None

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr, SecretStr, field_validator, model_validator
 
+from foliod.base.config_logs import Betterstack, Log
 from foliod.base.values import (
     EMBEDDED,
     HIDDEN,
@@ -243,15 +244,6 @@ class Search(Section):
     """A question whose embedding takes longer is answered by keyword."""
 
 
-class Log(Section):
-    """`[log]`."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["auto", "json", "text"] = "auto"
-    content: bool = False
-    """Log questions and document text. Off: they never reach the log."""
-
-
 class Settings(Section):
     """The whole configuration."""
 
@@ -263,6 +255,7 @@ class Settings(Section):
     ingest: Ingest = Ingest()
     search: Search = Search()
     log: Log = Log()
+    betterstack: Betterstack = Betterstack()
     _credentials: dict[tuple[str, str], str] = PrivateAttr(default_factory=dict)
 
     @property
@@ -297,6 +290,7 @@ class Settings(Section):
             direct = without_login(self.database.direct_url.get_secret_value())
             found["database"]["direct_url"] = HIDDEN if self.database.direct_url_file else direct
         found["ollama"]["url"] = [without_login(url) for url in self.ollama.url]
+        found["betterstack"]["token"] = None if self.betterstack.token is None else HIDDEN
         for (section, key), name in self._credentials.items():
             found[section][key] = f"{HIDDEN[:-1]}, from the credential {name})"
         return found

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 import traceback
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, runtime_checkable
 
 import structlog
 from structlog.stdlib import ProcessorFormatter
@@ -20,12 +20,27 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict, ExceptionTransformer, ExcInfo, Processor, WrappedLogger
 
-    from foliod.base.config import Log
+    from foliod.base.config_logs import Log
 
 SETTLE_SECONDS = 5.0
 """How often is looked whether repeats are to be summed up though nothing else is logged."""
 
+END_SECONDS = 2.5
+"""What is still to be shipped at the end has so long."""
+
 _repeats = Repeats()
+_shippers: tuple[Shipper, ...] = ()
+
+
+@runtime_checkable
+class Shipper(Protocol):
+    """A handler that sends the log elsewhere."""
+
+    def end(self, seconds: float) -> None:
+        """Send what is left, within `seconds`."""
+
+    def report(self) -> dict[str, Any]:
+        """Return how it goes."""
 
 
 def set_up_logs(settings: Log, *, stream: TextIO | None = None, also: Sequence[logging.Handler] = ()) -> None:
@@ -33,7 +48,7 @@ def set_up_logs(settings: Log, *, stream: TextIO | None = None, also: Sequence[l
 
     Handlers in `also` get every record too, formatted as one JSON object. May be called again.
     """
-    global _repeats  # noqa: PLW0603 - logging itself is one for the process
+    global _repeats, _shippers
     stream = sys.stderr if stream is None else stream
     readable = stream.isatty() if settings.format == "auto" else settings.format == "text"
     before: list[Processor] = [
@@ -66,7 +81,7 @@ def set_up_logs(settings: Log, *, stream: TextIO | None = None, also: Sequence[l
     root = logging.getLogger()
     for old in [h for h in root.handlers if getattr(h, "foliod", False)]:
         root.removeHandler(old)
-    _repeats = Repeats()
+    _repeats, _shippers = Repeats(), tuple(handler for handler in also if isinstance(handler, Shipper))
     for other in also:
         other.setFormatter(formatter(as_json))
     for new in (handler, *also):
@@ -78,9 +93,9 @@ def set_up_logs(settings: Log, *, stream: TextIO | None = None, also: Sequence[l
     logging.getLogger("foliod").setLevel(level)
 
 
-def left_out() -> int:
-    """Return how many lines were summed up instead of told."""
-    return _repeats.left_out
+def report() -> dict[str, Any]:
+    """Return what `/v1/status` says of the log, in lines since start: `{summed_up, betterstack}`."""
+    return {"summed_up": _repeats.left_out, "betterstack": next((s.report() for s in _shippers), None)}
 
 
 async def settle_logs() -> None:
@@ -91,8 +106,10 @@ async def settle_logs() -> None:
 
 
 def end_logs() -> None:
-    """Tell what is still to be summed up."""
+    """Tell what is still to be summed up, and ship what still waits, within END_SECONDS."""
     _repeats.settle(everything=True)
+    for shipper in _shippers:
+        shipper.end(END_SECONDS)
 
 
 # --- what is not told -------------------------------------------------------------------

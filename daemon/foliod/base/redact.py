@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from foliod.base.config import HIDDEN
+from foliod.base.config_kinds import HIDDEN
 
 if TYPE_CHECKING:
     from foliod.base.config import Settings
@@ -86,6 +86,8 @@ def hide_secrets_of(settings: Settings) -> None:
     """Let no secret of the configuration be told."""
     for url in (settings.database.url.get_secret_value(), *settings.ollama.url):
         SECRETS.hide(*_passwords(url))
+    if settings.betterstack.token is not None:
+        SECRETS.hide(settings.betterstack.token.get_secret_value())
 
 
 def _passwords(url: str) -> list[str | None]:

@@ -25,6 +25,7 @@ OWN_VARIABLES = ("CONFIG",)
 CREDENTIALS: Mapping[str, tuple[str, str]] = {
     "database_url": ("database", "url"),
     "database_direct_url": ("database", "direct_url"),
+    "betterstack_token": ("betterstack", "token"),
     "token": ("server", "token_file"),
     "passwords": ("ingest", "passwords_file"),
 }
@@ -32,8 +33,12 @@ CREDENTIALS: Mapping[str, tuple[str, str]] = {
 
 Of a key that names a file it is the file, else what the file holds. A key that is set anywhere else wins.
 """
-OTHER_KEYS = {("database", "url"): ("url_file",), ("database", "direct_url"): ("direct_url_file",)}
-"""Keys that say the same in another way."""
+SECRET_FILES = {
+    ("database", "url"): "url_file",
+    ("database", "direct_url"): "direct_url_file",
+    ("betterstack", "token"): "token_file",
+}
+"""Keys that may stand in a file of their own, and the key that names the file."""
 MOST_BYTES = 1_000_000
 
 
@@ -64,7 +69,7 @@ def load(
         _anchor(tables[0], path.absolute().parent)
     if secrets:
         for table in tables:
-            _read_url_file(table)
+            _read_secret_files(table)
     merged: Table = {}
     for table in tables:
         _merge(merged, table)
@@ -180,16 +185,15 @@ def _anchor(table: Table, folder: Path) -> None:
                 entry[key] = os.path.join(folder, value)
 
 
-def _read_url_file(table: Table) -> None:
-    database = _section(table, "database")
-    for key in ("url", "direct_url"):
-        file = database.get(f"{key}_file")
+def _read_secret_files(table: Table) -> None:
+    for (name, key), file_key in SECRET_FILES.items():
+        section = _section(table, name)
+        file = section.get(file_key)
         if not isinstance(file, str) or not file.strip():
             continue
-        if key in database:
-            msg = f"[database] {key} and {key}_file are both set; keep one of them"
-            raise ConfigError(msg)
-        database[key] = _secret(Path(os.path.expanduser(file)), f"the file of [database] {key}_file,")
+        if key in section:
+            raise ConfigError(f"[{name}] {key} and {file_key} are both set; keep one of them")
+        section[key] = _secret(Path(os.path.expanduser(file)), f"the file of [{name}] {file_key},")
 
 
 def _read_credentials(table: Table, environ: Mapping[str, str], *, secrets: bool) -> dict[tuple[str, str], str]:
@@ -202,7 +206,7 @@ def _read_credentials(table: Table, environ: Mapping[str, str], *, secrets: bool
         for name, (section, key) in CREDENTIALS.items():
             file = Path(folder, name)
             known = _section(table, section)
-            if any(other in known for other in (key, *OTHER_KEYS.get((section, key), ()))) or not file.exists():
+            if key in known or SECRET_FILES.get((section, key)) in known or not file.exists():
                 continue
             found[section, key] = name
             if secrets:
@@ -222,10 +226,10 @@ def _merge(into: Table, table: Table) -> None:
     """Let `table` override key by key; lists are replaced as a whole."""
     for key, value in table.items():
         mine = into.get(key)
-        if key == "database" and isinstance(value, dict) and isinstance(mine, dict):
-            for address in ("url", "direct_url"):
-                if address in value:
-                    mine.pop(f"{address}_file", None)
+        if isinstance(value, dict) and isinstance(mine, dict):
+            for (section, secret), file_key in SECRET_FILES.items():
+                if key == section and secret in value:
+                    mine.pop(file_key, None)
         if isinstance(value, dict) and isinstance(mine, dict):
             _merge(mine, value)
         else:

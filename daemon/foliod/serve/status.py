@@ -8,6 +8,7 @@ from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from foliod.base import logs
 from foliod.base.access import columns
 from foliod.base.errors import FoliodError
 from foliod.base.model import DocumentState
@@ -174,6 +175,7 @@ class Status:
             "ocr": needs["ocr"] and {**needs["ocr"], "pages_waiting": numbers.get("pages_for_ocr")},
             "loop_lag_ms": telemetry["loop_lag"]["p99"],
             "loop_lag": telemetry["loop_lag"],
+            "logs": logs.report() if access is None else None,
             "tasks": telemetry["tasks"],
             "counters": telemetry["counters"] if access is None else {},
         }

@@ -21,8 +21,7 @@ import structlog
 
 from foliod.answer.answer import Answerer
 from foliod.base.errors import DatabaseUnavailableError, EmbeddedServerError, FoliodError
-from foliod.base.logs import end_logs, set_up_logs, settle_logs
-from foliod.base.redact import hide_secrets_of
+from foliod.base.logs import END_SECONDS, end_logs, settle_logs
 from foliod.base.telemetry import Telemetry
 from foliod.base.version import __version__
 from foliod.ingest.backlog import Backlog
@@ -43,6 +42,7 @@ from foliod.retrieve.retrieve import Retriever
 from foliod.serve.inherited import inherited
 from foliod.serve.serve import serving
 from foliod.serve.services import Services
+from foliod.start.logs import open_logs
 from foliod.start.notify import Manager
 from foliod.start.pipeline import Pipeline
 from foliod.start.state import State, open_state
@@ -77,8 +77,7 @@ log = structlog.get_logger()
 
 def run(settings: Settings) -> int:
     """Run the daemon until SIGTERM or SIGINT; return its exit code."""
-    hide_secrets_of(settings)
-    set_up_logs(settings.log)
+    open_logs(settings)
     try:
         return asyncio.run(_Daemon(settings).live())
     except FoliodError as error:
@@ -119,7 +118,7 @@ class _Daemon:
                 ]
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 self._services = dataclasses.replace(self._services, trouble="the daemon is stopping")
-                self._manager.stopping(DRAIN_SECONDS + LEAVE_SECONDS)
+                self._manager.stopping(DRAIN_SECONDS + LEAVE_SECONDS + END_SECONDS)
                 self._manager.say("stopping")
                 log.info("stopping", counters=self._telemetry.counters.totals())
                 started = time.monotonic()
@@ -292,6 +291,7 @@ async def _drain(tasks: Sequence[asyncio.Task[Any]], seconds: float) -> BaseExce
     _, late = await asyncio.wait(tasks, timeout=max(seconds, 1.0))
     if late:
         log.error("not_drained", tasks=sorted(task.get_name() for task in late), seconds=DRAIN_SECONDS)
+        end_logs()
         os._exit(1)
     return failure
 

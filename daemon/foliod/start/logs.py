@@ -1,0 +1,25 @@
+"""Where the daemon's log goes, as the configuration says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from foliod.base.logs import set_up_logs
+from foliod.base.redact import hide_secrets_of
+
+if TYPE_CHECKING:
+    import logging
+
+    from foliod.base.config import Settings
+
+
+def open_logs(settings: Settings) -> None:
+    """Write the log to standard error, and to Better Stack when there is a token; secrets of the settings are hidden."""
+    hide_secrets_of(settings)
+    also: list[logging.Handler] = []
+    if settings.betterstack.token is not None:
+        # Most daemons can do without its libraries.
+        from foliod.base.betterstack import Shipper  # noqa: PLC0415
+
+        also.append(Shipper(settings.betterstack))
+    set_up_logs(settings.log, also=also)
