@@ -114,11 +114,12 @@ class Shipper(LogtailHandler):
         super().close()
 
     def report(self) -> dict[str, Any]:
-        """Return what `/v1/status` says: `{shipped, waiting, dropped, error}`, in lines since start."""
+        """Return what `/v1/status` says: `{shipped, waiting, dropped, causes, error}`, in lines since start."""
         return {
             "shipped": self.shipping.shipped,
             "waiting": self.pipe.qsize() + self.shipping.in_hand,
             "dropped": sum(self.shipping.dropped.values()),
+            "causes": dict(self.shipping.dropped),
             "error": self.shipping.trouble,
         }
 

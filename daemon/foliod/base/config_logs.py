@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr, field_validator
 
-from foliod.base.config_kinds import AbsolutePath, Name, Section
+from foliod.base.values import AbsolutePath, Name, Section
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 Level = Literal["debug", "info", "warning", "error"]

@@ -136,6 +136,7 @@ FIELDS: dict[str, Field] = {
     "roots": Field("texts", "the watched folders"),
     "said": Field("text", "the kind of error that a reader named last"),
     "same_as": Field("path", "where the same content lies too"),
+    "schema": Field("integer", "the number of the newest migration"),
     "seconds": Field("number", "how long, or how long is waited", "seconds", measured=True),
     "signal": Field("text", "the signal"),
     "state": Field("text", "the state of the document or of the watched folder, or what OCR lacks", nullable=True),
@@ -192,6 +193,7 @@ EVENTS: dict[str, Event] = {
     "database_back": Event("info", "The database answers again.", "seconds"),
     "lease_not_extended": Event("warning", "Claims on documents could not be extended.", "error documents"),
     "lease_lost": Event("warning", "Another daemon took a document over; what was done here is dropped.", "", "reason document_ids"),
+    "schema_newer": Event("warning", "A newer foliod has changed the schema of the shared store.", "schema why"),
     # --- folders and files ---
     "watch_waiting": Event("warning", "A watched folder is not there; it is waited for.", "root reason"),
     "watch_polling": Event("info", "A folder sends no events and is looked through at an interval.", "root file_system seconds"),

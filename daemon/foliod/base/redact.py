@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from foliod.base.config_kinds import HIDDEN
+from foliod.base.values import HIDDEN
 
 if TYPE_CHECKING:
     from foliod.base.config import Settings
@@ -84,7 +84,9 @@ SECRETS = Secrets()
 
 def hide_secrets_of(settings: Settings) -> None:
     """Let no secret of the configuration be told."""
-    for url in (settings.database.url.get_secret_value(), *settings.ollama.url):
+    database = settings.database
+    direct = "" if database.direct_url is None else database.direct_url.get_secret_value()
+    for url in (database.url.get_secret_value(), direct, *settings.ollama.url):
         SECRETS.hide(*_passwords(url))
     if settings.betterstack.token is not None:
         SECRETS.hide(settings.betterstack.token.get_secret_value())
@@ -93,5 +95,6 @@ def hide_secrets_of(settings: Settings) -> None:
 def _passwords(url: str) -> list[str | None]:
     with suppress(ValueError):
         parts = urlsplit(url)
-        return [parts.password and unquote(parts.password), *parse_qs(parts.query).get("password", ())]
+        query = parse_qs(parts.query)
+        return [parts.password and unquote(parts.password), *query.get("password", ()), *query.get("sslpassword", ())]
     return []

@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from foliod.base.events import ALWAYS, CORRELATION, EVENTS, is_measure
+from foliod.base.metrics import LOG_EVENTS
 
 WINDOW_SECONDS = 60.0
 MOST_TOLD = 10
@@ -56,6 +57,7 @@ class Repeats(logging.Filter):
         passes: bool | None = getattr(record, "foliod_passes", None)
         if passes is None:
             passes = record.foliod_passes = self._passes(record)
+            _count(record)
         return passes
 
     def settle(self, *, everything: bool = False) -> None:
@@ -94,6 +96,11 @@ class Repeats(logging.Filter):
         if oldest is not None:
             _tell(oldest, time.monotonic())
         return passes
+
+
+def _count(record: logging.LogRecord) -> None:
+    event = record.msg.get("event") if isinstance(record.msg, dict) else None
+    LOG_EVENTS.labels(event if event in EVENTS else "library", record.levelname.lower()).inc()
 
 
 def _each(event: str, fields: dict[str, Any]) -> bool:

@@ -9,6 +9,8 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from foliod.base.metrics import LOOP_LAG
+
 LAG_SECONDS = 0.05
 """Pause between two measurements of the loop's lag."""
 WINDOW_SECONDS = 60.0
@@ -59,7 +61,9 @@ class LoopLag:
             due = time.monotonic() + LAG_SECONDS
             await asyncio.sleep(LAG_SECONDS)
             now = time.monotonic()
-            self._seen.append((now, max(0.0, now - due)))
+            lag = max(0.0, now - due)
+            self._seen.append((now, lag))
+            LOOP_LAG.observe(lag)
 
     def last_minute(self) -> dict[str, float | None]:
         """Return the median, the 99th percentile and the largest lag in ms; None before the first measurement."""

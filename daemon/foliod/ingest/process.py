@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sysconfig
 import time
 
 from foliod.base.assets import PACKAGE
+from foliod.reading import wire
 
 
 def environment() -> dict[str, str]:
@@ -39,3 +41,17 @@ def resident(pid: int) -> int:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
+
+
+def cause_of(code: int | None, *, timed_out: bool) -> str:
+    """Return in a word why a process with this exit code died; one of some twenty."""
+    if code == -signal.SIGXCPU:
+        return "processor_time"
+    if timed_out:
+        return "timeout"
+    causes = {wire.OUT_OF_MEMORY: "memory", -signal.SIGSYS: "forbidden_call", -signal.SIGKILL: "killed"}
+    if code in causes:
+        return causes[code]
+    if code is not None and -code in set(signal.Signals):
+        return signal.Signals(-code).name.lower()
+    return "exit"

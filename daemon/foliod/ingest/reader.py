@@ -158,6 +158,11 @@ class Reader:
             and resident(self._process.pid) < GROWN_BYTES
         )
 
+    @property
+    def code(self) -> int | None:
+        """How it ended: its exit code, the negative number of a signal, None while it lives."""
+        return self._process.returncode
+
     async def begin(self) -> None:
         """Wait until it has started.
 

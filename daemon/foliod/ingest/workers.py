@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
-from foliod.base.errors import DocumentRefusedError, FoliodError, WorkerDiedError
+from foliod.base.errors import DocumentRefusedError, FoliodError, WorkerDiedError, WorkerTimeoutError
+from foliod.base.metrics import WORKER_DEATHS, WORKER_STARTS
 from foliod.base.model import DocumentState
+from foliod.ingest.process import cause_of
 from foliod.ingest.reader import Reader, ReadJob
 from foliod.reading import sandbox
 from foliod.reading.wire import ReadLimits
@@ -105,8 +107,10 @@ class Workers:
                 async with aclosing(worker.read(job)) as events:
                     async for event in events:
                         yield event
-            except WorkerDiedError:
+            except WorkerDiedError as death:
                 self.deaths += 1
+                cause = cause_of(worker.code if worker else None, timed_out=isinstance(death, WorkerTimeoutError))
+                WORKER_DEATHS.labels(_work(job), cause).inc()
                 raise
             finally:
                 self.busy -= 1
@@ -137,6 +141,11 @@ class Workers:
                     raise
                 log.warning("worker_killed_at_start")
             else:
+                WORKER_STARTS.labels(_work(job)).inc()
                 return worker
         msg = "the process that reads PDFs is killed whenever it starts; look for what does that"
         raise FoliodError(msg)
+
+
+def _work(job: ReadJob) -> str:
+    return "ocr" if job.ocr is not None else "picture" if job.draw is not None else "reading"

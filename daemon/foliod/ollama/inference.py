@@ -24,6 +24,7 @@ from foliod.base.errors import (
     OllamaUnavailableError,
 )
 from foliod.base.values import without_login
+from foliod.ollama.measured import measured
 from foliod.ollama.ollama_wire import CONNECTION_LOST, NOT_CONNECTED, Server
 
 if TYPE_CHECKING:
@@ -165,8 +166,9 @@ class Inference:
             return np.empty((0, 0), np.float32), 0
         body = {"model": model, "input": list(texts), "truncate": False, "keep_alive": self._keep_alive}
         try:
-            async with asyncio.timeout(timeout):
-                return await self._first_reachable(lambda server: server.embed(body))
+            with measured(len(texts)) as brought:
+                async with asyncio.timeout(timeout):
+                    return brought(await self._first_reachable(lambda server: server.embed(body)))
         except TimeoutError:
             raise OllamaTimeoutError(f"{model} at {self.url} did not embed within {timeout:g} s") from None
 

@@ -18,6 +18,7 @@ from pgvector import HalfVector, SparseVector
 
 from foliod.base.access import columns
 from foliod.base.errors import BadRequestError, OllamaError
+from foliod.base.metrics import SEARCH_SECONDS, SEARCH_STAGES
 from foliod.base.model import Copy, Coverage, Filters, Hit, SearchResult, Space
 from foliod.retrieve.passages import choose
 from foliod.retrieve.question import PAIR_BUDGET, Question, Reader
@@ -27,6 +28,7 @@ from foliod.text.lexical import DIMENSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+    from contextlib import AbstractContextManager
 
     import asyncpg
     import numpy as np
@@ -93,11 +95,12 @@ class Retriever:
         filters = filters or Filters()
         started = time.perf_counter()
         access = filters.access
-        within = await self._filtered(filters) if filters.any or access is not None else None
-        documents = None if within is None else [row["id"] for row in within]
-        # Names come from all places of a document: those of which a client may see some only say nothing to it.
-        whole = documents if access is None else [row["id"] for row in within or () if row["whole"]]
-        question = await self._reader.understand(query, whole)
+        with _stage("understand"):
+            within = await self._filtered(filters) if filters.any or access is not None else None
+            documents = None if within is None else [row["id"] for row in within]
+            # Names come from all places of a document: those of which a client may see some only say nothing to it.
+            whole = documents if access is None else [row["id"] for row in within or () if row["whole"]]
+            question = await self._reader.understand(query, whole)
         read = time.perf_counter()
         # By meaning the words of the name would find pages that repeat it; which document is meant is known already.
         text = question.rest if mode == "hybrid" else query
@@ -112,13 +115,18 @@ class Retriever:
         async with self._db.transaction() as tx:
             hits: tuple[Hit, ...] = ()
             if documents != []:
-                rows = await search.candidates(tx, vector, space)
-                names = await search.names(tx, rows)
-                found = scored(question, rows, names, self._settings, mode=mode)
-                hits = await self._hits(tx, choose(found, limit), access)
+                with _stage("candidates"):
+                    rows = await search.candidates(tx, vector, space)
+                    names = await search.names(tx, rows)
+                with _stage("score"):
+                    chosen = choose(scored(question, rows, names, self._settings, mode=mode), limit)
+                with _stage("load"):
+                    hits = await self._hits(tx, chosen, access)
             coverage = await self._covered(tx, documents, access)
         # By now the connection serves others: what is left takes its time in computing.
-        hits = await with_rects(self._db, hits)
+        with _stage("rects"):
+            hits = await with_rects(self._db, hits)
+        SEARCH_SECONDS.labels(mode).observe(time.perf_counter() - started)
         return SearchResult(
             mode=mode,
             hits=hits,
@@ -138,9 +146,10 @@ class Retriever:
         space = None if row is None else Space(**dict(row))
         try:
             # By the model of the vectors that serve, which need not be the configured one.
-            vector, facts = await self._embedder.embed_query(
-                query, seconds=self._settings.embed_seconds, model=None if space is None else space.model
-            )
+            with _stage("embed"):
+                vector, facts = await self._embedder.embed_query(
+                    query, seconds=self._settings.embed_seconds, model=None if space is None else space.model
+                )
         except OllamaError as error:
             if mode == "vector":
                 raise
@@ -247,6 +256,10 @@ class _Search:
         """Find candidates by their words."""
         if mode == "vector" or not self._question.idf or self._documents == []:
             return
+        with _stage("keyword"):
+            await self._find_words()
+
+    async def _find_words(self) -> None:
         weights = SparseVector(dict(self._question.idf), DIMENSIONS)
         if self._few:
             self._take(await self._db.fetch("keyword_within", weights, self._documents, CANDIDATES))
@@ -306,3 +319,7 @@ class _Search:
 
 def _title(row: asyncpg.Record) -> str:
     return row["title"] or (PurePath(row["paths"][0]).stem if row["paths"] else row["sha256"][:12])
+
+
+def _stage(name: str) -> AbstractContextManager[object]:
+    return SEARCH_STAGES.labels(name).time()

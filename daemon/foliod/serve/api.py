@@ -21,6 +21,7 @@ from foliod.base.contract import (
     parse_query,
 )
 from foliod.base.errors import NotFoundError
+from foliod.base.metrics import ANSWER_SECONDS, FIRST_TOKEN
 from foliod.serve.access import access_of, ready, seen
 from foliod.serve.door import client_of
 from foliod.serve.explain import verdict_counts
@@ -149,6 +150,10 @@ async def _logged(
     async with aclosing(events):
         async for event in events:
             if event["type"] == "done":
+                timings = event["timings_ms"]
+                ANSWER_SECONDS.labels(event["generator"]).observe(timings["total"] / 1000)
+                if timings["first_token"] is not None:
+                    FIRST_TOKEN.labels(event["generator"]).observe(timings["first_token"] / 1000)
                 log.info(
                     "answered",
                     question=asked.question,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from foliod.base.errors import ConfigError
+from foliod.base.redact import SECRETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +70,7 @@ class Bearer:
         """Read the token, or make it. Raises ConfigError."""
         self._path = path
         self._token: str | None = bearer_token(path)
+        SECRETS.hide(self._token)
         self._seen = self._look()
         self._trouble: str | None = None
 
@@ -92,6 +94,7 @@ class Bearer:
         """Take the token of a file that changed; without a good one the door is shut."""
         try:
             self._token, trouble = _read(self._path), None
+            SECRETS.hide(self._token)
             log.info("token_renewed", file=str(self._path))
         except (OSError, UnicodeDecodeError) as error:
             self._token, trouble = None, f"the token file {self._path} can't be read: {error}"

@@ -15,8 +15,9 @@ from aiohttp import web
 
 from foliod.base.contract import error_object
 from foliod.base.errors import FoliodError, TooManyConnectionsError, TooManyRequestsError
+from foliod.base.metrics import HTTP_OPEN
 from foliod.base.trace import trace_of
-from foliod.serve import api, models, places, sheets
+from foliod.serve import api, metrics, models, places, sheets
 from foliod.serve.access import ACCOUNTS
 from foliod.serve.accounts import Accounts
 from foliod.serve.bearer import Bearer, token_file
@@ -25,6 +26,7 @@ from foliod.serve.connection import HEADERS, LINE_BYTES, Connection, Lobby
 from foliod.serve.door import Door, peer_at
 from foliod.serve.inherited import NONE
 from foliod.serve.limits import BEGUN, UNCOUNTED, Crowd, within
+from foliod.serve.metrics import observe_request
 from foliod.serve.request import SERVICES, STATUS, STOPPING, answer_json
 from foliod.serve.sockets import listening
 from foliod.serve.status import Status
@@ -73,12 +75,14 @@ def application(services: Callable[[], Services], *, bearer: Bearer | None = Non
     app = web.Application(middlewares=[_told, guarded])
     app[SERVICES] = services
     app[STATUS] = Status(services)
+    app[metrics.REPORT] = metrics.reporting(app[STATUS])
     app[STOPPING] = Stopping()
     app[ACCOUNTS] = accounts
     app.add_routes(api.routes)
     app.add_routes(places.routes)
     app.add_routes(models.routes)
     app.add_routes(sheets.routes)
+    app.add_routes(metrics.routes)
 
     async def name(request: web.Request, response: web.StreamResponse) -> None:
         request[BEGUN] = True
@@ -155,12 +159,15 @@ async def _told(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(6)
     started = time.perf_counter()
     status = 499
+    HTTP_OPEN.inc()
     trace = trace_of(request.headers.getall("traceparent", []))
     with structlog.contextvars.bound_contextvars(request_id=request[REQUEST_ID], **trace):
         try:
             response = await _answered(request, handler)
             status = response.status
         finally:
+            HTTP_OPEN.dec()
+            observe_request(request, status, time.perf_counter() - started)
             # 499, as nginx has it: the client hung up before the answer was complete.
             tell = log.debug if request.path in QUIET and status < 500 else log.info
             tell(

@@ -29,6 +29,10 @@ class Pipeline(Protocol):
         """Return why tasks of a kind (`reader`, `embedder`) can't go on now, None when they can."""
 
     @property
+    def leases(self) -> int:
+        """How many documents this daemon has claimed."""
+
+    @property
     def host(self) -> str:
         """The name under which the store knows this host's files."""
 

@@ -26,7 +26,7 @@ def migrate(config: Config = None, as_json: Json = False) -> None:
     """
     import asyncio
 
-    from foliod.base.telemetry import set_up_logs
+    from foliod.base.logs import set_up_logs
     from foliod.store.address import parse
     from foliod.store.connection import behind_pooler
     from foliod.store.migrate import migrate as bring_up
@@ -62,7 +62,7 @@ def hosts(forget: Forget = None, config: Config = None, as_json: Json = False) -
     """
     import asyncio
 
-    from foliod.base.telemetry import set_up_logs
+    from foliod.base.logs import set_up_logs
 
     settings = settings_of(config, secrets=True)
     set_up_logs(settings.log.model_copy(update={"level": "error"}))

@@ -179,6 +179,11 @@ class Pipeline:
         return why or (self._vectors.trouble if task == "embedder" else self._ingest.trouble)
 
     @property
+    def leases(self) -> int:
+        """How many documents this daemon has claimed."""
+        return len(self._backlog.held)
+
+    @property
     def host(self) -> str:
         """The name under which the store knows this host's files."""
         return self._backlog.host

@@ -89,6 +89,7 @@ class Database(Session):
         self._direct = direct
         self._rested: dict[int, float] = {}
         """When connections were given back, by the server's process."""
+        self._waiting = 0
 
     def __repr__(self) -> str:
         return f"<Database {self.address}>"
@@ -154,6 +155,11 @@ class Database(Session):
                     await pool.close()
             except (asyncpg.InterfaceError, *TRANSIENT):
                 pool.terminate()
+
+    def pool_use(self) -> dict[str, int]:
+        """Return how many connections are `busy` and `idle`, how many `max` may be, and how many are waited for."""
+        size, idle = self._pool.get_size(), self._pool.get_idle_size()
+        return {"busy": size - idle, "idle": idle, "max": self._pool.get_max_size(), "waiting": self._waiting}
 
     async def ping(self) -> None:
         """Ask the server for a sign of life; raises DatabaseUnavailableError."""
@@ -309,6 +315,7 @@ class Database(Session):
 
     async def _acquire(self) -> PoolConnectionProxy[asyncpg.Record]:
         with connecting(self.address):
+            self._waiting += 1
             try:
                 return await self._pool.acquire(timeout=ACQUIRE_SECONDS)
             except TimeoutError:
@@ -316,6 +323,8 @@ class Database(Session):
                     raise
                 msg = f"all {self._pool.get_size()} connections to PostgreSQL are busy; raise [database] pool_size"
                 raise DatabaseUnavailableError(msg) from None
+            finally:
+                self._waiting -= 1
 
 
 async def _unchanged(connection: Connection) -> None:

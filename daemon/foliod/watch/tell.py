@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from foliod.base.metrics import SWEEP_SECONDS
 from foliod.base.paths import display
 from foliod.watch.walk import Findings
 
@@ -25,6 +26,7 @@ class Teller:
 
     def swept(self, found: Findings, seconds: float) -> None:
         """Tell of a sweep: loudly of the first, and of one that found something."""
+        SWEEP_SECONDS.observe(seconds)
         counts = {"to_read": len(found.candidates), "gone": len(found.gone), "back": len(found.back)}
         say = log.info if self._first or any(counts.values()) else log.debug
         say("swept", root=self._root, files=found.files, **counts, ms=round(seconds * 1000))

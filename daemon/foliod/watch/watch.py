@@ -18,6 +18,7 @@ import structlog
 from watchfiles import Change, awatch
 
 from foliod.base.config import Watch
+from foliod.base.metrics import WATCH_EVENTS
 from foliod.base.paths import display
 from foliod.watch.mounts import Place, place
 from foliod.watch.sight import Sight
@@ -110,6 +111,7 @@ async def _follow(root: Watch, seen: Place, hint: Hint, sight: Sight, *, lenient
         async for changes in events:
             stalled = time.monotonic() - asked > LOOK_MS / 1000 + STALL_SECONDS
             asked = time.monotonic()
+            WATCH_EVENTS.inc(len(changes))
             now = await asyncio.to_thread(place, path)
             # A folder made right after one was deleted may have its inode, which the watch is not on.
             if now is None or deleted in changes or (now.device, now.inode) != (seen.device, seen.inode):
