@@ -77,6 +77,7 @@ CORRELATION = frozenset({"request_id", "trace_id", "span_id"})
 
 FIELDS: dict[str, Field] = {
     "a_hostile_pdf_could": Field("text", "what the sandbox of readers does not prevent here"),
+    "accounts": Field("texts", "users and groups"),
     "addresses": Field("texts", "where the daemon listens"),
     "alike": Field("boolean", "whether two builds of a model give the same vectors"),
     "answer": Field("text", "the answer; withheld unless [log] content is true"),
@@ -267,6 +268,14 @@ EVENTS: dict[str, Event] = {
     "request": Event("debug info", "A request was answered; 499: its client hung up.", "method path status ms", "uid peer", each=True),
     "request_failed": Event("warning", "A request could not be answered.", "code reason"),
     "request_crashed": Event("error", "foliod failed at a request."),
+    "request_malformed": Event("info", "What came was no HTTP request.", "status reason"),
+    "connection_refused": Event("warning", "A connection was closed at once: too many are open.", "reason", "uid peer"),
+    "connection_closed": Event("debug", "A connection was closed on which no request came.", "reason"),
+    "client_refused": Event("warning", "A user may not enter.", "reason", "uid peer"),
+    "accounts_unknown": Event("warning", "The configuration names users or groups that there are not.", "accounts reason"),
+    "accounts_not_seen": Event("warning", "Users and groups of this machine can't be looked up.", "reason"),
+    "token_renewed": Event("info", "The token of the localhost door is another one now.", "file"),
+    "token_unusable": Event("warning", "The file of the token can't be used; nobody enters by the localhost door.", "reason"),
     "searched": Event("info", "A search was answered.", "query mode hits took_ms timings_ms note", each=True),
     "answered": Event("info", "A question was answered.", "question answer generator model mode citations timings_ms note", each=True),
     "question_not_embedded": Event("info", "A question was searched for by keyword only.", "error"),
