@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from foliod.base.errors import BadRequestError, ConfigError, FoliodError
-from foliod.start import administer, reembed, service, token, upkeep
+from foliod.start import administer, backup, reembed, service, token, upkeep
 from foliod.start.arguments import (
     WAIT_SECONDS,
     After,
@@ -261,6 +261,8 @@ app.command()(administer.migrate)
 app.command()(administer.hosts)
 app.add_typer(service.service)
 app.command()(token.token)
+app.command()(backup.backup)
+app.command()(backup.restore)
 
 
 @app.command()

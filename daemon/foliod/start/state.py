@@ -69,10 +69,15 @@ def _host(folder: Path) -> str:
         if known := file.read_text("utf-8").strip():
             return known
     name = f"{os.uname().nodename}-{uuid.uuid4().hex[:12]}"
+    name_host(folder, name)
+    return name
+
+
+def name_host(folder: Path, name: str) -> None:
+    """Give the state folder its host's name: at once, or not at all. Raises OSError."""
     part = folder / "host.new"
     with part.open("w", encoding="utf-8") as new:
         new.write(name + "\n")
         new.flush()
         os.fsync(new.fileno())
-    part.rename(file)
-    return name
+    part.rename(folder / "host")

@@ -1,0 +1,270 @@
+"""How a backup is made and put back: which way to the database, what is refused, what is checked afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from foliod.base.assets import asset
+from foliod.base.errors import ConflictError, FoliodError, NotFoundError
+from foliod.base.telemetry import set_up_logs
+from foliod.start.reach import host_of, reached, status_of
+from foliod.start.state import name_host, open_state
+from foliod.start.terminal import Terminal
+from foliod.store import archive
+from foliod.store.check import check, snapshot
+from foliod.store.connection import behind_pooler, connect
+from foliod.store.database import Database
+from foliod.store.embedded import EmbeddedServer
+from foliod.store.migrate import load_migrations, migrate
+from foliod.store.statements import load_queries
+from foliod.store.tunnel import tunnel
+
+if TYPE_CHECKING:
+    from foliod.base.config import Settings
+    from foliod.store.archive import Contents
+
+TELL_SECONDS = 2.0
+"""Progress is told so often."""
+STOPPED = "it was stopped"
+LOCK_SECONDS = 10
+"""Somebody who still uses the store is waited for so long."""
+
+
+class Progress:
+    """Tells how far it is, and ends the work when that is asked for. Called from a thread."""
+
+    def __init__(self, done: str, *, silent: bool) -> None:
+        self._done = done
+        self._silent = silent
+        self._told = time.monotonic()
+        self.stopped = threading.Event()
+
+    def __call__(self, count: int) -> None:
+        """Take note of the bytes that are done; raises ArchiveError when the work is to end."""
+        if self.stopped.is_set():
+            raise archive.ArchiveError(STOPPED)
+        if not self._silent and time.monotonic() - self._told > TELL_SECONDS:
+            self._told = time.monotonic()
+            Terminal().say(f"{count / 1e6:,.0f} MB {self._done}")
+
+
+def run(settings: Settings, work: Callable[[], Coroutine[Any, Any, dict[str, Any]]]) -> dict[str, Any]:
+    """Run it; SIGTERM ends it as Ctrl-C does, with nothing left behind."""
+    set_up_logs(settings.log.model_copy(update={"level": "error"}))
+
+    async def whole() -> dict[str, Any]:
+        task = asyncio.create_task(work())
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            raise archive.ArchiveError(STOPPED) from None
+
+    return asyncio.run(whole())
+
+
+async def save(settings: Settings, file: Path, *, force: bool, progress: Progress) -> dict[str, Any]:
+    """Make a backup; return `{file, bytes, seconds, totals, schema}`. Raises FoliodError."""
+    started = time.monotonic()
+    target = await asyncio.to_thread(_free, file, force=force)
+    status = await asyncio.to_thread(status_of, settings)
+    async with reached(settings, running=status is not None) as dsn:
+        if dsn is None:
+            msg = "nothing is stored yet: there is nothing to save"
+            raise NotFoundError(msg)
+        await _no_pooler(dsn)
+        async with snapshot(dsn) as tx, tunnel(dsn) as way:
+            totals = dict(await tx.fetchrow("store_totals") or {})
+            schema = await tx.fetchval("check_schema")
+            name = await tx.connection.fetchval("SELECT pg_export_snapshot()")
+            major = tx.connection.get_server_version().major
+            with _atomically(target, force=force) as (into, finish):
+                work = partial(archive.dump, way, major, name, into, progress)
+                size = await _in_thread(work, progress)
+                await asyncio.to_thread(finish)
+    seconds = round(time.monotonic() - started, 1)
+    return {"file": str(target), "bytes": size, "seconds": seconds, "totals": totals, "schema": schema}
+
+
+async def put_back(
+    settings: Settings, file: Path, *, replace: bool, host: str | None, progress: Progress
+) -> dict[str, Any]:
+    """Restore a backup; return `{totals, host, known_host, hosts, findings, seconds, schema}`. Raises FoliodError."""
+    started = time.monotonic()
+    found = await asyncio.to_thread(archive.contents, Path(file))
+    known = {step.number: (step.name, step.sha256) for step in load_migrations(asset("sql/migrations"))}
+    archive.fits(found, known, file)
+    own = host_of(settings.state)
+    name = _host(found, host, own)
+    async with _alone(settings) as dsn:
+        async with connect(dsn) as connection:
+            major = connection.get_server_version().major
+            await _refuse(connection, replace=replace)
+            first, now = await _beginning(connection)
+        async with tunnel(dsn) as way:
+            names = found.vector_schema, now
+            await _in_thread(partial(archive.restore, Path(file), way, major, names, first, progress), progress)
+        await migrate(dsn)
+        async with Database.open(dsn, pool_size=2, pooled=False) as db:
+            await db.execute("free_all_claims")
+            statements = [row["statement"] for row in await db.fetch("analyze_tables")]
+        async with connect(dsn) as connection:
+            for statement in statements:
+                await connection.execute(statement, timeout=600)
+        async with snapshot(dsn) as tx:
+            report = await check(tx)
+        if name is not None:
+            await asyncio.to_thread(name_host, settings.state, name)
+        await _fit_for_the_daemon(settings)
+    host_now = host_of(settings.state)
+    return {
+        "totals": report.totals, "host": host_now, "known_host": host_now in found.hosts, "hosts": list(found.hosts),
+        "findings": [asdict(finding) for finding in report.findings if not finding.passing],
+        "seconds": round(time.monotonic() - started, 1), "schema": found.migrations[-1][0],
+    }  # fmt: skip
+
+
+@asynccontextmanager
+async def _alone(settings: Settings) -> AsyncIterator[str]:
+    """Give the address of the database while no daemon of this state folder runs. Raises StateInUseError."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(open_state(settings.state))
+        if not settings.database.embedded:
+            dsn = settings.database.direct
+            await _no_pooler(dsn)
+            yield dsn
+            return
+        server = EmbeddedServer(settings.state, settings.database.shared_buffers_mb)
+        yield (await stack.enter_async_context(server)).url
+
+
+def _free(file: Path, *, force: bool) -> Path:
+    """Return where a file is to come; raises ConflictError when there is one that may not be replaced."""
+    target = Path(os.path.abspath(file.expanduser()))
+    if os.path.lexists(target) and not force:
+        msg = f"{target} exists: name another file, or replace it with --force"
+        raise ConflictError(msg)
+    return target
+
+
+async def _no_pooler(dsn: str) -> None:
+    if await behind_pooler(dsn):
+        msg = (
+            "[database] url leads through a pooler, which backups can't use: set [database] direct_url to the address of "
+            "the server itself"
+        )
+        raise ConflictError(msg)
+
+
+async def _refuse(connection: asyncpg.Connection[asyncpg.Record], *, replace: bool) -> None:
+    """Raise ConflictError when others use the store, or when it holds something that is not to be replaced."""
+    queries = load_queries(asset("sql/queries"))
+    if others := await connection.fetchval(queries["other_daemons"].sql):
+        msg = f"foliod still uses this database ({others} connections): stop all daemons that share it first"
+        raise ConflictError(msg)
+    if replace or not await connection.fetchval("SELECT to_regclass('foliod.documents') IS NOT NULL"):
+        return
+    totals = await connection.fetchrow("SELECT count(*) AS documents FROM foliod.documents")
+    if totals is not None and totals["documents"]:
+        msg = f"the store is not empty ({totals['documents']:,} documents): --replace gives them up for the backup"
+        raise ConflictError(msg)
+
+
+async def _beginning(connection: asyncpg.Connection[asyncpg.Record]) -> tuple[str, str]:
+    """Return the statements before those of the archive, and the schema in which pgvector lies or will lie."""
+    lies = await connection.fetchval(
+        "SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
+        "WHERE e.extname = 'vector'"
+    )
+    first = [f"SET lock_timeout = '{LOCK_SECONDS}s';", "DROP SCHEMA IF EXISTS foliod CASCADE;", "SET lock_timeout = 0;"]
+    if lies is None:
+        lies = "public"
+        first.insert(0, "CREATE EXTENSION vector SCHEMA public;")
+    return "\n".join(first), lies
+
+
+def _host(found: Contents, asked: str | None, own: str) -> str | None:
+    """Return the name to give this state folder, None to leave it as it is. Raises NotFoundError.
+
+    With a name that the backup knows no file is new to it. A state folder that has one keeps it; a new one takes
+    the only one that there is, or the only one of a machine of this name.
+    """
+    if asked is not None:
+        if asked not in found.hosts:
+            msg = f"the backup knows no host {asked}; it knows: {', '.join(found.hosts) or 'none'}"
+            raise NotFoundError(msg)
+        return asked
+    if own:
+        return None
+    here: Sequence[str] = found.hosts
+    if len(here) > 1:
+        # A name is the machine's and twelve digits.
+        here = [name for name in here if name.rpartition("-")[0] == os.uname().nodename]
+    return here[0] if len(here) == 1 else None
+
+
+async def _fit_for_the_daemon(settings: Settings) -> None:
+    """Raise SchemaError when the daemon's own role may not use what another one restored."""
+    if settings.database.direct_url is not None:
+        async with Database.open(
+            settings.database.url.get_secret_value(), pool_size=2, pooled=settings.database.pooled
+        ):
+            pass
+
+
+async def _in_thread(work: Callable[[], Any], progress: Progress) -> Any:
+    """Run what blocks; when we are to end, so does that, before we go on."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        progress.stopped.set()
+        with contextlib.suppress(FoliodError, OSError):
+            await task
+        raise
+
+
+@contextlib.contextmanager
+def _atomically(target: Path, *, force: bool) -> Any:
+    """Give a file to write, and what puts it in its place when it is whole; else nothing of it stays."""
+    try:
+        descriptor, part = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:
+        raise archive.ArchiveError(f"{target} can't be written: {error.strerror}") from error
+
+    def finish() -> None:
+        into.flush()
+        os.fsync(into.fileno())
+        if force:
+            os.rename(part, target)
+            return
+        try:
+            os.link(part, target)
+        except FileExistsError:
+            raise ConflictError(f"{target} came to be meanwhile: name another file") from None
+        except OSError:
+            # File systems without links.
+            os.rename(part, target)
+
+    try:
+        with os.fdopen(descriptor, "wb") as into:
+            yield into, finish
+    except OSError as error:
+        raise archive.ArchiveError(f"{target} can't be written: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(part)

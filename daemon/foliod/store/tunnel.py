@@ -1,0 +1,129 @@
+"""A way to PostgreSQL for its own programs, which speak no TLS here: a private socket that leads through ours.
+
+The pg_dump that comes with foliod is built without TLS. So it never meets the network: it connects to a socket
+that only we may enter, and what it sends goes on over a connection that is checked as all of foliod's are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import ssl
+import struct
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from foliod.store.connection import connect
+
+PIECE: Final = 65536
+PORT: Final = 5432
+SSL_REQUEST: Final = struct.pack("!ii", 8, 80877103)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a program of PostgreSQL's gets to the database: parameters for libpq, and the password for its environment."""
+
+    parameters: dict[str, str]
+    password: str | None = field(repr=False)
+
+    @property
+    def conninfo(self) -> str:
+        """The parameters as libpq reads them; never with the password, for a command line is seen by all."""
+        quoted = {name: value.replace("\\", "\\\\").replace("'", "\\'") for name, value in self.parameters.items()}
+        return " ".join(f"{name}='{value}'" for name, value in quoted.items())
+
+
+@asynccontextmanager
+async def tunnel(dsn: str) -> AsyncIterator[Way]:
+    """Open the way for as long as the body runs. Raises DatabaseUnavailableError, ConfigError."""
+    async with connect(dsn) as probe:
+        # asyncpg has found out everything: which of several hosts, user and password, also from PGPASSFILE.
+        address, params = probe._addr, probe._params  # type: ignore[attr-defined]  # noqa: SLF001 - it tells nobody else
+        known = {"user": params.user, "dbname": params.database, "sslmode": "disable", "gssencmode": "disable"}
+        if isinstance(address, str):
+            folder, _, port = address.rpartition("/.s.PGSQL.")
+            yield Way({**known, "host": folder, "port": port}, params.password)
+            return
+        encrypted = bool(probe._protocol.is_ssl)  # type: ignore[attr-defined]  # noqa: SLF001
+        host, number = address
+        relay = _Relay(host, number, params.ssl if encrypted else None, direct=params.ssl_negotiation == "direct")
+        private = Path(tempfile.mkdtemp(prefix="foliod-"))
+        try:
+            server = await asyncio.start_unix_server(relay.serve, private / f".s.PGSQL.{PORT}")
+            try:
+                yield Way({**known, "host": str(private), "port": str(PORT)}, params.password)
+            finally:
+                server.close()
+                await relay.end()
+        finally:
+            shutil.rmtree(private, ignore_errors=True)
+
+
+class _Relay:
+    """Passes bytes on; `tls` is what checks the server, None for a connection that is not encrypted."""
+
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, *, direct: bool) -> None:
+        self._host = host
+        self._port = port
+        self._tls = tls
+        self._direct = direct
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                up, down = await self._dial()
+                try:
+                    await _both(_pass(reader, down), _pass(up, writer))
+                finally:
+                    down.transport.abort()
+        finally:
+            writer.transport.abort()
+
+    async def end(self) -> None:
+        """End what is under way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._tls is None:
+            return await asyncio.open_connection(self._host, self._port)
+        up, down = await asyncio.open_connection(self._host, self._port, ssl=self._tls if self._direct else None)
+        if not self._direct:
+            down.write(SSL_REQUEST)
+            if await up.readexactly(1) != b"S":
+                msg = "the server offers no TLS any more"
+                raise ConnectionResetError(msg)
+            await down.start_tls(self._tls, server_hostname=self._host)
+        return up, down
+
+
+async def _both(*works: object) -> None:
+    """Run until one of them ends, then end the other."""
+    tasks = [asyncio.ensure_future(work) for work in works]  # type: ignore[call-overload]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while piece := await reader.read(PIECE):
+        writer.write(piece)
+        await writer.drain()
+    # The other half may still have something to say.
+    with contextlib.suppress(OSError, NotImplementedError):
+        await writer.drain()
