@@ -20,7 +20,7 @@ import asyncpg
 
 from foliod.base.assets import asset
 from foliod.base.errors import ConflictError, FoliodError, NotFoundError
-from foliod.base.telemetry import set_up_logs
+from foliod.base.logs import set_up_logs
 from foliod.start.reach import host_of, reached, status_of
 from foliod.start.state import name_host, open_state
 from foliod.start.terminal import Terminal
