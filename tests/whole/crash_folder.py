@@ -118,9 +118,9 @@ class Folder(threading.Thread):
                 file.write(data[start : start + len(data) // 3 + 1])
                 time.sleep(self._dice.uniform(0, 0.3))
 
-    def change_same_size(self) -> None:
+    def change_same_size(self, path: Path | None = None) -> None:
         """Other bytes in the same place, as many as before; sometimes with a pause in the middle."""
-        path = self._some_file()
+        path = path or self._some_file()
         size = path.stat().st_size
         data, _ = self._content(self._pages[path])
         assert len(data) == size
