@@ -22,21 +22,24 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "whole")]
-from live import Daemon, running, wait_for
+sys.path.insert(0, str(Path(__file__).parents[1] / "whole"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from crash_folder import contents
 from soak_faults import Excuses, Faults, Ollama
-from soak_watch import TABLES, Looks, accounts, look, settle, slope, store, windows
+from soak_watch import TABLES, Looks, accounts, look, slope, store, windows
 from soak_work import Client, Work
+
+from live import Daemon, running, wait_for
 from watcher import documents
 
-WITHIN = 0.10
-"""Memory is flat when no window's median is further from the first one after the warm-up."""
 FEW = 3
 """So many open files or tasks may come and go with what is under way."""
-GRACE_SECONDS = 5.0
+GRACE_SECONDS = 2.0
 SETTLE_SECONDS = 300.0
 CLIENTS = 3
+IDLE_SECONDS = 2.0
+REST_SECONDS = 20.0
+"""What is under way at the end is over by then."""
 
 CONFIG = """
 [ollama]
@@ -65,6 +68,9 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=60, help="how many files there are, all the time")
     parser.add_argument("--pause", type=float, default=20, help="seconds between two faults, in the mean")
     parser.add_argument("--warm-up", type=float, help="minutes that do not count; a fifth, at most ten")
+    parser.add_argument(
+        "--within", type=float, default=0.1, help="how far memory may go from the first window, as a share"
+    )
     parser.add_argument("--ocr", action="store_true", help="have scans recognised by Tesseract")
     parser.add_argument("--seed", default=secrets.token_hex(4))
     parser.add_argument("--json", type=Path, help="where all figures go")
@@ -98,7 +104,7 @@ def soak(daemon: Daemon, ollama: Ollama, args: argparse.Namespace) -> dict[str, 
     faults = Faults(daemon, ollama, excuses, work.still, seed=f"{args.seed} faults", pause=args.pause)
     wait_until_right(daemon, work, SETTLE_SECONDS)
     clients[0].everything()
-    before = idle(daemon, {})
+    before = idle(daemon)
     looks = Looks(daemon)
     threads = [looks, work, *clients, faults]
     for thread in threads:
@@ -113,7 +119,7 @@ def soak(daemon: Daemon, ollama: Ollama, args: argparse.Namespace) -> dict[str, 
     for client in clients:
         client.join()
     looks.stop()
-    failures = wrong = wait_until_right(daemon, work, SETTLE_SECONDS)
+    wrong = wait_until_right(daemon, work, SETTLE_SECONDS)
     after = idle(daemon, before)
     failures = [*wrong, *faults.failures]
     tables = store(daemon, TABLES)
@@ -150,8 +156,8 @@ def wait_until_right(daemon: Daemon, work: Work, seconds: float) -> list[str]:
                 wrong.append(
                     f"{path.name}: {document['state']} ({document['reason']}), not {'/'.join(work.expected[sha])}"
                 )
-        for path in stored.keys() - {str(path) for path in expected}:
-            wrong.append(f"{path}: in the store, and not in the folder")
+        there = {str(path) for path in expected}
+        wrong += [f"{path}: in the store, and not in the folder" for path in stored if path not in there]
         count = sum(daemon.states().values())
         if not wrong and count != len(set(expected.values())):
             wrong.append(f"{count} documents in the store, {len(set(expected.values()))} in the folder")
@@ -163,15 +169,18 @@ def wait_until_right(daemon: Daemon, work: Work, seconds: float) -> list[str]:
     return wrong
 
 
-def idle(daemon: Daemon, before: dict[str, float]) -> dict[str, float]:
+def idle(daemon: Daemon, before: dict[str, float] | None = None) -> dict[str, float]:
     """Return what the daemon holds when nothing is under way; it is waited for until it is no more than before."""
-    found = {}
-    for name, what in {
-        "tasks": lambda: daemon.status()["tasks"],
-        "files": lambda: look(daemon.process.pid)["files"],
-    }.items():
-        found[name] = settle(what, before.get(name, 0.0), 15.0 if before else 5.0)
-    return look(daemon.process.pid) | found
+    found = look(daemon.process.pid)
+    end = time.monotonic() + (IDLE_SECONDS if before is None else REST_SECONDS)
+    found["tasks"] = daemon.status()["tasks"]
+    while time.monotonic() < end:
+        time.sleep(0.25)
+        now = look(daemon.process.pid) | {"tasks": daemon.status()["tasks"]}
+        found |= {name: min(found[name], now[name]) for name in ("files", "tasks")}
+        if before is not None and all(found[name] <= before[name] for name in ("files", "tasks")):
+            break
+    return found
 
 
 # --- the verdict ------------------------------------------------------------------------
@@ -192,7 +201,7 @@ def judge(found: dict[str, Any], doctor: str, args: argparse.Namespace) -> None:
         first = parts[0][name]
         worst = max((part[name] for part in parts), key=lambda value: abs(value - first))
         found[f"{name}_within"] = worst / first - 1
-        if abs(worst - first) > WITHIN * first:
+        if abs(worst - first) > args.within * first:
             failures.append(f"memory ({name}) is not flat: {first:.1f} MiB, later {worst:.1f} MiB")
     for name in ("files", "tasks"):
         if found["after"][name] > found["before"][name] + (1 if name == "files" else 0):

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from crash_folder import contents
 
 from live import Daemon, wait_for
-from watcher import children_of
+from watcher import children_of, documents
 
 FAKE = Path(__file__).parents[1] / "fake_ollama.py"
-ECHO_SECONDS = 15.0
-"""What a fault brought about may still be told so long after it: tries have waits of up to five seconds between them."""
+ECHO_SECONDS = 8.0
+"""What a fault brought about may still be told so long after all is well again: requests that were under way end by then."""
 BACK_SECONDS = 90.0
 MODEL_EVENTS = frozenset({"vectors_wait", "waiting", "stream_broken", "request_failed"})
 DATABASE_EVENTS = frozenset({
@@ -96,7 +97,9 @@ class Ollama:
 
     def start(self) -> None:
         command = [sys.executable, str(FAKE), "--port", str(self.port), "--token-ms", "5", "--until-eof"]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         self.port = int(self.process.stdout.readline().rpartition(":")[2])
 
     def stop(self) -> None:
@@ -210,13 +213,21 @@ class Faults(threading.Thread):
         """As with an unmounted disk: the folder is gone for a while, and nothing of it is forgotten."""
         away = self._daemon.base / "away"
         with self._excuses.during("the folder is away", FOLDER_EVENTS, frozenset({410})), self._still:
-            documents = sum(self._daemon.states().values())
+            known = self._known()
             self._daemon.inbox.rename(away)
-            self._ended.wait(self._dice.uniform(2, 8))
+            self._last()
             away.rename(self._daemon.inbox)
             wait_for(lambda: self._root(self._daemon.inbox)["state"] == "ok", seconds=BACK_SECONDS)
-            if sum(self._daemon.states().values()) < documents - 5:
-                self.failures.append("the folder is away: documents were forgotten")
+            if lost := known.items() - self._known().items():
+                self.failures.append(f"the folder was away: {len(lost)} of {len(known)} documents were forgotten")
+
+    def _known(self) -> dict[str, int]:
+        """The numbers of the documents that hold what lies in the folder."""
+        there = contents(self._daemon.inbox)
+        stored = documents(self._daemon)
+        return {
+            path: document["id"] for path, document in stored.items() if there.get(Path(path)) == document["sha256"]
+        }
 
     def reloads(self) -> None:
         """Reload with one more root, which is read; reload without it, and forget it."""
@@ -228,8 +239,8 @@ class Faults(threading.Thread):
         return self._daemon.process.pid
 
     def _last(self) -> None:
-        """Let a fault last for a while."""
-        self._ended.wait(self._dice.uniform(2, 10))
+        """Let a fault last for a while, longer where faults are rarer."""
+        self._ended.wait(max(1.0, self._dice.uniform(0.1, 0.5) * self._pause))
 
     def _kill(self, victims: Callable[[], list[int]]) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -268,4 +279,6 @@ def servers(daemon: int) -> list[int]:
 
 def backends(daemon: int) -> list[int]:
     """PostgreSQL's processes that serve a connection."""
-    return [pid for server in servers(daemon) for pid in children_of(server) if b" foliod foliod [local]" in command(pid)]
+    return [
+        pid for server in servers(daemon) for pid in children_of(server) if b" foliod foliod [local]" in command(pid)
+    ]

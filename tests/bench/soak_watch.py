@@ -10,16 +10,15 @@ import statistics
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx
+from soak_faults import Excuses, backends, command
 
 from live import Daemon
-from soak_faults import Excuses, backends, command
 from watcher import MIB, children_of
 
 LOOK_SECONDS = 1.0
@@ -202,11 +201,3 @@ def slope(samples: list[dict[str, float]], name: str, since: float) -> float:
     points = points[:: max(1, len(points) // 400)]
     slopes = [(y - b) / (x - a) for i, (a, b) in enumerate(points) for x, y in points[i + 1 :] if x > a]
     return 3600 * statistics.median(slopes) if slopes else 0.0
-
-
-def settle(what: Callable[[], float], most: float, seconds: float) -> float:
-    """Return `what()` when it is at most `most`, at the latest after so long."""
-    end = time.monotonic() + seconds
-    while (found := what()) > most and time.monotonic() < end:
-        time.sleep(0.25)
-    return found

@@ -6,7 +6,6 @@ import hashlib
 import json
 import random
 import socket
-import sys
 import threading
 import time
 from collections import Counter
@@ -15,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-
 from crash_folder import WORDS, Folder, pdf
+from soak_faults import Excuses
+
 from live import Daemon
 from made_pdfs import letters, scanned
 from nasty_pdfs import PDFS
-from soak_faults import Excuses
 
 HOSTILE = (
     "text_named", "html_named", "png_named", "random_64k", "header_only", "truncated", "zero_filled", "lost_tree",
@@ -161,14 +160,17 @@ class Client(threading.Thread):
     # --- what is asked ------------------------------------------------------------------
 
     def search(self, client: httpx.Client) -> None:
-        body: dict[str, Any] = {"query": self._question(), "mode": self._dice.choice(["hybrid"] * 4 + ["keyword", "vector"])}
+        body: dict[str, Any] = {
+            "query": self._question(),
+            "mode": self._dice.choice(["hybrid"] * 4 + ["keyword", "vector"]),
+        }
         if self._dice.random() < 0.2:
             body["folder"] = str(self._daemon.inbox)
         started = time.monotonic()
         answer = _right(client.post("/v1/search", json=body)).json()
         self.seconds.append(time.monotonic() - started)
         if answer["mode"] != body["mode"]:
-            raise UnexpectedError(answer["mode"], f"{body['mode']} was asked for: {answer.get('note')}")
+            raise UnexpectedError(f"{body['mode']} was asked for: {answer.get('note')}", answer["mode"])
 
     def search_and_leave(self, client: httpx.Client) -> None:
         """Hang up while the answer is being found."""
@@ -263,13 +265,15 @@ class Client(threading.Thread):
             (405, lambda: client.delete("/v1/search")),
         ])  # fmt: skip
         if (found := answer()).status_code != expected:
-            raise UnexpectedError(found.status_code, f"{expected} was expected: {found.text}")
+            raise UnexpectedError(f"{expected} was expected: {found.text}", found.status_code)
 
     def leave_at_once(self, client: httpx.Client) -> None:
         """Connect, say half a request, and go."""
         with socket.socket(socket.AF_UNIX) as half:
             half.connect(str(self._daemon.socket))
-            half.sendall(b"POST /v1/search HTTP/1.1\r\nHost: foliod\r\nContent-Length: 400\r\n\r\n{"[: self._dice.randint(0, 70)])
+            half.sendall(
+                b"POST /v1/search HTTP/1.1\r\nHost: foliod\r\nContent-Length: 400\r\n\r\n{"[: self._dice.randint(0, 70)]
+            )
 
     # --- with what ----------------------------------------------------------------------
 
@@ -285,7 +289,9 @@ class Client(threading.Thread):
 
     def _hurry(self, client: httpx.Client, method: str, path: str, **more: Any) -> None:
         try:
-            with client.stream(method, path, timeout=httpx.Timeout(PATIENCE, read=self._dice.uniform(0.001, 0.03)), **more):
+            with client.stream(
+                method, path, timeout=httpx.Timeout(PATIENCE, read=self._dice.uniform(0.001, 0.03)), **more
+            ):
                 pass
         except httpx.ReadTimeout:
             pass
@@ -294,21 +300,21 @@ class Client(threading.Thread):
 class UnexpectedError(Exception):
     """An answer that is not as it should be, unless a fault explains `what`: a status, or a word for it."""
 
-    def __init__(self, what: int | str, message: str) -> None:
+    def __init__(self, message: str, what: int | str) -> None:
         super().__init__(message)
         self.what = what
 
 
 def _right(answer: httpx.Response, *also: int) -> httpx.Response:
     if answer.status_code not in (200, *also):
-        raise UnexpectedError(answer.status_code, answer.read().decode("utf-8", "replace"))
+        raise UnexpectedError(answer.read().decode("utf-8", "replace"), answer.status_code)
     return answer
 
 
 def _done(last: dict[str, Any]) -> None:
     if last.get("type", "done") != "done":
-        raise UnexpectedError("error", json.dumps(last))
+        raise UnexpectedError(json.dumps(last), "error")
     if last["generator"] != "ollama":
-        raise UnexpectedError("quotes", f"no model wrote the answer: {last.get('note')}")
+        raise UnexpectedError(f"no model wrote the answer: {last.get('note')}", "quotes")
     if last["mode"] != "hybrid":
-        raise UnexpectedError(last["mode"], f"no vectors were used: {last.get('note')}")
+        raise UnexpectedError(f"no vectors were used: {last.get('note')}", last["mode"])
