@@ -383,3 +383,22 @@ async def test_files_that_just_came_are_pending(db):
     await fill(db, PETS)
     search = Retriever(db, HandMade(None), Search(), arriving=lambda _: 2)
     assert [(await search.search("cat", limit=1)).coverage.pending for _ in range(2)] == [2, 2]
+
+
+async def test_a_document_that_leaves_while_it_is_found_breaks_no_search(db, monkeypatch):
+    """A search that meets the end of a document, or its being read anew, shows it as it was when the search began."""
+    ids = await fill(db, PETS)
+    names = retrieve._Search.names
+
+    async def removed(search, tx, rows):
+        await db.execute("drop_chunks", ids["cats.pdf"])
+        await db.execute("drop_pages_of", [ids["cats.pdf"]])
+        return await names(search, tx, rows)
+
+    monkeypatch.setattr(retrieve._Search, "names", removed)
+    result = await retriever(db, direction(0)).search("the cat on the stove", limit=5)
+    assert result.hits[0].text == "The cat sleeps on the warm stove."
+    assert result.hits[0].rects is None
+    monkeypatch.undo()
+    result = await retriever(db, direction(0)).search("the cat on the stove", limit=5)
+    assert "cats" not in {hit.title for hit in result.hits}

@@ -112,7 +112,8 @@ class Retriever:
         if mode == "hybrid" and vector is None:
             mode = "keyword"
 
-        async with self._db.transaction() as tx:
+        # One view of the store: a document that is removed or read anew meanwhile is found as a whole, or not at all.
+        async with self._db.transaction(isolation="repeatable_read") as tx:
             hits: tuple[Hit, ...] = ()
             if documents != []:
                 with _stage("candidates"):
