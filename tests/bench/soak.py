@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "whole"))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from crash_folder import contents
 from soak_faults import Excuses, Faults, Ollama
-from soak_watch import TABLES, Looks, accounts, look, slope, store, windows
+from soak_watch import TABLES, Looks, accounts, kinds, look, slope, store, windows
 from soak_work import Client, Work
 
 from live import Daemon, running, wait_for
@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1, help="changes in the folder a second; twice as many requests")
     parser.add_argument("--files", type=int, default=60, help="how many files there are, all the time")
     parser.add_argument("--pause", type=float, default=20, help="seconds between two faults, in the mean")
+    parser.add_argument("--faults", default="", help="only those whose names this pattern is found in")
     parser.add_argument("--warm-up", type=float, help="minutes that do not count; a fifth, at most ten")
     parser.add_argument(
         "--within", type=float, default=0.1, help="how far memory may go from the first window, as a share"
@@ -101,10 +102,10 @@ def soak(daemon: Daemon, ollama: Ollama, args: argparse.Namespace) -> dict[str, 
     clients = [
         Client(daemon, work, excuses, seed=f"{args.seed} {n}", rate=2 * args.rate / CLIENTS) for n in range(CLIENTS)
     ]
-    faults = Faults(daemon, ollama, excuses, work.still, seed=f"{args.seed} faults", pause=args.pause)
+    faults = Faults(daemon, ollama, excuses, work.still, seed=f"{args.seed} faults", pause=args.pause, only=args.faults)
     wait_until_right(daemon, work, SETTLE_SECONDS)
     clients[0].everything()
-    before = idle(daemon)
+    before, open_before = idle(daemon), kinds(daemon.process.pid)
     looks = Looks(daemon)
     threads = [looks, work, *clients, faults]
     for thread in threads:
@@ -120,7 +121,7 @@ def soak(daemon: Daemon, ollama: Ollama, args: argparse.Namespace) -> dict[str, 
         client.join()
     looks.stop()
     wrong = wait_until_right(daemon, work, SETTLE_SECONDS)
-    after = idle(daemon, before)
+    after, open_after = idle(daemon, before), kinds(daemon.process.pid)
     failures = [*wrong, *faults.failures]
     tables = store(daemon, TABLES)
     doctor = daemon.cli("doctor", "--deep", "--json", timeout=300)
@@ -131,7 +132,7 @@ def soak(daemon: Daemon, ollama: Ollama, args: argparse.Namespace) -> dict[str, 
     log = accounts(daemon, excuses, work.expected)
     found = {
         "seed": args.seed, "minutes": args.minutes, "rate": args.rate, "files": args.files, "began": looks.began,
-        "before": before, "after": after, "samples": looks.samples, "store": looks.store, "tables": tables,
+        "before": before, "after": after, "more_open": open_after - open_before, "samples": looks.samples, "store": looks.store, "tables": tables,
         "changes": dict(work.done), "contents": dict(work.made), "faults": dict(faults.done),
         "requests": dict(sum((client.done for client in clients), Counter())),
         "excused": dict(sum((client.excused for client in clients), Counter())),
@@ -237,6 +238,7 @@ def show(found: dict[str, Any]) -> None:
         )
     for name in ("before", "after"):
         print(f"  at rest, {name}: { {key: round(value, 1) for key, value in found[name].items()} }")
+    print(f"  open at rest, more than before: {dict(found['more_open'])}")
     print(f"  growth an hour: { {name: round(value, 2) for name, value in found['slopes'].items()} }")
     print(f"  furthest from the first window: rss {found['rss_within']:+.1%}, own {found['own_within']:+.1%}")
     print("\n    min documents database  hnsw   gin   wal state  live   dead vacuums  (MB; rows)")

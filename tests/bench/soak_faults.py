@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from crash_folder import contents
+from crash_folder import contents, pdf
 
 from live import Daemon, wait_for
 from watcher import children_of, documents
@@ -33,6 +35,8 @@ DATABASE_EVENTS = frozenset({
 })  # fmt: skip
 READER_EVENTS = frozenset({"worker_died", "worker_killed_at_start", "attempt_failed", "request_failed", "ocr_failed"})
 FOLDER_EVENTS = frozenset({"watch_waiting", "watch_broken", "root_state", "folder_unreadable", "file_unread"})
+RELOAD_EVENTS = frozenset({"root_not_watched", "root_state"})
+SECOND_FILES = 3
 LOST = frozenset({502, 503, 504, "error", "keyword", "quotes"})
 """Statuses, an `error` as the last line of a stream, and what comes instead of vectors and a written answer."""
 
@@ -113,9 +117,20 @@ class Faults(threading.Thread):
     """Does one harm after the other, each once before one comes again, with a pause in which all is well again."""
 
     def __init__(
-        self, daemon: Daemon, ollama: Ollama, excuses: Excuses, still: threading.Lock, *, seed: str, pause: float
+        self,
+        daemon: Daemon,
+        ollama: Ollama,
+        excuses: Excuses,
+        still: threading.Lock,
+        *,
+        seed: str,
+        pause: float,
+        only: str = "",
     ) -> None:
-        """`still` is held while nobody may work in the folder, `pause` is the mean time between two faults."""
+        """`still` is held while nobody may work in the folder, `pause` is the mean time between two faults.
+
+        With `only`, a pattern, only those faults are done whose names it is found in.
+        """
         super().__init__(name="faults")
         self.done: Counter[str] = Counter()
         self.failures: list[str] = []
@@ -123,7 +138,7 @@ class Faults(threading.Thread):
         self._dice = random.Random(seed)
         self._pause = pause
         self._ended = threading.Event()
-        self._ways: dict[str, Callable[[], None]] = {
+        ways: dict[str, Callable[[], None]] = {
             "ollama refuses": self.ollama_refuses,
             "ollama hangs": self.ollama_hangs,
             "ollama fails": self.ollama_fails,
@@ -135,6 +150,7 @@ class Faults(threading.Thread):
             "the daemon is frozen": self.frozen,
             "a root comes and goes": self.reloads,
         }
+        self._ways = {name: way for name, way in ways.items() if re.search(only, name)}
 
     def stop(self) -> None:
         self._ended.set()
@@ -144,8 +160,10 @@ class Faults(threading.Thread):
         deck: list[str] = []
         while not self._ended.wait(self._dice.uniform(0.5, 1.5) * self._pause):
             if not deck:
-                deck = list(self._ways)
+                deck = [*self._ways]
                 self._dice.shuffle(deck)
+            if not deck:
+                continue
             name = deck.pop()
             try:
                 self._ways[name]()
@@ -230,7 +248,29 @@ class Faults(threading.Thread):
         }
 
     def reloads(self) -> None:
-        """Reload with one more root, which is read; reload without it, and forget it."""
+        """Reload with one more root, whose files are read; reload without it, and let go of what was read of it."""
+        second, config = self._daemon.base / "second", self._daemon.config.read_text()
+        with self._excuses.during("a root comes and goes", RELOAD_EVENTS, frozenset()):
+            second.mkdir()
+            for number in range(SECOND_FILES):
+                (second / f"{number}.pdf").write_bytes(pdf(self._dice.randint(10**7, 10**8 - 1), 2))
+            self._reload(config + f'\n[[watch]]\npath = "{second}"\nsettle_seconds = 0.1\n')
+            wait_for(
+                lambda: [d["state"] for d in self._below(second)] == ["ready"] * SECOND_FILES, seconds=BACK_SECONDS,
+                why="the files of a new root to be read",
+            )  # fmt: skip
+            self._reload(config)
+            wait_for(lambda: self._root(second)["state"] in (None, "not_watched"), seconds=BACK_SECONDS)
+            self._daemon.post("/v1/forget", root=str(second))
+            wait_for(lambda: not self._below(second), seconds=BACK_SECONDS, why="the root to be forgotten")
+            shutil.rmtree(second)
+
+    def _reload(self, config: str) -> None:
+        self._daemon.config.write_text(config)
+        os.kill(self._pid, signal.SIGHUP)
+
+    def _below(self, folder: Path) -> list[dict[str, Any]]:
+        return self._daemon.get("/v1/documents", folder=str(folder))["documents"]
 
     # --- waiting ------------------------------------------------------------------------
 

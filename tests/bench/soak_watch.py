@@ -107,6 +107,23 @@ def look(pid: int) -> dict[str, float]:
     }
 
 
+def kinds(pid: int) -> Counter[str]:
+    """Return how many files of which kind a process has open: sockets by their state and path, others by their path."""
+    sockets = {}
+    for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
+        fields = line.split()
+        sockets[fields[6]] = f"unix {fields[5]} {fields[7] if len(fields) > 7 else ''}"
+    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        sockets[fields[9]] = f"tcp {fields[3]}"
+    found: Counter[str] = Counter()
+    for entry in os.scandir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            kind, _, number = os.readlink(entry.path).partition(":[")
+            found[sockets.get(number.rstrip("]"), kind) if kind == "socket" else kind] += 1
+    return found
+
+
 def resident(pid: int) -> float:
     with contextlib.suppress(OSError):
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / MIB
