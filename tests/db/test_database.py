@@ -169,6 +169,26 @@ async def test_a_cancelled_transaction_is_undone_and_its_connection_is_free(dsn)
         assert await sql(db, "SELECT count(*) FROM foliod.lexicon") == 0
 
 
+async def test_whenever_a_transaction_is_cancelled_no_connection_is_left_within_it(dsn, caplog):
+    """Clients that hang up while a transaction begins or ends leave nothing that has to be cleaned up, and told."""
+    loop = asyncio.get_running_loop()
+    async with Database.open(dsn, pool_size=1) as db:
+
+        async def work() -> None:
+            async with db.transaction() as transaction:
+                await transaction.connection.fetchval("SELECT 1")
+
+        for attempt in range(200):
+            task = asyncio.create_task(work())
+            end = loop.time() + attempt * 20e-6
+            while loop.time() < end:
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+        await work()
+    assert "Resetting" not in caplog.text
+
+
 async def count_up(db: Database, *, attempts: int) -> None:
     """Read and write back one number, so that two at once collide."""
     together = asyncio.Barrier(2)

@@ -180,13 +180,11 @@ class Database(Session):
             try:
                 with translated(self.address, SERVER_TROUBLE):
                     yield Transaction(connection, self.queries, self.address)
+                with translated(self.address):
+                    await connection.execute("COMMIT")
             except BaseException:
-                # When this fails too, the connection is thrown away, which undoes as well.
-                with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
-                    await connection.execute("ROLLBACK")
+                await _undo(connection)
                 raise
-            with translated(self.address):
-                await connection.execute("COMMIT")
 
     async def retrying(
         self,
@@ -301,6 +299,8 @@ class Database(Session):
                 await self._pool.expire_connections()
                 self._rested.clear()
             except BaseException:
+                # Interrupted, it may have begun a transaction all the same.
+                await _undo(connection)
                 await self._give_back(connection)
                 raise
             else:
@@ -325,6 +325,12 @@ class Database(Session):
                 raise DatabaseUnavailableError(msg) from None
             finally:
                 self._waiting -= 1
+
+
+async def _undo(connection: PoolConnectionProxy[asyncpg.Record]) -> None:
+    """End a transaction, if there is one. When this fails the connection is thrown away, which undoes as well."""
+    with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
+        await connection.execute("ROLLBACK")
 
 
 async def _unchanged(connection: Connection) -> None:
