@@ -22,7 +22,7 @@ from foliod.base.model import FileStat, Page, ReadSummary
 from foliod.base.telemetry import Counters
 from foliod.ingest import builds as ingested_builds
 from foliod.ingest import original, reader
-from foliod.ingest.backlog import MOST_SET_ASIDE, Backlog
+from foliod.ingest.backlog import MOST_SET_ASIDE, Backlog, Claim
 from foliod.ingest.builds import Builds
 from foliod.ingest.embedders import Embedders
 from foliod.ingest.ingest import Ingest
@@ -412,6 +412,43 @@ async def test_a_file_system_that_hangs_holds_up_nobody_else(db, tmp_path, monke
         async with asyncio.timeout(30):
             while not await answered():
                 await asyncio.sleep(0.05)
+
+
+async def test_a_file_that_nobody_waits_for_any_more_is_closed(db, tmp_path, monkeypatch):
+    """A client that hangs up while its file is being opened leaves no file open."""
+    path, answers, asked = tmp_path / "left.pdf", threading.Event(), threading.Event()
+    shutil.copy(SAMPLES / "multicolumn.pdf", path)
+    open_regular = original._open_regular
+
+    def slow(path):
+        asked.set()
+        answers.wait(60)
+        return open_regular(path)
+
+    def opened() -> list[str]:
+        return [name for fd in os.listdir("/proc/self/fd") if (name := _link(f"/proc/self/fd/{fd}")) == str(path)]
+
+    monkeypatch.setattr(original, "_open_regular", slow)
+    async with FakeOllama() as ollama, bench(db, ollama) as parts:
+        document = await parts.place(path)
+        claim = Claim(document, sha256(path.read_bytes()).hexdigest(), 0, 0)
+        originals = Originals(db, HOST, parts.changed.append)
+        client = asyncio.create_task(originals.open(claim).__aenter__())
+        assert await asyncio.to_thread(asked.wait, 10)
+        client.cancel()
+        await asyncio.wait([client])
+        assert opened() == []
+        answers.set()
+        async with originals.open(claim):
+            assert len(opened()) == 1
+        assert opened() == []
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
 
 
 async def test_a_document_that_can_not_be_opened_is_tried_ever_later(db, tmp_path):

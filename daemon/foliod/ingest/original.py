@@ -144,10 +144,14 @@ class Originals:
         """Run `work` in a thread; raises TimeoutError when the root does not answer, or has not answered before."""
         self._refuse_hanging(root)
         future = asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
-        await asyncio.wait([future], timeout=seconds)
+        try:
+            await asyncio.wait([future], timeout=seconds)
+        except asyncio.CancelledError:
+            # A client that hung up: what comes of it is closed by nobody else, nor is what comes too late.
+            future.add_done_callback(_forget)
+            raise
         if not future.done():
             self._hanging[root] = future
-            # What comes of it too late is closed by nobody else.
             future.add_done_callback(_forget)
             raise TimeoutError
         return future.result()
