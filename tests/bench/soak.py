@@ -32,6 +32,8 @@ from soak_work import Client, Work
 from live import Daemon, running, wait_for
 from watcher import documents
 
+MOST_KEPT = 20
+"""Connections to Ollama that are kept for later use; httpx keeps no more."""
 FEW = 3
 """So many open files or tasks may come and go with what is under way."""
 GRACE_SECONDS = 2.0
@@ -205,10 +207,12 @@ def judge(found: dict[str, Any], doctor: str, args: argparse.Namespace) -> None:
         if abs(worst - first) > args.within * first:
             failures.append(f"memory ({name}) is not flat: {first:.1f} MiB, later {worst:.1f} MiB")
     for name in ("files", "tasks"):
-        if found["after"][name] > found["before"][name] + (1 if name == "files" else 0):
+        if found["after"][name] > found["before"][name]:
             failures.append(f"{name} at rest: {found['before'][name]:g} before, {found['after'][name]:g} afterwards")
         if parts[-1][name] > parts[0][name] + FEW:
             failures.append(f"{name} grow under load: {parts[0][name]:g} at first, {parts[-1][name]:g} at last")
+    if found["after"]["tcp"] > MOST_KEPT:
+        failures.append(f"{found['after']['tcp']:g} connections to Ollama at rest")
     failures += [f"unaccounted in the log: {record}" for record in found["log"]["unaccounted"]]
     failures += [f"unexpected answer: {answer}" for answer in found["unexpected"]]
     try:

@@ -84,7 +84,8 @@ class Looks(threading.Thread):
 def look(pid: int) -> dict[str, float]:
     """Return what a daemon holds now.
 
-    `files` are open files less the connections to PostgreSQL and the two of each reader, which come and go with load.
+    `files` are open files less the connections to PostgreSQL and to Ollama (`tcp`), which are kept for later use, and
+    the two of each reader: they come and go with load.
     """
     memory = {}
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
@@ -93,12 +94,14 @@ def look(pid: int) -> dict[str, float]:
     children = children_of(pid)
     readers = [child for child in children if b"worker_main" in command(child)]
     connections = len(backends(pid))
-    files = len(os.listdir(f"/proc/{pid}/fd"))
+    opened = kinds(pid)
+    files, tcp = opened.total(), sum(number for kind, number in opened.items() if kind.startswith("tcp"))
     return {
         "rss": memory["Rss"],
         "own": memory["Private_Clean"] + memory["Private_Dirty"],
         "files_all": files,
-        "files": files - connections - 2 * len(readers),
+        "files": files - connections - tcp - 2 * len(readers),
+        "tcp": tcp,
         "connections": connections,
         "readers": len(readers),
         "children": len(children),
@@ -174,6 +177,9 @@ def accounts(daemon: Daemon, excuses: Excuses, expected: dict[str, frozenset[str
             continue
         events[name] += 1
         if record["level"] not in LOUD and "exception" not in record:
+            continue
+        if record.get("code") == "wait_timeout":
+            # Somebody did not want to wait for longer.
             continue
         bad = next((states for sha, states in expected.items() if sha.startswith(record.get("sha256", "?"))), None)
         if name in REFUSALS and bad is not None and record.get("state") in bad:

@@ -147,7 +147,7 @@ class Client(threading.Thread):
             way(client)
         except UnexpectedError as wrong:
             self._note(name, wrong.what, str(wrong), begun)
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        except (httpx.HTTPError, OSError, ValueError, KeyError, TypeError) as error:
             self._note(name, "error", f"{type(error).__name__}: {error}", begun)
         self.done[name] += 1
 

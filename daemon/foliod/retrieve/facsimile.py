@@ -42,8 +42,8 @@ DRAW_SECONDS = 10.0
 """Usual pages take some hundredths of a second."""
 WAIT_SECONDS = 30.0
 """With opening the file, and waiting for a process."""
-CACHE_BYTES = 32 * 1024 * 1024
-CACHED_BYTES = 4 * 1024 * 1024
+CACHE_BYTES = 8 * 1024 * 1024
+CACHED_BYTES = 2 * 1024 * 1024
 """A larger picture is not kept; most have 100 to 300 kB."""
 LOOKS = 1
 """Raised when the same page would be drawn differently."""

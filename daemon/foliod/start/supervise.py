@@ -43,6 +43,7 @@ from foliod.serve.inherited import inherited
 from foliod.serve.serve import serving
 from foliod.serve.services import Services
 from foliod.start.logs import open_logs
+from foliod.start.memory import give_back
 from foliod.start.notify import Manager
 from foliod.start.pipeline import Pipeline
 from foliod.start.state import State, open_state
@@ -113,6 +114,7 @@ class _Daemon:
                 tasks = [
                     asyncio.create_task(self._telemetry.lag.measure(), name="loop lag"),
                     asyncio.create_task(settle_logs(), name="logs"),
+                    asyncio.create_task(give_back(), name="memory"),
                     asyncio.create_task(self._work(state), name="work"),
                     asyncio.create_task(self._stop.wait(), name="stop"),
                 ]

@@ -110,7 +110,7 @@ def _without_accents(word: str) -> str:
     return unicodedata.normalize("NFC", "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f"))
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=32_768)
 def _terms_of_word(word: str, language: str) -> tuple[str, ...]:
     if word in _STOP:
         return ()
