@@ -25,7 +25,7 @@ def trimmer() -> Callable[[int], int] | None:
     except (AttributeError, OSError):
         return None
     trim.argtypes, trim.restype = [ctypes.c_size_t], ctypes.c_int
-    return trim  # type: ignore[no-any-return]
+    return trim
 
 
 async def give_back(seconds: float = GIVE_BACK_SECONDS) -> None:

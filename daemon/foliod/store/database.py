@@ -327,7 +327,7 @@ class Database(Session):
                 self._waiting -= 1
 
 
-async def _undo(connection: PoolConnectionProxy[asyncpg.Record]) -> None:
+async def _undo(connection: Connection) -> None:
     """End a transaction, if there is one. When this fails the connection is thrown away, which undoes as well."""
     with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
         await connection.execute("ROLLBACK")
