@@ -32,6 +32,7 @@ MODEL_EVENTS = frozenset({"vectors_wait", "waiting", "stream_broken", "request_f
 DATABASE_EVENTS = frozenset({
     "postgres_died", "postgres_not_restarted", "postgres_leftover_stopped", "database_away", "database_still_away",
     "waiting", "lease_lost", "lease_not_extended", "request_failed", "stream_broken", "citations_not_checked",
+    "lost_unseen",
 })  # fmt: skip
 READER_EVENTS = frozenset({"worker_died", "worker_killed_at_start", "attempt_failed", "request_failed", "ocr_failed"})
 FOLDER_EVENTS = frozenset({"watch_waiting", "watch_broken", "root_state", "folder_unreadable", "file_unread"})

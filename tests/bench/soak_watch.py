@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import statistics
 import threading
 import time
@@ -27,6 +28,9 @@ STORE_SECONDS = 20.0
 LOUD = frozenset({"warning", "error", "critical"})
 REFUSALS = frozenset({"document_refused"})
 """What is logged of a file that is no good PDF."""
+
+LOST_UNSEEN = re.compile(r"Future exception was never retrieved\n.*\bConnectionDoesNotExistError\(")
+"""What asyncpg leaves when PostgreSQL dies while a query is being cancelled for a client that hung up."""
 
 STORE = """
 SELECT pg_database_size(current_database()) AS database,
@@ -175,6 +179,9 @@ def accounts(daemon: Daemon, excuses: Excuses, expected: dict[str, frozenset[str
             # A traceback, or a warning of Python's or a library's.
             unaccounted.append({"event": "no record", "line": line[:1000]})
             continue
+        if LOST_UNSEEN.match(name):
+            name = "lost_unseen"
+            record.pop("exception", None)
         events[name] += 1
         if record["level"] not in LOUD and "exception" not in record:
             continue
