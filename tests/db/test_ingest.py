@@ -384,14 +384,14 @@ async def test_a_file_system_that_hangs_holds_up_nobody_else(db, tmp_path, monke
     monkeypatch.setattr(original, "OPEN_SECONDS", 0.2)
     hung, answers = tmp_path / "hung.pdf", threading.Event()
     shutil.copy(SAMPLES / "multicolumn.pdf", hung)
-    open_regular = original._open_regular
+    open_inside = original._open_inside
 
-    def slow(path):
+    def slow(path, root):
         if path == os.fsencode(hung):
             answers.wait(60)
-        return open_regular(path)
+        return open_inside(path, root)
 
-    monkeypatch.setattr(original, "_open_regular", slow)
+    monkeypatch.setattr(original, "_open_inside", slow)
     async with FakeOllama() as ollama, bench(db, ollama) as parts:
         first = await parts.place(hung)
         second = await parts.place(SAMPLES / "PMC7068164.pdf")
@@ -418,17 +418,17 @@ async def test_a_file_that_nobody_waits_for_any_more_is_closed(db, tmp_path, mon
     """A client that hangs up while its file is being opened leaves no file open."""
     path, answers, asked = tmp_path / "left.pdf", threading.Event(), threading.Event()
     shutil.copy(SAMPLES / "multicolumn.pdf", path)
-    open_regular = original._open_regular
+    open_inside = original._open_inside
 
-    def slow(path):
+    def slow(path, root):
         asked.set()
         answers.wait(60)
-        return open_regular(path)
+        return open_inside(path, root)
 
     def opened() -> list[str]:
         return [name for fd in os.listdir("/proc/self/fd") if (name := _link(f"/proc/self/fd/{fd}")) == str(path)]
 
-    monkeypatch.setattr(original, "_open_regular", slow)
+    monkeypatch.setattr(original, "_open_inside", slow)
     async with FakeOllama() as ollama, bench(db, ollama) as parts:
         document = await parts.place(path)
         claim = Claim(document, sha256(path.read_bytes()).hexdigest(), 0, 0)

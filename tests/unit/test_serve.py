@@ -622,6 +622,27 @@ async def test_a_client_that_hangs_up_ends_the_work(short_dir):
         await asyncio.wait_for(source.closed.wait(), 5)
 
 
+async def test_a_client_that_hangs_up_when_the_answer_begins_is_no_fault(short_dir):
+    """Whoever is gone when the first byte is to be sent has hung up (499): nothing crashed, and nothing is complained of."""
+
+    async def late(request):
+        request.transport.close()
+        await web.StreamResponse().prepare(request)
+
+    async def broken(request):
+        raise ConnectionResetError
+
+    added = [web.post("/late", late), web.get("/broken", broken)]
+    async with daemon(short_dir, added=added) as client:
+        with capture_logs() as logs:
+            with pytest.raises(aiohttp.ServerDisconnectedError):
+                await client.post("/late")
+            assert (await client.get("/broken")).status == 500
+        told = [entry for entry in logs if entry["log_level"] != "info"]
+        assert [entry["event"] for entry in told] == ["request_crashed"], "that of a connection to somebody else"
+        assert [entry["status"] for entry in logs if entry["event"] == "request"] == [499, 500]
+
+
 async def send_and_not_read(folder: Path) -> socket.socket:
     slow = socket.socket(socket.AF_UNIX)
     slow.setblocking(False)

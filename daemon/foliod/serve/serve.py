@@ -48,6 +48,9 @@ SHUTDOWN_SECONDS = 2.0
 QUIET = ("/healthz", "/readyz", "/v1/status", "/metrics")
 """Asked again and again by machines: logged at level debug."""
 
+HUNG_UP = 499
+"""As nginx has it: the client hung up before the answer was complete."""
+
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 log = structlog.get_logger()
@@ -158,7 +161,7 @@ async def _told(request: web.Request, handler: Handler) -> web.StreamResponse:
     given = request.headers.get("X-Request-Id", "")
     request[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(6)
     started = time.perf_counter()
-    status = 499
+    status = HUNG_UP
     HTTP_OPEN.inc()
     trace = trace_of(request.headers.getall("traceparent", []))
     with structlog.contextvars.bound_contextvars(request_id=request[REQUEST_ID], **trace):
@@ -168,7 +171,6 @@ async def _told(request: web.Request, handler: Handler) -> web.StreamResponse:
         finally:
             HTTP_OPEN.dec()
             observe_request(request, status, time.perf_counter() - started)
-            # 499, as nginx has it: the client hung up before the answer was complete.
             tell = log.debug if request.path in QUIET and status < 500 else log.info
             tell(
                 "request",
@@ -202,7 +204,10 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         if "Allow" in error.headers:
             answer.headers["Allow"] = error.headers["Allow"]
         return answer
-    except Exception:
+    except Exception as error:
+        if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+            # The client hung up just when the answer was to begin; aiohttp notices that it can't be sent.
+            return web.Response(status=HUNG_UP)
         log.exception("request_crashed")
         message = f"something went wrong here; the log tells more under request {request[REQUEST_ID]}"
         return answer_json({"error": {"code": FoliodError.code, "message": message}}, status=500)
