@@ -53,8 +53,8 @@ class Excuse:
     until: float = float("inf")
     used: Counter[str] = field(default_factory=Counter)
 
-    def covers(self, at: float) -> bool:
-        return self.since - 0.1 <= at <= self.until
+    def covers(self, begun: float, ended: float) -> bool:
+        return self.since - 0.1 <= ended and begun <= self.until
 
 
 class Excuses:
@@ -73,14 +73,13 @@ class Excuses:
         finally:
             excuse.until = time.time() + ECHO_SECONDS
 
-    def event(self, name: str, at: float) -> bool:
-        """Whether a fault explains an event of the log at this time."""
-        return self._used(name, [e for e in self.all if e.covers(at) and name in e.events])
+    def event(self, name: str, begun: float, ended: float) -> bool:
+        """Whether a fault explains an event of the log between these times."""
+        return self._used(name, [e for e in self.all if name in e.events and e.covers(begun, ended)])
 
     def answer(self, what: int | str, begun: float, ended: float) -> bool:
         """Whether a fault explains what became of a request that took from `begun` to `ended`."""
-        found = [e for e in self.all if what in e.answers and e.since - 0.1 <= ended and begun <= e.until]
-        return self._used(str(what), found)
+        return self._used(str(what), [e for e in self.all if what in e.answers and e.covers(begun, ended)])
 
     def _used(self, what: str, found: list[Excuse]) -> bool:
         if found:

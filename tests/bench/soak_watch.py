@@ -19,6 +19,7 @@ import asyncpg
 import httpx
 from soak_faults import Excuses, backends, command
 
+from foliod.base.conform import problems
 from live import Daemon
 from watcher import MIB, children_of
 
@@ -179,26 +180,37 @@ def accounts(daemon: Daemon, excuses: Excuses, expected: dict[str, frozenset[str
             # A traceback, or a warning of Python's or a library's.
             unaccounted.append({"event": "no record", "line": line[:1000]})
             continue
-        if LOST_UNSEEN.match(name):
-            name = "lost_unseen"
-            record.pop("exception", None)
         events[name] += 1
-        if record["level"] not in LOUD and "exception" not in record:
-            continue
-        if record.get("code") == "wait_timeout":
-            # Somebody did not want to wait for longer.
-            continue
-        bad = next((states for sha, states in expected.items() if sha.startswith(record.get("sha256", "?"))), None)
-        if name in REFUSALS and bad is not None and record.get("state") in bad:
-            excused[f"{name}: as it should"] += 1
-        elif "exception" not in record and excuses.event(name, at):
-            excused[name] += 1
-        else:
-            unaccounted.append(record)
+        if str(record.get("logger")).startswith("foliod.") and (wrong := problems(record)):
+            unaccounted.append({"event": "not as in the catalogue", "line": line[:1000], "wrong": wrong})
+        elif record["level"] in LOUD or "exception" in record:
+            if why := _explained(record, name, at, excuses, expected):
+                excused[f"{name}: {why}"] += 1
+            else:
+                unaccounted.append(record)
     return {
         "lines": len(lines), "bytes": len(text.encode()), "events": dict(events.most_common()),
         "excused": dict(excused.most_common()), "unaccounted": unaccounted,
     }  # fmt: skip
+
+
+def _explained(
+    record: dict[str, Any], name: str, at: float, excuses: Excuses, expected: dict[str, frozenset[str]]
+) -> str | None:
+    """Return what explains a warning or an error, None when nothing does."""
+    since = at
+    if name == "repeated":
+        # Told when the window of the repeats is over.
+        name, since = record["of"], at - record["seconds"]
+        record = record["subject"]
+    if record.get("code") == "wait_timeout":
+        return "did not want to wait for longer"
+    if LOST_UNSEEN.match(name):
+        return "a fault" if excuses.event("lost_unseen", since, at) else None
+    sha = record.get("sha256", "?")
+    if name in REFUSALS and any(record.get("state") in expected[known] for known in expected if known.startswith(sha)):
+        return "as it should"
+    return "a fault" if "exception" not in record and excuses.event(name, since, at) else None
 
 
 # --- what it comes to -------------------------------------------------------------------

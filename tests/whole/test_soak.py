@@ -65,11 +65,16 @@ def test_a_complaint_needs_a_fault_of_its_time_and_kind():
         said("vectors_wait"), said("vectors_wait", after=late), said("worker_died"), said("request", "info"),
         said("vectors_wait", exception="Traceback"), "Task exception was never retrieved",
         said("document_refused", sha256="ab", state="damaged"), said("document_refused", sha256="cd", state="damaged"),
+        said("repeated", after=late, of="vectors_wait", times=7, seconds=late, subject={}),
+        said("request", "info", logger="foliod.serve.serve", colour="red"),
     )  # fmt: skip
     found = accounts(log, excuses, {"ab12": frozenset({"damaged"}), "cd34": frozenset({"ready"})})
-    assert found["excused"] == {"vectors_wait": 1, "document_refused: as it should": 1}
+    assert found["excused"] == {
+        "vectors_wait: a fault": 1, "document_refused: as it should": 1, "repeated: a fault": 1,
+    }  # fmt: skip
     assert [record["event"] for record in found["unaccounted"]] == [
         "vectors_wait", "worker_died", "vectors_wait", "no record", "document_refused",
+        "not as in the catalogue",
     ]  # fmt: skip
     now = time.time()
     assert excuses.answer(503, now - 1, now)
