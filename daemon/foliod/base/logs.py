@@ -12,8 +12,9 @@ import structlog
 from structlog.stdlib import ProcessorFormatter
 
 from foliod.base.errors import FoliodError
-from foliod.base.redact import CONTENT_KEYS, SECRETS, WITHHELD
+from foliod.base.redact import CONTENT_KEYS, SECRET_KEYS, SECRETS, WITHHELD
 from foliod.base.repeats import Repeats
+from foliod.base.values import HIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 SETTLE_SECONDS = 5.0
 """How often is looked whether repeats are to be summed up though nothing else is logged."""
 
+OURS = frozenset({"_record", "_from_structlog", "level", "logger", "timestamp"})
+"""What nobody else has a say in."""
 END_SECONDS = 2.5
 """What is still to be shipped at the end has so long."""
 
@@ -116,8 +119,10 @@ def end_logs() -> None:
 
 
 def _without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    inner = {key: event.pop(key) for key in ("_record", "_from_structlog") if key in event}
-    return SECRETS.value(event) | inner  # type: ignore[no-any-return]
+    for key, value in event.items():
+        if key not in OURS:
+            event[key] = HIDDEN if key in SECRET_KEYS and value is not None else SECRETS.value(value)
+    return event
 
 
 def _withhold(*, content: bool) -> Processor:

@@ -25,15 +25,15 @@ WITHHELD = "(withheld; [log] content = false)"
 LEAST_CHARS = 6
 """A shorter secret is not looked for by its value: it would be found in ordinary words."""
 
-_LOGIN = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)\S*@")
+# Bounded, since what is searched may be long, and made by somebody who wants this to take long.
+_LOGIN = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://)\S{0,2000}@")
 """To the last "@": a password may hold unescaped ones, and slashes."""
-_NAME = r"\w*(?:password|passwd|passphrase|pwd|token|secret|api_?key)"
+_NAME = r"(?:password|passwd|passphrase|pwd|token|secret|api_?key)"
 _NAMED = re.compile(
-    rf"""({_NAME}\s*=\s*|(["']){_NAME}\2\s*:\s*)("[^"]*"|'[^']*'|[^\s&,;)\]}}]+)""",
+    rf"""({_NAME}\s{{0,3}}=\s{{0,3}}|{_NAME}["']\s{{0,3}}:\s{{0,3}})("[^"]{{0,2000}}"|'[^']{{0,2000}}'|[^\s&,;)\]}}]+)""",
     re.IGNORECASE,
 )
-_BEARER = re.compile(r"(\b(?:bearer|basic)\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
-_HINT = re.compile(r"://|[=:]|bearer|basic", re.IGNORECASE)
+_BEARER = re.compile(r"(\b(?:bearer|basic)\s{1,3})[\w.~+/=-]{6,}", re.IGNORECASE)
 
 
 class Secrets:
@@ -56,9 +56,12 @@ class Secrets:
         """Return a text without secrets."""
         if self._pattern is not None:
             text = self._pattern.sub(HIDDEN, text)
-        if _HINT.search(text):
+        # Most texts have none of it, which is known sooner this way.
+        if "@" in text and "://" in text:
             text = _LOGIN.sub(rf"\1{HIDDEN}@", text)
+        if "=" in text or '":' in text or "':" in text:
             text = _NAMED.sub(rf"\1{HIDDEN}", text)
+        if " " in text and ("bearer" in (low := text.lower()) or "basic" in low):
             text = _BEARER.sub(rf"\1{HIDDEN}", text)
         return text
 
