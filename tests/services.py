@@ -138,6 +138,7 @@ def held(service: Service) -> list[tuple[str, dict[str, str]]]:
                 for entry in Path("/proc", pid, "status").read_text().splitlines()
                 if ":\t" in entry
             )
+            status["nice"] = Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[16]
             kind = next((name for name in ("worker_main", "postgres") if name in line), "daemon")
             found.append((kind, status))
     return found

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from foliod.base.config import Settings
+from foliod.base.config_logs import Betterstack
 from foliod.base.errors import ConfigError, ConflictError
 from foliod.start import service_units as units
 from foliod.start.service_steps import Steps, signature
@@ -66,6 +67,12 @@ def test_a_socket_of_ones_own_is_listened_on():
 def test_servers_elsewhere_are_found_in_the_configuration(given, hosts):
     """Other hosts are named, and this machine in any of its forms is not."""
     assert units.remote_hosts(given) == hosts
+
+
+def test_better_stack_is_reached_only_with_a_token():
+    """Its host has a default, which means nothing without a token."""
+    given = settings().model_copy(update={"betterstack": Betterstack(token="s3cret", host="logs.example")})
+    assert units.remote_hosts(given) == ["logs.example"]
 
 
 def test_an_address_that_is_none_is_told():

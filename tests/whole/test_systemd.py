@@ -134,6 +134,8 @@ def test_install_makes_a_service_that_runs(service):
     assert machine.run("stat", "-c", "%U:%G %a", "/var/lib/foliod").stdout.strip() == "foliod:foliod 700"
     verified = machine.run("systemd-analyze", "verify", UNIT, UNIT.replace("service", "socket"))
     assert (verified.stdout, verified.stderr) == ("", "")
+    # Nor has it left anything out when it started them.
+    assert machine.run("journalctl", "--quiet", "--no-pager", "--priority=warning", "_PID=1").stdout == ""
     assert "ExecStart=/opt/foliod/bin/foliod run --config /etc/foliod/foliod.toml" in machine.path(UNIT).read_text()
 
 
@@ -172,6 +174,8 @@ def test_documents_are_read_under_the_hardened_unit(service):
     filters = {kind: int(status["Seccomp_filters"]) for kind, status in processes}
     # The reader's own filter comes on top of the unit's.
     assert filters["worker_main"] == filters["daemon"] + 1
+    # And it could be told to let questions go first.
+    assert {status["nice"] for kind, status in processes if kind == "worker_main"} == {"10"}
     assert "Landlock" in service.log_text()
 
 

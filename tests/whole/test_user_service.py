@@ -74,6 +74,7 @@ def test_exposure_is_as_low_as_a_user_can_have_it(service):
     analyze = ["systemd-analyze", "--user", "security", "--offline=true", f"--threshold={MOST_EXPOSED}", "--no-pager"]
     done = machine.run(*analyze, f"{UNITS}/foliod.service", user="alice", check=False)
     assert done.returncode == 0, done.stdout[-300:]
+    assert "ignoring" not in machine.run("journalctl", "--user-unit", "foliod", "--no-pager").stdout
     processes = held(service)
     assert {"daemon", "postgres", "worker_main"} <= {kind for kind, _ in processes}
     for kind, status in processes:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,6 +65,20 @@ def uninstall(
     # A configuration that can't be used is no reason to stay; but it says where the data are.
     where = service_install.plan(config, (), user=user, lenient=not purge)
     _tell(steps, service_install.uninstall(steps, Manager(user=user), where, purge=purge), as_json)
+
+
+@service.command(hidden=True)
+def reload(config: Config = None) -> None:
+    """Have the daemon read its configuration again: what the units run for systemctl reload."""
+    from foliod.start import service_reload
+    from foliod.start.command import client_of, settings_of
+
+    # systemd names the folder of the credentials to this process too, and does not let it in.
+    os.environ.pop("CREDENTIALS_DIRECTORY", None)
+    # A file that can't be used is told by this, and the daemon is not disturbed.
+    settings_of(config, secrets=True)
+    with client_of(config) as client:
+        terminal().say(f"the configuration is {service_reload.reload(client)}")
 
 
 def _steps(dry_run: bool, as_json: bool) -> Steps:

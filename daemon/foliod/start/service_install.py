@@ -10,24 +10,25 @@ import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from foliod.base.errors import BadRequestError, ConfigError, ConflictError, FoliodError
-from foliod.base.sources import SYSTEM_CONFIG, load
+from foliod.base.sources import CREDENTIALS, SYSTEM_CONFIG, load
 from foliod.start import service_reach, service_units
 from foliod.start.command import SYSTEM_SOCKET
 from foliod.start.service_manager import SERVICE, SOCKET, Manager, lingers, me
 from foliod.start.service_steps import check, write
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from foliod.base.config import Settings
     from foliod.start.service_steps import Steps
 
-CREDENTIALS: Final = Path("/etc/credstore")
+CREDSTORE: Final = Path("/etc/credstore")
 KINDS: Final = ("sysusers", "tmpfiles")
 """Of these files the system's service has one each."""
 DROP_IN: Final = "10-foliod.conf"
@@ -63,11 +64,12 @@ def plan(config: Path | None, watched: Sequence[Path], *, user: bool, lenient: b
     """
     file = (config or _usual_config(user=user)).absolute()
     try:
-        # Where there is no file yet, the sample will be.
-        settings = load(file) if file.exists() else load(Path(os.devnull), {"watch": [str(path) for path in watched]})
-        secret = CREDENTIALS / "foliod.database_url"
-        if not user and settings.database.embedded and os.access(secret, os.R_OK):
-            settings = load(file if file.exists() else Path(os.devnull), {"database": {"url_file": str(secret)}})
+        with _environment(user=user) as environ:
+            if file.exists():
+                settings = load(file, environ=environ)
+            else:
+                # The sample will be there.
+                settings = load(Path(os.devnull), {"watch": [str(path) for path in watched]}, environ=environ)
     except ConfigError:
         if not lenient:
             raise
@@ -123,7 +125,7 @@ def uninstall(steps: Steps, manager: Manager, where: Plan, *, purge: bool) -> li
         if ours:
             if not steps.rehearsal:
                 manager.call("disable", "--now", "--quiet", *ours)
-            steps.add("stop", " and ".join(ours), "and disabled")
+            steps.add("stop", " and ".join(ours), "disabled")
     removed = [path for path in (*files, where.drop_in, *where.others) if steps.unsign(path)]
     steps.tidy(where.drop_in.parent)
     if any(path.is_relative_to(where.units) for path in removed) and not steps.rehearsal:
@@ -169,6 +171,7 @@ def _units(manager: Manager, where: Plan) -> dict[Path, str]:
 
 def _prepare(steps: Steps, where: Plan) -> None:
     """Make the user and the folders."""
+    fresh = not where.state.is_dir()
     if not where.user:
         new = service_reach.account() is None
         for kind, path in zip(KINDS, where.others, strict=True):
@@ -179,7 +182,7 @@ def _prepare(steps: Steps, where: Plan) -> None:
                 _run(f"systemd-{kind}", *arguments)
         if new:
             steps.add("make", f"the user and group {service_reach.NAME}")
-    if not where.state.is_dir():
+    if fresh:
         steps.add("make", where.state, "data")
     if not steps.rehearsal:
         where.state.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -208,7 +211,7 @@ def _start(steps: Steps, manager: Manager, where: Plan, changed: Sequence[Path])
     both = " and ".join(UNITS)
     if steps.rehearsal:
         if changed or manager.property("ActiveState") != "active":
-            steps.add("start", both, "and enabled")
+            steps.add("start", both, "enabled")
         return
     if changed:
         manager.call("daemon-reload")
@@ -259,7 +262,7 @@ def _purge(steps: Steps, where: Plan) -> list[str]:
             if not steps.rehearsal:
                 where.config.parent.rmdir()
     if not where.user:
-        for secret in sorted(CREDENTIALS.glob("foliod.*")):
+        for secret in sorted(CREDSTORE.glob("foliod.*")):
             steps.clear(secret, "secret")
         if (service_reach.account()) is not None:
             if not steps.rehearsal:
@@ -284,6 +287,16 @@ def _usual_config(*, user: bool) -> Path:
     if named := os.environ.get("FOLIOD_CONFIG"):
         return Path(named)
     return _config_home() / "foliod/foliod.toml" if user else SYSTEM_CONFIG
+
+
+@contextlib.contextmanager
+def _environment(*, user: bool) -> Iterator[dict[str, str]]:
+    """Give the environment that settings are read in, with the secrets that the system's service will be handed."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in () if user or os.geteuid() != 0 else CREDENTIALS:
+            if (secret := CREDSTORE / f"foliod.{name}").is_file():
+                Path(folder, name).symlink_to(secret)
+        yield {**os.environ, "CREDENTIALS_DIRECTORY": folder}
 
 
 def _config_home() -> Path:

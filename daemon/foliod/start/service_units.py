@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SYSTEM_STATE: Final = Path("/var/lib/foliod")
 RUN: Final = re.compile(r"^ExecStart=.*$", re.MULTILINE)
+RELOAD: Final = re.compile(r"^ExecReload=.*$", re.MULTILINE)
 LISTEN: Final = re.compile(r"^ListenStream=.*$", re.MULTILINE)
 STEPS_SINCE: Final = 254
 """The version of systemd that came to know RestartSteps=."""
@@ -54,10 +55,15 @@ def quoted(word: str | Path) -> str:
 
 def service(*, user: bool, config: Path) -> str:
     """Return the service unit, with this installation's command and the configuration's path."""
-    words = [*command(), "run", "--config", str(config)]
-    # After the program itself, "$" begins a variable.
-    line = " ".join([quoted(words[0]), *(quoted(word.replace("$", "$$")) for word in words[1:])])
-    return RUN.sub(lambda _: f"ExecStart={line}", _shipped(user, SERVICE))
+
+    def line(key: str, *words: str) -> str:
+        program, *fixed = command()
+        more = [*fixed, *words, "--config", str(config)]
+        # After the program itself, "$" begins a variable.
+        return f"{key}={' '.join([quoted(program), *(quoted(word.replace('$', '$$')) for word in more)])}"
+
+    text = RUN.sub(lambda _: line("ExecStart", "run"), _shipped(user, SERVICE))
+    return RELOAD.sub(lambda _: line("ExecReload", "service", "reload"), text)
 
 
 def socket(*, user: bool, path: Path | None) -> str:
@@ -101,12 +107,14 @@ def drop_in(
 
 
 def remote_hosts(settings: Settings) -> list[str]:
-    """Return the hosts elsewhere that the settings name: of the database and of Ollama. Raises ConfigError."""
+    """Return the hosts elsewhere that the settings name: of the database, Ollama and Better Stack. Raises ConfigError."""
     try:
         hosts = [urlsplit(url).hostname or "" for url in settings.ollama.url]
         if not settings.database.embedded:
             for url in (settings.database.url.get_secret_value(), settings.database.direct):
                 hosts += address.parse(url).hosts
+        if settings.betterstack.token is not None:
+            hosts.append(urlsplit(settings.betterstack.url).hostname or "")
     except ValueError as error:
         raise ConfigError(f"[ollama] url or [database] url is no address: {error}") from None
     return sorted({host for host in hosts if address.elsewhere(host)})
