@@ -29,6 +29,7 @@ from pgvector import HalfVector
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from conftest import serving
+from foliod.base.access import Access, Root
 from foliod.base.config import Search
 from foliod.ingest.embed import EmbedderFacts
 from foliod.retrieve import retrieve
@@ -151,14 +152,25 @@ async def measure(db: Database, some: list[tuple[str, np.ndarray, str]], questio
         "hybrid": [],
         "hybrid, named": [],
         "hybrid, one folder": [],
+        "hybrid, may see half": [],
     }
+    # Files of another folder, of which a client may see nothing: those of every second document.
+    half = Access.of("bench", [Root("bench", b"/reports", readable=True), Root("bench", b"/hidden", readable=False)])
+    async with db.transaction() as tx:
+        await tx.connection.execute(
+            "UPDATE foliod.files SET path = convert_to('/hidden', 'UTF8') || path WHERE document_id % 2 = 0"
+            " AND NOT starts_with(encode(path, 'escape'), '/hidden')"
+        )
+        await tx.connection.execute("ANALYZE foliod.files")
     for number in range(questions + 20):
         text, vector, name = chooser.choice(some)
         words = text.split()
         asked = " ".join([*chooser.sample(words, 5), *(corpus.words[chooser.randrange(40)] for _ in range(2))])
         known.vector = vector + corpus.rng.normal(size=len(vector)).astype(np.float32) * 0.02
         for kind, times in took.items():
-            filters = retrieve.Filters(folder="/reports") if "folder" in kind else None
+            filters = retrieve.Filters(
+                folder="/reports" if "folder" in kind else None, access=half if "half" in kind else None
+            )
             query = f"{asked} {name.replace('_', ' ')}" if "named" in kind else asked
             result = await retriever.search(query, limit=10, mode=kind.split(",")[0], filters=filters)
             if number >= 20:

@@ -309,3 +309,17 @@ def test_no_hint_leads_through_a_link_to_a_folder(tmp_path, scope):
     path = os.fsencode(root / "l/a.pdf")
     known = {path: signature(os.stat(path), os.stat(root).st_dev) + walk.STILL}
     assert compare(root, known).gone == [path]
+
+
+def test_a_link_out_does_not_tell_whether_something_is_there(tmp_path):
+    """Links that lead out of the folder are told alike, whether their targets exist or not."""
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "there.pdf").write_bytes(b"x")
+    (root / "a.pdf").symlink_to(tmp_path / "there.pdf")
+    (root / "b.pdf").symlink_to(tmp_path / "absent.pdf")
+    (root / "c.pdf").symlink_to(root / "absent.pdf")
+    found = compare(root)
+    told = {path.rsplit(b"/", 1)[1]: why for path, why in found.ignored.items()}
+    assert told[b"a.pdf"] == told[b"b.pdf"] == "it is a link that leads out of the watched folder"
+    assert told[b"c.pdf"] == "it is a link to nothing"
