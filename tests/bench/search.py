@@ -25,7 +25,7 @@ from pathlib import Path
 import asyncpg
 import numpy as np
 import structlog
-from pgvector import HalfVector
+from pgvector import HalfVector, SparseVector
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from conftest import serving
@@ -33,6 +33,7 @@ from foliod.base.access import Access, Root
 from foliod.base.config import Search
 from foliod.ingest.embed import EmbedderFacts
 from foliod.retrieve import retrieve
+from foliod.retrieve.candidates import EF_SEARCH
 from foliod.retrieve.retrieve import Retriever
 from foliod.store.database import Database
 from foliod.store.migrate import migrate
@@ -123,9 +124,7 @@ async def fill(db: Database, corpus: Corpus, chunks: int, dimensions: int) -> li
                     (number + 1, documents[place], ordinal, page, page, start, start + len(text), 200, None, text, key)
                 )
                 pairs = dict(zip(terms.ids, terms.weights, strict=True))
-                term_rows.append(
-                    (number + 1, documents[place], list(terms.ids), retrieve.SparseVector(pairs, DIMENSIONS))
-                )
+                term_rows.append((number + 1, documents[place], list(terms.ids), SparseVector(pairs, DIMENSIONS)))
                 vector_rows.append((space.id, key, HalfVector(vector), None))
                 if number % max(1, chunks // 1000) == 0:
                     some.append((text, vector, Path(names[place]).stem))
@@ -182,7 +181,7 @@ async def measure(db: Database, some: list[tuple[str, np.ndarray, str]], questio
         near = HalfVector(vector + corpus.rng.normal(size=len(vector)).astype(np.float32) * 0.02)
         async with db.transaction() as tx:
             space = {"space": 1, "dimensions": len(vector)}
-            await tx.connection.execute(f"SET LOCAL hnsw.ef_search = {retrieve.EF_SEARCH}")
+            await tx.connection.execute(f"SET LOCAL hnsw.ef_search = {EF_SEARCH}")
             got = [row["chunk_id"] for row in await tx.fetch("vector_search", near, 10, 1, **space)]
             await tx.connection.execute("SET LOCAL enable_indexscan = off")
             true = [row["chunk_id"] for row in await tx.fetch("vector_search", near, 10, 1, **space)]

@@ -10,7 +10,7 @@ from test_retrieve import direction, fill, retriever
 from test_store import backlog, chunk, one, place
 
 from foliod.base.assets import asset
-from foliod.retrieve import retrieve
+from foliod.retrieve import candidates
 from foliod.store.connection import connect
 from foliod.store.database import Database
 from foliod.store.migrate import migrate
@@ -81,7 +81,7 @@ async def test_the_page_that_repeats_the_name_is_not_what_is_meant(db):
 
 async def test_a_named_document_is_searched_as_a_whole(db, monkeypatch):
     """Where hundreds of pages fit better, the passages of the document that is meant are looked at all the same."""
-    monkeypatch.setattr(retrieve, "CANDIDATES", 3)
+    monkeypatch.setattr(candidates, "CANDIDATES", 3)
     many = {
         f"other{n}.pdf": [(f"The dividend of share class {n} was paid, dividend {n}", direction(1))] for n in range(30)
     }

@@ -22,9 +22,9 @@ from foliod.answer.prompt import Turn, compose, search_text, usual_context
 from foliod.answer.quoted import quoted
 from foliod.answer.rewrite import standalone
 from foliod.answer.thinking import without_thinking
-from foliod.base.contract import hit_object
 from foliod.base.errors import ContextExceededError, OllamaError, OllamaTimeoutError
 from foliod.base.model import Filters
+from foliod.base.objects import hit_object
 from foliod.text.language import spoken
 
 if TYPE_CHECKING:

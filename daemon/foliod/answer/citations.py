@@ -12,8 +12,8 @@ from foliod.answer.markers import settle
 from foliod.answer.pool import Pool
 from foliod.answer.proof import Quote, prove
 from foliod.answer.support import Evidence
-from foliod.base.contract import document_object, rect_objects
 from foliod.base.errors import DatabaseUnavailableError
+from foliod.base.objects import document_object, rect_objects
 from foliod.retrieve.regions import Span, regions
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from foliod.base.contract import coverage_object, document_object
+from foliod.base.objects import coverage_object, document_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

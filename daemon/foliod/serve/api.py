@@ -16,12 +16,11 @@ from foliod.base.contract import (
     AskRequest,
     DocumentsQuery,
     SearchRequest,
-    coverage_object,
-    hit_object,
     parse_query,
 )
 from foliod.base.errors import NotFoundError
 from foliod.base.metrics import ANSWER_SECONDS, FIRST_TOKEN
+from foliod.base.objects import coverage_object, hit_object
 from foliod.serve.access import access_of, ready, seen
 from foliod.serve.door import client_of
 from foliod.serve.explain import verdict_counts

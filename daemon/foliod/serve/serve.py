@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from aiohttp import web
 
-from foliod.base.contract import error_object
 from foliod.base.errors import FoliodError, TooManyConnectionsError, TooManyRequestsError
 from foliod.base.metrics import HTTP_OPEN
 from foliod.base.trace import trace_of
+from foliod.base.objects import error_object
 from foliod.serve import api, metrics, models, places, sheets
 from foliod.serve.access import ACCOUNTS
 from foliod.serve.accounts import Accounts

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from aiohttp import web
 
-from foliod.base.contract import error_object
 from foliod.base.errors import FoliodError, StoppingError
+from foliod.base.objects import error_object
 from foliod.serve.limits import timed
 
 if TYPE_CHECKING:

@@ -1,0 +1,114 @@
+"""The candidates of a search: the passages that its words and its meaning bring, and what they are scored by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pgvector import HalfVector, SparseVector
+
+from foliod.base.metrics import SEARCH_STAGES
+from foliod.retrieve.question import PAIR_BUDGET
+from foliod.text.lexical import DIMENSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    import asyncpg
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from foliod.base.contract import Mode
+    from foliod.base.model import Space
+    from foliod.retrieve.question import Question
+    from foliod.store.database import Database
+    from foliod.store.statements import Transaction
+
+CANDIDATES = 100
+"""Chunks that each search brings before all are scored together."""
+WITHIN = 60
+"""The same for searches of a few documents as a whole."""
+EQUAL_CHUNKS = 4
+"""Of one text that many documents hold, so many are candidates."""
+EF_SEARCH = 100
+"""hnsw.ef_search: larger finds more of the true neighbours and takes longer; at least CANDIDATES."""
+
+
+class Candidates:
+    """The candidates of one search, and what they are scored by.
+
+    `few` documents are searched as a whole; the names of those `unnamed` do not count.
+    """
+
+    def __init__(
+        self, db: Database, question: Question, documents: Sequence[int] | None, *, few: bool, unnamed: Collection[int]
+    ) -> None:
+        self._db = db
+        self._question = question
+        self._documents = documents
+        self._few = few
+        self._unnamed = unnamed
+        self._ids: set[int] = set()
+
+    async def by_keyword(self, mode: Mode) -> None:
+        """Find candidates by their words."""
+        if mode == "vector" or not self._question.idf or self._documents == []:
+            return
+        with SEARCH_STAGES.labels("keyword").time():
+            await self._find_words()
+
+    async def _find_words(self) -> None:
+        weights = SparseVector(dict(self._question.idf), DIMENSIONS)
+        if self._few:
+            self._take(await self._db.fetch("keyword_within", weights, self._documents, CANDIDATES))
+            return
+        one, other = [a for a, _ in self._question.pairs], [b for _, b in self._question.pairs]
+        found = await self._db.fetch(
+            "keyword_search", self._question.rare, weights, self._documents, CANDIDATES, one, other, 2 * PAIR_BUDGET
+        )
+        if self._documents is not None and len(found) < CANDIDATES:
+            # What is rare in all documents may stand in none of these.
+            found = await self._db.fetch("keyword_within", weights, self._documents, CANDIDATES)
+        self._take(found)
+        if self._question.named:
+            self._take(await self._db.fetch("keyword_within", weights, self._named, WITHIN))
+
+    async def candidates(
+        self, tx: Transaction, vector: NDArray[np.float32] | None, space: Space | None
+    ) -> list[asyncpg.Record]:
+        """Return what may be shown, with all that it is scored by."""
+        if vector is None or space is None:
+            return await tx.fetch("candidates", list(self._ids))
+        asked, named = HalfVector(vector), {"space": space.id, "dimensions": space.dimensions}
+        if self._few:
+            self._take(await tx.fetch("vector_within", asked, self._documents, CANDIDATES, **named))
+        else:
+            self._take(await self._nearest(tx, asked, named))
+            if self._question.named:
+                self._take(await tx.fetch("vector_within", asked, self._named, WITHIN, **named))
+        return await tx.fetch("candidates_in_space", list(self._ids), asked, **named)
+
+    async def names(self, tx: Transaction, rows: Sequence[asyncpg.Record]) -> dict[int, dict[int, float]]:
+        """Return for the candidates' documents the weights of the question's terms in their names."""
+        if not self._question.names or not rows:
+            return {}
+        documents = list({row["document_id"] for row in rows}.difference(self._unnamed))
+        found = await tx.fetch("titles_of", documents, list(self._question.name_idf))
+        return {row["document"]: dict(zip(row["terms"], row["weights"], strict=True)) for row in found}
+
+    @property
+    def _named(self) -> list[int]:
+        return [named.document for named in self._question.named]
+
+    async def _nearest(self, tx: Transaction, asked: HalfVector, named: dict[str, int]) -> list[asyncpg.Record]:
+        await tx.connection.execute(f"SET LOCAL hnsw.ef_search = {EF_SEARCH}")
+        if self._documents is None:
+            return await tx.fetch("vector_search", asked, CANDIDATES, EQUAL_CHUNKS, **named)
+        await tx.connection.execute("SET LOCAL hnsw.iterative_scan = strict_order")
+        found = await tx.fetch("vector_search_filtered", asked, CANDIDATES, self._documents, **named)
+        if len(found) < CANDIDATES:
+            # The scan ends after hnsw.max_scan_tuples; what lies far from the question has not been reached then.
+            found = await tx.fetch("vector_within", asked, self._documents, CANDIDATES, **named)
+        return found
+
+    def _take(self, rows: Sequence[asyncpg.Record]) -> None:
+        self._ids.update(row["chunk_id"] for row in rows)
