@@ -197,6 +197,14 @@ def test_numbers_are_of_what_may_be_seen(house):
     assert found["coverage"] == {"documents": 2, "pages": 2, "unread_pages": 0, "pending": 0}
     assert found["hits"][0]["document"]["path"] == str(house.open / "cats.pdf")
     assert len(found["hits"]) <= 2
+    for query in ("", "?limit=1", "?state=stored", "?q=.pdf"):
+        listed = json.loads(house.stranger("GET", f"/v1/documents{query}")[1])["documents"]
+        assert {document["path"] for document in listed} <= {
+            str(house.open / "cats.pdf"),
+            str(house.open / "canteen.pdf"),
+        }
+        assert None not in {document["path"] for document in listed}
+    assert json.loads(house.stranger("GET", "/v1/documents?state=damaged")[1])["documents"] == []
     whole = house.daemon.status()
     assert {k: v for k, v in whole["documents"].items() if v} == {"stored": 3, "damaged": 1}
     assert (whole["files"], len(whole["roots"])) == (5, 2)

@@ -15,8 +15,8 @@ from aiohttp import web
 
 from foliod.base.errors import FoliodError, TooManyConnectionsError, TooManyRequestsError
 from foliod.base.metrics import HTTP_OPEN
-from foliod.base.trace import trace_of
 from foliod.base.objects import error_object
+from foliod.base.trace import trace_of
 from foliod.serve import api, metrics, models, places, sheets
 from foliod.serve.access import ACCOUNTS
 from foliod.serve.accounts import Accounts
