@@ -350,6 +350,31 @@ async def test_nothing_outside_of_the_watched_folders_is_opened(db, short_dir):
             assert "is left in a folder that is watched here" in await shown.refused(url, 410)
 
 
+async def test_what_becomes_a_link_out_is_not_served(db, short_dir):
+    """A file, or a folder, that is replaced by a link after it was read opens no way out, even to the very same bytes."""
+    async with showing(db, short_dir) as shown:
+        (shown.folder / "sub").mkdir()
+        document = await shown.drop(PAPER, "sub/paper.pdf")
+        urls = [f"/v1/documents/{document}/file", f"/v1/documents/{document}/pages/1.png?dpi=36"]
+        for url in urls:
+            await shown.get(url)
+        outside = short_dir / "outside"
+        (shown.folder / "sub").rename(outside)
+        (shown.folder / "sub").symlink_to(outside)
+        for url in (urls[0], urls[1].replace("36", "37")):
+            told = await shown.refused(url, 410)
+            assert told.startswith("file_gone")
+            assert str(outside) not in told
+        (shown.folder / "sub").unlink()
+        (shown.folder / "sub").mkdir()
+        (shown.folder / "sub/paper.pdf").symlink_to(outside / "paper.pdf")
+        await shown.refused(urls[0], 410)
+        (shown.folder / "sub/paper.pdf").unlink()
+        (outside / "paper.pdf").rename(shown.folder / "other.pdf")
+        (shown.folder / "sub/paper.pdf").symlink_to(shown.folder / "other.pdf")
+        await shown.get(urls[0])
+
+
 async def test_a_file_that_changes_while_it_is_sent_is_cut_off(db, short_dir, monkeypatch):
     """A client never takes a mixture of two versions for the file."""
     from foliod.serve import sheets

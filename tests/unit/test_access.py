@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foliod.base.access import Access, Root, columns
+from foliod.base.contract import SearchRequest, parse
 
 HERE = "here"
 
@@ -58,3 +59,9 @@ def test_the_longest_folder_always_decides(roots, folder):
     assert seen.reads(path.encode()) is bool(around and roots[max(around, key=len)])
     _, lows, highs = seen.columns
     assert all(high <= low for high, low in zip(highs, lows[1:], strict=False))
+
+
+def test_a_path_is_what_it_comes_to():
+    """What is waited for is known by where it lies in the end, not by how the path begins."""
+    asked = parse(SearchRequest, b'{"query": "x", "wait": "/in/../etc//passwd"}')
+    assert asked.wait == "/etc/passwd"
