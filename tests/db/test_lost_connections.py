@@ -9,7 +9,7 @@ import pytest
 
 from foliod.base.errors import DatabaseUnavailableError
 from foliod.store import database
-from foliod.store.connection import connect
+from foliod.store.connection import connect, noticing_loss
 from foliod.store.database import Database
 
 
@@ -60,3 +60,27 @@ async def test_a_farewell_to_a_new_connection_is_an_outage_too(dsn, turns, monke
     with pytest.raises(DatabaseUnavailableError):
         async with Database.open(dsn):
             pass
+
+
+async def test_a_connection_that_is_lost_as_it_is_given_back_hurts_nobody(dsn):
+    """When the server dies in the moment after a query, what was asked is answered, and all goes on."""
+    async with Database.open(dsn, pool_size=1) as db:
+        async with db._connected() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+            # The loss is noticed in the next turn of the loop, before the pool has taken it back.
+            connection._transport.abort()
+        await db.ping()
+
+
+async def test_the_end_of_a_connection_that_is_told_after_a_copy_is_no_fault(dsn, caplog):
+    """A server that dies right after rows were copied breaks nothing, and nothing is complained of."""
+    async with connect(dsn) as connection:
+        async with noticing_loss(connection):
+            await connection.execute("SELECT 1")
+            connection._transport.abort()
+            await asyncio.sleep(0)
+            while not connection.is_closed():
+                await asyncio.sleep(0)
+        for _ in range(5):
+            await asyncio.sleep(0)
+    assert "Exception in callback" not in caplog.text

@@ -145,7 +145,9 @@ async def noticing_loss(connection: Connection) -> AsyncIterator[None]:
     scope = asyncio.timeout(None)
 
     def lost(_: object) -> None:
-        scope.reschedule(loop.time())
+        # Told a moment later, when all may be over.
+        with suppress(RuntimeError):
+            scope.reschedule(loop.time())
 
     connection.add_termination_listener(lost)
     try:

@@ -309,8 +309,9 @@ class Database(Session):
     async def _give_back(self, connection: PoolConnectionProxy[asyncpg.Record]) -> None:
         with suppress(asyncpg.InterfaceError):
             self._rested[connection.get_server_pid()] = time.monotonic()
-        # A connection that can't be reset is closed by the pool; what was done on it is done.
-        with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
+        # A connection that can't be reset is closed by the pool; what was done on it is done. One that is lost this
+        # very moment is given back by the loss itself, and then asyncpg complains (InternalClientError).
+        with suppress(asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresError, OSError):
             await self._pool.release(connection, timeout=RELEASE_SECONDS)
 
     async def _acquire(self) -> PoolConnectionProxy[asyncpg.Record]:
