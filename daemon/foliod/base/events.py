@@ -188,6 +188,7 @@ EVENTS: dict[str, Event] = {
     "postgres_not_restarted": Event("error", "The embedded PostgreSQL can't be started; it is tried again.", "reason seconds"),
     "child_said": Event("debug", "A line of a child process.", "program pid line"),
     "migrated": Event("info", "The schema was brought up to date by one step.", "number name"),
+    "database_not_verified": Event("warning", "Who answers as the database on the network is not checked.", "database why"),
     "pgvector_should_be_updated": Event("warning", "This pgvector has a known fault.", "version why"),
     "database_away": Event("error", "The database does not answer; everything waits for it.", "reason"),
     "database_still_away": Event("warning", "The database is away for another reason now.", "reason"),

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypeVar
 
 import asyncpg
+import structlog
 
 from foliod.base.assets import asset
 from foliod.base.errors import DatabaseUnavailableError, SchemaError
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
     from foliod.store.statements import Query
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 Isolation: TypeAlias = Literal["read_committed", "repeatable_read", "serializable"]
@@ -148,6 +151,8 @@ class Database(Session):
         try:
             await database.ping()
             await _demand_privileges(database)
+            if address.weak is not None:
+                log.warning("database_not_verified", database=address.shown, why=address.weak)
             yield database
         finally:
             try:
