@@ -44,7 +44,7 @@ def certificates(tmp_path_factory) -> Certificates:
 @pytest.fixture
 def remote(monkeypatch) -> Iterator[None]:
     """Take localhost for a host elsewhere: a test has no other network."""
-    monkeypatch.setattr(address_module, "_elsewhere", lambda host: host == "localhost")
+    monkeypatch.setattr(address_module, "elsewhere", lambda host: host == "localhost")
     address_module.parse.cache_clear()
     yield
     address_module.parse.cache_clear()
