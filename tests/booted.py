@@ -52,9 +52,11 @@ def missing() -> str | None:
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     if lacking := [name for name in PROGRAMS if shutil.which(name, path=path) is None]:
         return f"booting a systemd needs {', '.join(lacking)}"
+    group = f"foliod-test-{os.getpid()}-try"
     done = subprocess.run(
-        [sys.executable, __file__, "try"], capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS
+        [sys.executable, __file__, "try", group], capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS
     )
+    _forget(group)
     return None if done.returncode == 0 else (done.stderr.strip().splitlines() or ["namespaces can't be made"])[-1]
 
 
@@ -101,13 +103,7 @@ class Machine:
         launcher.wait(COMMAND_SECONDS)
         if launcher.stdout is not None:
             launcher.stdout.close()
-        for line in Path("/proc/self/mounts").read_text().splitlines():
-            _, where, kind, *_ = line.split(" ")
-            if kind == "cgroup2":
-                # Control groups are left behind, empty.
-                for group in sorted(Path(where).glob(f"**/{self._group}/**/"), reverse=True):
-                    with contextlib.suppress(OSError):
-                        group.rmdir()
+        _forget(self._group)
 
     def console(self) -> str:
         """Return what systemd printed before it had a journal."""
@@ -176,6 +172,16 @@ class Machine:
         return value
 
 
+def _forget(name: str) -> None:
+    """Remove a machine's control groups, which are left behind, empty."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, where, kind, *_ = line.split(" ")
+        if kind == "cgroup2":
+            for group in sorted(Path(where).glob(f"**/{name}/**/"), reverse=True):
+                with contextlib.suppress(OSError):
+                    group.rmdir()
+
+
 # --- inside -----------------------------------------------------------------------------
 
 
@@ -220,11 +226,10 @@ def _own_group(name: str) -> None:
     _call("umount", str(where))
 
 
-def _mount_all(folder: str, shown: Sequence[str], group: str | None = None) -> str:
+def _mount_all(folder: str, shown: Sequence[str], group: str) -> str:
     """Make the new root of files; return it."""
     _call("mount", "--make-rprivate", "/")
-    if group is not None:
-        _own_group(group)
+    _own_group(group)
     _call("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder)
     root = f"{folder}/root"
     for name in ("up", "work", "root", "shown"):
@@ -295,15 +300,15 @@ def _boot(folder: str, shown: Sequence[str], group: str) -> None:
     )
 
 
-def _try() -> None:
+def _try(group: str) -> None:
     """Mount everything as for a boot, and leave it at that."""
-    _mount_all("/mnt", [])
+    _mount_all("/tmp", [], group)
     os._exit(0)
 
 
 if __name__ == "__main__":
     os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
     if sys.argv[1] == "try":
-        _apart(_try)
+        _apart(lambda: _try(sys.argv[2]))
     given = json.loads(sys.argv[2])
     _apart(lambda: _boot(**given))
