@@ -7,7 +7,6 @@ import os
 import pytest
 
 from foliod.base import sources
-from foliod.start import command
 from foliod.start.command import settings_of, socket_of
 
 
@@ -19,7 +18,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "runtime").mkdir()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
-    monkeypatch.setattr(command, "SYSTEM_SOCKET", tmp_path / "system.sock")
+    monkeypatch.setattr(sources, "SYSTEM_SOCKET", tmp_path / "system.sock")
     monkeypatch.setattr(sources, "SYSTEM_CONFIG", tmp_path / "system.toml")
     (tmp_path / "system.sock").touch()
     return tmp_path

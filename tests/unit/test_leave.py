@@ -9,17 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from foliod.base.assets import PACKAGE
-from foliod.start import supervise
+from foliod.start import leave
 
 HUNG = """
 import asyncio, os, sys, time
-from foliod.start import supervise
-supervise.LEAVE_SECONDS = 0.2
+from foliod.start import leave
+leave.LEAVE_SECONDS = 0.2
 async def main():
     read, write = os.pipe()
     asyncio.get_running_loop().run_in_executor(None, os.read, read, 1)
     await asyncio.to_thread(time.sleep, 0)
-    await supervise._leave(7)
+    await leave.leave(7)
 asyncio.run(main())
 """
 
@@ -37,7 +37,7 @@ def test_threads_that_wait_for_work_are_not_waited_for():
         idle.submit(int).result()
         future = busy.submit(os.read, read, 1)
         try:
-            names = supervise._busy_threads()
+            names = leave._busy_threads()
             assert not [name for name in names if name.startswith("idle")]
         finally:
             os.write(write, b"x")

@@ -96,6 +96,15 @@ def set_up_logs(settings: Log, *, stream: TextIO | None = None, also: Sequence[l
     logging.getLogger("foliod").setLevel(level)
 
 
+def change_logs(settings: Log) -> None:
+    """Write the log in another way from now on; it goes to the same places."""
+    _repeats.settle(everything=True)
+    handlers = [shipper for shipper in _shippers if isinstance(shipper, logging.Handler)]
+    for handler in handlers:
+        handler.removeFilter(_repeats)
+    set_up_logs(settings, also=handlers)
+
+
 def report() -> dict[str, Any]:
     """Return what `/v1/status` says of the log, in lines since start: `{summed_up, betterstack}`."""
     return {"summed_up": _repeats.left_out, "betterstack": next((s.report() for s in _shippers), None)}

@@ -20,6 +20,8 @@ from foliod.base.config_errors import PREFIX, SECTIONS, Table, nearest, told
 from foliod.base.errors import ConfigError
 
 SYSTEM_CONFIG = Path("/etc/foliod/foliod.toml")
+SYSTEM_SOCKET = Path("/run/foliod.sock")
+"""Where the system's socket unit listens; the user's listens where an own daemon does, in $XDG_RUNTIME_DIR."""
 OWN_VARIABLES = ("CONFIG",)
 """Variables of ours that are not settings."""
 CREDENTIALS: Mapping[str, tuple[str, str]] = {

@@ -15,6 +15,7 @@ import structlog
 
 from foliod.base.errors import DatabaseUnavailableError
 from foliod.base.model import DocumentState
+from foliod.base.patience import patiently
 from foliod.base.version import EXTRACTOR, __version__
 
 if TYPE_CHECKING:
@@ -78,6 +79,10 @@ class Backlog:
         await self._db.execute("host_started", self.host, __version__)
         await self._db.execute("release_dead_leases", self.host, MOST_ATTEMPTS)
 
+    def configure(self, *, max_deaths: int) -> None:
+        """Quarantine a document after so many abnormal ends from now on."""
+        self._max_deaths = max_deaths
+
     def wake(self) -> None:
         """Say that there may be new work."""
         for event in self._wakers.values():
@@ -87,7 +92,7 @@ class Backlog:
         """Wait until there may be new work for `who`, at most `seconds`."""
         event = self._wakers.setdefault(who, asyncio.Event())
         # Not wait_for: on Python 3.11 it can lose a cancellation that comes together with the event.
-        with contextlib.suppress(TimeoutError):
+        with patiently("there is nothing to do"), contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await event.wait()
         event.clear()

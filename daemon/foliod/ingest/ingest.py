@@ -93,6 +93,10 @@ class Ingest:
         self._context_tokens = UNKNOWN_CONTEXT_TOKENS
         self._ask_again = 0.0
 
+    def configure(self, settings: IngestSettings) -> None:
+        """Go by these settings with the next document."""
+        self._settings = settings
+
     async def read_next(self) -> bool:
         """Read one waiting document to its end state; False when none waits, or none can be read now.
 

@@ -113,6 +113,10 @@ class Recogniser:
                     await asyncio.shield(self._backlog.release([claim.document]))
         return True
 
+    def configure(self, settings: IngestSettings) -> None:
+        """Go by these settings with the next page."""
+        self._settings = settings
+
     def report(self) -> dict[str, Any]:
         """Return whether OCR can be done, and what with: `{available, problem, languages, tessdata}`."""
         return self._tesseract.report()

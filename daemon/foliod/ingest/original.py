@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from foliod.base.errors import ChangedWhileReadError, FileChangedError, FileGoneError
 from foliod.base.model import FileStat
 from foliod.base.paths import below
+from foliod.base.patience import FILES, patiently
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -145,7 +146,8 @@ class Originals:
         self._refuse_hanging(root)
         future = asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
         try:
-            await asyncio.wait([future], timeout=seconds)
+            with patiently(FILES):
+                await asyncio.wait([future], timeout=seconds)
         except asyncio.CancelledError:
             # A client that hung up: what comes of it is closed by nobody else, nor is what comes too late.
             future.add_done_callback(_forget)

@@ -19,6 +19,7 @@ import structlog
 from foliod.base.errors import DocumentRefusedError
 from foliod.base.model import DocumentState
 from foliod.base.paths import below
+from foliod.base.patience import FILES, patiently
 from foliod.reading.wire import LONGEST_PASSWORD, MAX_PASSWORDS, PASSWORD_CHARS
 
 if TYPE_CHECKING:
@@ -93,21 +94,28 @@ class Passwords:
     def __init__(self, db: Database, backlog: Backlog, settings: Settings) -> None:
         self._db = db
         self._backlog = backlog
+        self._problems: dict[Path, str] = {}
+        self.configure(settings)
+        self._tried = False
+        """Whether a document was tried in vain since all were compared with the files."""
+        self._until = 0.0
+
+    def configure(self, settings: Settings) -> None:
+        """Go by these settings from now on; all locked documents are compared with the files they name."""
         self._common = settings.ingest.passwords_file
         self._own = [
             (os.fsencode(watch.path), watch.passwords_file) for watch in settings.watch if watch.passwords_file
         ]
         self._files = sorted({file for _, file in self._own} | ({self._common} if self._common else set()))
-        self._problems: dict[Path, str] = {}
+        self._problems = {file: problem for file, problem in self._problems.items() if file in self._files}
         self._seen: dict[Path, str] | None = None
-        self._tried = False
-        """Whether a document was tried in vain since all were compared with the files."""
-        self._until = 0.0
 
     async def of(self, paths: Iterable[bytes]) -> Keys:
         """Return the passwords for a document that lies at these paths: its folders' own files, then the common one."""
         files = self._for(paths)
-        return Keys(tuple([self._told(await asyncio.to_thread(read_passwords, file)) for file in files]))
+        with patiently(FILES):
+            found = [await asyncio.to_thread(read_passwords, file) for file in files]
+        return Keys(tuple(map(self._told, found)))
 
     async def reading(
         self, workers: Workers, job: ReadJob, document: int, paths: Sequence[bytes]
@@ -147,11 +155,17 @@ class Passwords:
         have changed meanwhile, and now and then for those that another host tried with its own files. Noted at
         once, so that two hosts never take a document from each other again and again.
         """
-        seen = await asyncio.to_thread(lambda: {file: read_passwords(file) for file in self._files})
+        files = self._files
+        with patiently(FILES):
+            seen = await asyncio.to_thread(lambda: {file: read_passwords(file) for file in files})
         looks = {file: self._told(found).signature for file, found in seen.items()}
         if looks != self._seen or self._tried or time.monotonic() >= self._until:
             self._tried = False
             rows = await self._db.fetch("locked_documents", self._backlog.host)
+            if files is not self._files:
+                # Configured anew meanwhile: others count now.
+                self._tried = True
+                return True
             now = {row["id"]: self._signature(row["paths"], looks) for row in rows}
             changed = [row["id"] for row in rows if row["tried"] != now[row["id"]]]
             if changed:

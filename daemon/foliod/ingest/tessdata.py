@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from foliod.base.model import Verdict
+from foliod.base.patience import FILES, patiently
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -60,10 +61,16 @@ class Tesseract:
         self._until = 0.0
         self._said: str | None = None
 
+    def configure(self, settings: Ingest) -> None:
+        """Go by these settings from the next look on, which comes at once."""
+        self._settings = settings
+        self._until = 0.0
+
     async def look(self) -> Tessdata:
         """Return what there is; looked for every LOOK_SECONDS."""
         if time.monotonic() >= self._until:
-            self._found = await asyncio.to_thread(find, self._settings)
+            with patiently(FILES):
+                self._found = await asyncio.to_thread(find, self._settings)
             self._until = time.monotonic() + LOOK_SECONDS
             if self._broken is not None and not self._found.missing:
                 files, reason, until = self._broken

@@ -13,6 +13,7 @@ import structlog
 from foliod.base.errors import DocumentRefusedError, FoliodError, WorkerDiedError, WorkerTimeoutError
 from foliod.base.metrics import WORKER_DEATHS, WORKER_STARTS
 from foliod.base.model import DocumentState
+from foliod.base.patience import patiently
 from foliod.ingest.process import cause_of
 from foliod.ingest.reader import Reader, ReadJob
 from foliod.reading import sandbox
@@ -99,7 +100,9 @@ class Workers:
             WorkerTimeoutError: no page was finished in time, or not the document.
             FoliodError: no process can be started.
         """
-        async with self._free:
+        with patiently("the processes read other documents, each of which has its time"):
+            await self._free.acquire()
+        try:
             self.busy += 1
             worker = None
             try:
@@ -119,6 +122,8 @@ class Workers:
                         self._keep(worker)
                     else:
                         await worker.end()
+        finally:
+            self._free.release()
 
     async def _take(self, job: ReadJob) -> Reader:
         status = os.fstat(job.fd)

@@ -104,6 +104,11 @@ class Inference:
         for server in self._servers:
             await server.aclose()
 
+    def configure(self, settings: Ollama) -> None:
+        """Go by these settings with the next request; the servers and how long they are waited for stay the same."""
+        self._settings = settings
+        self._keep_alive = _keep_alive(settings.keep_alive)
+
     async def health(self) -> OllamaHealth:
         """Return whether Ollama answers, within 5 seconds; never raises."""
 

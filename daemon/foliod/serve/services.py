@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from datetime import datetime
 
     from foliod.answer.answer import Answerer
     from foliod.base.config import Settings
@@ -68,6 +69,19 @@ class Pipeline(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Configuration:
+    """When the settings in force were read, which keys of the file wait for a restart, what is wrong with the file.
+
+    `read_at` is when the file was read last, whatever came of it.
+    """
+
+    loaded_at: datetime
+    read_at: datetime
+    restart_needed: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """The parts of the daemon. What is None is not there yet, or not any more.
 
@@ -85,3 +99,4 @@ class Services:
     facsimiles: Facsimiles | None = None
     roots: Roots | None = None
     trouble: str | None = None
+    configuration: Callable[[], Configuration] | None = None

@@ -13,7 +13,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from foliod.base.errors import ConfigError, StateInUseError
+from foliod.base.sources import SYSTEM_SOCKET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +29,8 @@ LONGEST_PATH = 107
 """Bytes of a Unix socket's path on Linux: `sun_path` holds 108 with its final NUL (unix(7))."""
 SOCKET_MODE = 0o660
 
+log = structlog.get_logger()
+
 
 async def listening(stack: AsyncExitStack, settings: Settings, given: Inherited) -> list[socket.socket]:
     """Return the sockets to answer at, closed with `stack`: those handed over, else those of the settings.
@@ -35,6 +40,12 @@ async def listening(stack: AsyncExitStack, settings: Settings, given: Inherited)
     """
     stack.callback(given.close)
     unix = given.unix or (stack.enter_context(unix_socket(settings.socket)),)
+    if given.unix and not {str(settings.socket), str(SYSTEM_SOCKET)}.intersection(map(_name, unix)):
+        log.warning(
+            "socket_elsewhere",
+            addresses=[_name(listener) for listener in unix],
+            reason=f"commands look for this daemon at {settings.socket}; set [server] socket to where it listens",
+        )
     tcp: Sequence[socket.socket] = given.tcp
     if not tcp and settings.server.http is not None:
         tcp = await asyncio.to_thread(tcp_sockets, settings.server.http)
@@ -169,6 +180,10 @@ def _remove_ours(path: Path, ours: tuple[int, int]) -> None:
 def _identity(path: Path) -> tuple[int, int]:
     found = path.lstat()
     return found.st_dev, found.st_ino
+
+
+def _name(listener: socket.socket) -> str:
+    return os.fsdecode(listener.getsockname())
 
 
 def _in_use(path: Path) -> StateInUseError:

@@ -155,6 +155,7 @@ class Status:
         return {
             "version": __version__,
             "uptime_s": telemetry["uptime_s"],
+            "configuration": _configuration(services),
             "state": _state(numbers, ready=bool(ready), halted=halted, ollama=ollama),
             "database": database,
             "ollama": ollama,
@@ -273,6 +274,19 @@ def _root(root: dict[str, Any], database: dict[str, Any]) -> dict[str, Any]:
     if database["reachable"] or root["state"] not in ("ok", "sweeping"):
         return root
     return root | {"state": "waiting", "reason": "what changes in it is written down when the database is back"}
+
+
+def _configuration(services: Services) -> dict[str, Any] | None:
+    """Return since when the settings are in force, and what of the file is not."""
+    if services.configuration is None:
+        return None
+    found = services.configuration()
+    return {
+        "loaded_at": found.loaded_at.isoformat(),
+        "read_at": found.read_at.isoformat(),
+        "restart_needed": list(found.restart_needed),
+        "error": found.error,
+    }
 
 
 def _reading_trouble(services: Services) -> str | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -46,6 +46,9 @@ from foliod.start.command import (
     settings_of,
     terminal,
 )
+
+if TYPE_CHECKING:
+    from foliod.base.config import Settings
 
 USAGE = 2
 INTERRUPTED = 130
@@ -116,14 +119,19 @@ def run(
 ) -> None:
     """Run the daemon in the foreground.
 
-    It ends with Ctrl-C or SIGTERM; a second one ends it at once.
+    It ends with Ctrl-C or SIGTERM; a second one ends it at once. SIGHUP has it read its configuration again.
     """
-    named = [*(watch or []), *(folders or [])]
-    overrides = {"watch": [{"path": os.fspath(path)} for path in named]} if named else {}
-    settings = settings_of(config, overrides, secrets=True)
+    # What is relative starts here, also when it is read again.
+    named = [os.path.abspath(path.expanduser()) for path in (*(watch or []), *(folders or []))]
+    overrides = {"watch": [{"path": path} for path in named]} if named else {}
+
+    def load() -> Settings:
+        return settings_of(config, overrides, secrets=True)
+
+    settings = load()
     from foliod.start import supervise
 
-    raise typer.Exit(supervise.run(settings))
+    raise typer.Exit(supervise.run(settings, load))
 
 
 @app.command(cls=Waiting)

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from foliod.start.client import Client
     from foliod.start.terminal import Terminal
 
-SYSTEM_SOCKET = Path("/run/foliod.sock")
-"""Where the system's socket unit listens; the user's listens where an own daemon does, in $XDG_RUNTIME_DIR."""
-
 
 def settings_of(file: Path | None, overrides: Mapping[str, Any] | None = None, *, secrets: bool = False) -> Settings:
     """Return the settings in force. Raises ConfigError."""
@@ -43,7 +40,7 @@ def socket_of(settings: Settings, file: Path | None) -> Path:
 
     Who names a socket, or a state folder of one's own, means that daemon and no other.
     """
-    from foliod.base.sources import SYSTEM_CONFIG, find
+    from foliod.base.sources import SYSTEM_CONFIG, SYSTEM_SOCKET, find
 
     own = settings.socket
     elsewhere = settings.state_dir is not None and (file or find()) != SYSTEM_CONFIG

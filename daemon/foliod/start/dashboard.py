@@ -81,6 +81,7 @@ def summary(status: Object) -> str:
 def rows(status: Object) -> list[Row]:
     """Return what there is to say; all texts are safe to print."""
     found = [Row("foliod", f"{status['version']}, {status['state']}, up {duration(status['uptime_s'])}")]
+    found += _configuration(status.get("configuration") or {})
     found += [_database(status["database"]), _ollama(status["ollama"])]
     if status["documents"] is not None:
         found += _progress(status)
@@ -100,6 +101,14 @@ def duration(seconds: float) -> str:
     if hours == 0:
         return f"{minutes} min"
     return f"{hours} h {minutes % 60} min" if days == 0 else f"{days} d {hours % 24} h"
+
+
+def _configuration(configuration: Object) -> list[Row]:
+    if error := configuration.get("error"):
+        return [Row("Settings", f"not reloaded: {safe(error)}", "yellow")]
+    if keys := configuration.get("restart_needed"):
+        return [Row("Settings", f"a restart is needed for {safe(', '.join(keys))}", "yellow")]
+    return []
 
 
 def _database(database: Object) -> Row:

@@ -28,7 +28,9 @@ class Manager:
         self.watchdog_seconds = watchdog_seconds
         """It restarts the daemon when it hears nothing for so long; None when it does not watch."""
         self.ready = False
-        """Whether it was told that the daemon is ready."""
+        """Whether it was told that the daemon is ready, and not since that it reads its configuration."""
+        self.told = False
+        """Whether it was ever told so."""
         self.status = ""
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._owed: list[str] = []
@@ -43,6 +45,11 @@ class Manager:
             seconds = int(given["WATCHDOG_USEC"]) / SECOND or None
         return cls(given["NOTIFY_SOCKET"], watchdog_seconds=seconds)
 
+    @property
+    def listens(self) -> bool:
+        """Whether there is one."""
+        return bool(self._address)
+
     def say(self, status: str) -> None:
         """Tell people in one line what the daemon does; the same twice is sent once."""
         status = " ".join(status.split())[:STATUS_CHARS]
@@ -52,7 +59,7 @@ class Manager:
     def begin(self) -> None:
         """Say that the daemon is ready; once, until the next `reloading`."""
         if not self.ready:
-            self.ready = True
+            self.ready = self.told = True
             self._must("READY=1")
 
     def reloading(self) -> None:

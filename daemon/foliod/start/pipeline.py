@@ -7,6 +7,7 @@ wait, longer each time; a bug ends it, and with it the daemon, which says so and
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from foliod.base.access import Access
-    from foliod.base.config import Watch
+    from foliod.base.config import Settings, Watch
     from foliod.ingest.backlog import Backlog
     from foliod.ingest.ingest import Ingest
     from foliod.ingest.ocr import Recogniser
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from foliod.store.database import Database
     from foliod.store.files import Files
     from foliod.store.roots import Roots
-    from foliod.watch.sweep import Sweeper
+    from foliod.watch.folders import Folders
 
 T = TypeVar("T")
 
@@ -60,7 +61,7 @@ class Pipeline:
         ingest: Ingest,
         vectors: Vectors,
         reembedder: Reembedder,
-        sweepers: Sequence[Sweeper],
+        folders: Folders,
         passwords: Passwords,
         recogniser: Recogniser,
         renewal: Renewal,
@@ -76,7 +77,7 @@ class Pipeline:
         self._ingest = ingest
         self._vectors = vectors
         self.reembedder = reembedder
-        self._sweepers = sweepers
+        self._folders = folders
         self._passwords = passwords
         self._recogniser = recogniser
         self._renewal = renewal
@@ -87,27 +88,46 @@ class Pipeline:
         self._unwatched: list[dict[str, Any]] | None = None
         self.troubles: dict[str, str] = {}
         """Tasks that wait for the database, and why."""
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
         """Run until cancelled; raises what broke one of the tasks, after ending the others."""
         await self._persist("roots", self._share_roots)
         await self._persist("recover", self._backlog.recover)
         await self._persist("model", self.reembedder.begin)
+        steps: dict[str, Callable[[], Awaitable[bool]]] = {
+            "forget": self._forget,
+            "roots": self._keep_roots_shared,
+            **{f"reader {number}": self._ingest.read_next for number in range(1, self._readers + 1)},
+            "embedder": self._vectors.embed_next,
+            "reembedder": self.reembedder.step,
+            "passwords": self._passwords.look,
+            "titles": partial(catch_up, self._db),
+            "ocr": self._recogniser.recognise_next,
+            "renewal": self._renewal.renew_next,
+        }
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._backlog.keep_leases(), name="leases")
-            group.create_task(self._forever("forget", self._forget), name="forget")
-            group.create_task(self._forever("roots", self._keep_roots_shared), name="roots")
-            for sweeper in self._sweepers:
-                group.create_task(sweeper.run(), name=f"sweep {sweeper.root.path}")
-            for number in range(1, self._readers + 1):
-                name = f"reader {number}"
-                group.create_task(self._forever(name, self._ingest.read_next), name=name)
-            group.create_task(self._forever("embedder", self._vectors.embed_next), name="embedder")
-            group.create_task(self._forever("reembedder", self.reembedder.step), name="reembedder")
-            group.create_task(self._forever("passwords", self._passwords.look), name="passwords")
-            group.create_task(self._forever("titles", partial(catch_up, self._db)), name="titles")
-            group.create_task(self._forever("ocr", self._recogniser.recognise_next), name="ocr")
-            group.create_task(self._forever("renewal", self._renewal.renew_next), name="renewal")
+            group.create_task(self._folders.run(), name="folders")
+            self._tasks = [
+                group.create_task(self._backlog.keep_leases(), name="leases"),
+                *(group.create_task(self._forever(name, step), name=name) for name, step in steps.items()),
+            ]
+
+    def tasks(self) -> list[asyncio.Task[Any]]:
+        """Return the tasks that do the work: each should get on with it."""
+        return [*self._tasks, *self._folders.tasks()]
+
+    async def configure(self, settings: Settings) -> None:
+        """Go by these settings from now on; folders that are watched no more become known as such."""
+        self._grace_seconds = settings.ingest.grace_seconds
+        # Who may read a folder is known to all hosts before anything of it is; in an outage, as soon as it is over.
+        with contextlib.suppress(DatabaseUnavailableError):
+            await self._share_roots()
+        await self._folders.change(settings.watch, settings.ingest)
+        self._unwatched = None
+        # Otherwise the next look for what is to be forgotten finds it out.
+        with contextlib.suppress(DatabaseUnavailableError):
+            self._unwatched = await self._left_behind()
 
     async def _forever(self, name: str, step: Callable[[], Awaitable[bool]]) -> None:
         """Take step after step; wait for work when there is none."""
@@ -154,7 +174,7 @@ class Pipeline:
     async def _left_behind(self) -> list[dict[str, Any]]:
         """Return the folders whose files are in the store though no watched folder covers them any more."""
         left = []
-        for root, files in (await self._files.left_behind(self._watched())).items():
+        for root, files in (await self._files.left_behind(self._folders.paths)).items():
             reason = "not watched any more; what was read of it is still found, and changes go unnoticed"
             log.warning("root_not_watched", root=root, files=files, reason=reason)
             left.append({
@@ -163,9 +183,6 @@ class Pipeline:
                 "noticed_by": None, "noticed_reason": None,
             })  # fmt: skip
         return left
-
-    def _watched(self) -> list[bytes]:
-        return [sweeper.path for sweeper in self._sweepers]
 
     # --- what the doors ask -------------------------------------------------------------
 
@@ -190,12 +207,12 @@ class Pipeline:
 
     async def inspect(self, path: bytes) -> dict[str, Any] | None:
         """Return what the folder that a path lies in shows there, None when it lies in no watched folder."""
-        sweeper = self._sweeper(path)
+        sweeper = self._folders.at(path)
         return None if sweeper is None else await sweeper.explain(path)
 
     def look(self, path: bytes | None) -> bool:
         """Have a path, or everything, looked at now; return whether it lies in a watched folder."""
-        sweepers = self._sweepers if path is None else filter(None, [self._sweeper(path)])
+        sweepers = self._folders if path is None else filter(None, [self._folders.at(path)])
         looked = False
         for sweeper in sweepers:
             sweeper.hint(path)
@@ -207,7 +224,7 @@ class Pipeline:
         log.info(
             "resumed", reason="SIGCONT: if the daemon was stopped, events got lost; all folders are looked through"
         )
-        for sweeper in self._sweepers:
+        for sweeper in self._folders:
             sweeper.resumed()
 
     def wake(self) -> None:
@@ -221,13 +238,13 @@ class Pipeline:
 
         Raises NotFoundError when `root` is neither, FileUnreadableError when it can't be listed.
         """
-        sweeper = next((sweeper for sweeper in self._sweepers if sweeper.path == root), None)
+        sweeper = next((sweeper for sweeper in self._folders if sweeper.path == root), None)
         left = next((left for left in self._unwatched or () if left["path"] == display(root)), None)
         if sweeper is not None:
             count = await sweeper.forget()
             self._files.release(root)
         elif left is not None:
-            count = await self._files.forget_below(root, self._watched())
+            count = await self._files.forget_below(root, self._folders.paths)
         else:
             known = ", ".join(root["path"] for root in self.roots())
             msg = f"{display(root)} is no watched folder, and was none; these are: {known}"
@@ -236,22 +253,19 @@ class Pipeline:
         self._unwatched = None
         return count
 
-    def _sweeper(self, path: bytes) -> Sweeper | None:
-        return next((sweeper for sweeper in self._sweepers if sweeper.covers(path)), None)
-
     def roots(self) -> list[dict[str, Any]]:
         """Return the watched folders with their state, then those that are watched no more."""
-        return [*(sweeper.report() for sweeper in self._sweepers), *(self._unwatched or ())]
+        return [*(sweeper.report() for sweeper in self._folders), *(self._unwatched or ())]
 
     def arriving(self, access: Access | None = None) -> int:
         """Return how many files were seen and are not written down yet: they may still be changing."""
-        return sum(s.pending() for s in self._sweepers if access is None or access.root(display(s.path)))
+        return sum(s.pending() for s in self._folders if access is None or access.root(display(s.path)))
 
     def ready_reasons(self) -> list[str]:
         """Return why not every folder has been compared with the store yet."""
         return [
             f"{sweeper.root.path} is being looked through for the first time"
-            for sweeper in self._sweepers
+            for sweeper in self._folders
             if not sweeper.first_sweep_done.is_set()
         ]
 
@@ -263,11 +277,11 @@ class Pipeline:
         try:
             async with asyncio.timeout(seconds):
                 if path is None:
-                    await asyncio.gather(*(sweeper.wait_settled() for sweeper in self._sweepers))
+                    await asyncio.gather(*(sweeper.wait_settled() for sweeper in self._folders))
                     await self._until_read(None)
                     return
                 name = os.fsencode(path)
-                sweeper = self._sweeper(name)
+                sweeper = self._folders.at(name)
                 if sweeper is None:
                     msg = f"{path} does not lie in a watched folder"
                     raise NotFoundError(msg)

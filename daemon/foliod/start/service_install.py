@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from foliod.base.errors import BadRequestError, ConfigError, ConflictError, FoliodError
-from foliod.base.sources import CREDENTIALS, SYSTEM_CONFIG, load
+from foliod.base.sources import CREDENTIALS, SYSTEM_CONFIG, SYSTEM_SOCKET, load
 from foliod.start import service_reach, service_units
-from foliod.start.command import SYSTEM_SOCKET
 from foliod.start.service_manager import SERVICE, SOCKET, Manager, lingers, me
 from foliod.start.service_steps import check, write
 

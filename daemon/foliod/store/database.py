@@ -17,6 +17,7 @@ import structlog
 
 from foliod.base.assets import asset
 from foliod.base.errors import DatabaseUnavailableError, SchemaError
+from foliod.base.patience import patiently
 from foliod.store.connection import (
     NAMED,
     SERVER_TROUBLE,
@@ -61,6 +62,7 @@ REST_SECONDS: Final = 5.0
 """A connection that nobody used for so long may have been dropped on the way, by who tells nobody: it is tried first."""
 TRY_SECONDS: Final = 2.0
 """One that lives answers within so long."""
+INDEX: Final = "an index takes as long as it takes"
 CONFLICTS: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 """The transaction can simply be run again."""
 
@@ -227,10 +229,11 @@ class Database(Session):
                 if (path := await search_path(plain)) is not None:
                     setting += f"; SET search_path = {path}"
                 await plain.execute(setting)
-                await plain.execute(sql, timeout=FOR_EVER)
+                with patiently(INDEX):
+                    await plain.execute(sql, timeout=FOR_EVER)
             return
         async with self._lent() as (connection, _):
-            with translated(self.address):
+            with translated(self.address), patiently(INDEX):
                 if self._pooled:
                     await connection.execute(sql, timeout=FOR_EVER)
                     return

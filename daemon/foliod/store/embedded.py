@@ -55,12 +55,18 @@ class EmbeddedServer:
         self._cluster = f"foliod-{hashlib.sha256(os.fsencode(self._data)).hexdigest()[:12]}"
         self._program = Path()
         self._child: Child | None = None
+        self._latest: Child | None = None
         self._stopping = False
 
     @property
     def url(self) -> str:
         """Address for asyncpg and psql; says everything, so that PG* variables change nothing."""
         return address(self._lodging.socket_dir)
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a program of PostgreSQL runs: the server, also while it recovers, or what makes its folder."""
+        return self._latest is not None and not self._latest.exited.is_set()
 
     @property
     def pid(self) -> int | None:
@@ -196,7 +202,8 @@ class EmbeddedServer:
     async def _run(self, program: str, *args: str) -> Child:
         user = self._lodging.user
         ids = None if user is None else (user.uid, user.gid)
-        return await start_child(self._program / "bin" / program, *args, user=ids)
+        self._latest = await start_child(self._program / "bin" / program, *args, user=ids)
+        return self._latest
 
     async def _wait_ready(self, child: Child) -> None:
         deadline = time.monotonic() + READY_SECONDS

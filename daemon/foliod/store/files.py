@@ -165,6 +165,12 @@ class Files:
         A document of such a size may only have been moved: it is not forgotten before that is known.
         """
         self._arriving[root] = sizes
+        self._expected_at = time.monotonic()
+
+    def leave(self, root: bytes) -> None:
+        """Say that nobody watches a root any more: nothing of it is awaited, or kept for its sake."""
+        self.release(root)
+        self._arriving.pop(root, None)
 
     def _awaited(self) -> set[int] | None:
         """Return the sizes of files that are not read yet, None while a folder was not looked through."""

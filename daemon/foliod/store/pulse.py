@@ -17,6 +17,7 @@ import asyncpg
 import structlog
 
 from foliod.base.errors import ConfigError, DatabaseUnavailableError
+from foliod.base.patience import patiently
 from foliod.store.address import address_of, parse
 from foliod.store.connection import Connection, connecting, dial
 
@@ -120,7 +121,8 @@ class Pulse:
         """Wait before the next try: so long, and until the server is back."""
         if self.away is None:
             await asyncio.sleep(seconds)
-        await self._present.wait()
+        with patiently("the database is away"):
+            await self._present.wait()
 
     async def run(self) -> None:
         """Ask whenever there is doubt, for ever; run as a task."""

@@ -33,6 +33,11 @@ class Confirmations:
         self._asked.append(confirmed)
         return await confirmed
 
+    def end(self, error: Exception) -> None:
+        """Tell those who wait that nobody will look any more."""
+        for future in self.now():
+            future.set_exception(error)
+
     def now(self) -> Confirmed:
         """Return those who wait."""
         return [future for future in self._asked if not future.done()]

@@ -146,6 +146,12 @@ class Waiters:
                 waiter.left.discard(path)
                 self._check(waiter)
 
+    def end(self, error: Exception) -> None:
+        """Tell all that nobody will look any more."""
+        for waiter in self._waiters:
+            if not waiter.done.done():
+                waiter.done.set_exception(error)
+
     def _check(self, waiter: Waiter) -> None:
         if not waiter.left and not waiter.done.done():
             waiter.done.set_result(None)

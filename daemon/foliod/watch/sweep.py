@@ -22,6 +22,7 @@ import structlog
 from foliod.base.config import Ingest, Watch
 from foliod.base.errors import DatabaseUnavailableError, NotFoundError
 from foliod.base.paths import Wanted, below, display, parents
+from foliod.base.patience import FILES, patiently
 from foliod.base.telemetry import Counters
 from foliod.store.files import Files
 from foliod.watch import explain, walk
@@ -60,6 +61,8 @@ class Sweeper:
         self.root = root
         self.path = os.fsencode(root.path)
         self.first_sweep_done = asyncio.Event()
+        self.tasks: list[asyncio.Task[None]] = []
+        """Those that do the work while it runs."""
         self.state = "sweeping"
         """`sweeping` at first, then `ok`; `missing`, `unreadable`, `empty` or `changed` say that nothing is removed."""
         self.reason: str | None = "the folder is being looked through for the first time"
@@ -106,6 +109,13 @@ class Sweeper:
         """Say that the daemon was stopped: events may have got lost."""
         self._sight.doubt.set()
         self.hint()
+
+    def leave(self) -> None:
+        """Let go of the root, which is watched no more, or by another sweeper; whoever waits is told."""
+        self._files.leave(self.path)
+        gone = NotFoundError(f"{display(self.path)} is not watched any more, or in another way; ask again")
+        self._waiters.end(gone)
+        self._confirmations.end(gone)
 
     def covers(self, path: bytes) -> bool:
         """Say whether a path is the root or lies below it."""
@@ -181,9 +191,12 @@ class Sweeper:
         name = display(self.path)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(watch(self.root, self.hint, self._sight), name=f"watch {name}")
-                group.create_task(self._judge(), name=f"judge {name}")
+                self.tasks = [
+                    group.create_task(watch(self.root, self.hint, self._sight), name=f"watch {name}"),
+                    group.create_task(self._judge(), name=f"judge {name}"),
+                ]
         finally:
+            self.tasks = []
             self._stop.set()
             self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -237,13 +250,14 @@ class Sweeper:
             times.append(self._count_at)
         if (pause := min(times) - time.monotonic()) > 0:
             # Not wait_for: up to Python 3.11 it loses a cancellation that comes together with a hint.
-            with contextlib.suppress(TimeoutError):
+            with patiently("nothing is due before that"), contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._awake.wait()
 
     async def _in_thread(self, work: Callable[..., T], *args: Any) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
+            with patiently(FILES):
+                return await asyncio.get_running_loop().run_in_executor(self._thread, work, *args)
         except asyncio.CancelledError:
             self._stop.set()
             raise

@@ -20,6 +20,7 @@ from watchfiles import Change, awatch
 from foliod.base.config import Watch
 from foliod.base.metrics import WATCH_EVENTS
 from foliod.base.paths import display
+from foliod.base.patience import FILES, patiently
 from foliod.watch.mounts import Place, place
 from foliod.watch.sight import Sight
 
@@ -55,7 +56,7 @@ async def watch(root: Watch, hint: Hint, sight: Sight) -> None:
     folder = display(path)
     wait, lenient, missing = FIRST_WAIT, False, False
     while True:
-        seen = await asyncio.to_thread(place, path)
+        seen = await _place(path)
         if seen is None:
             if not missing:
                 missing = True
@@ -112,7 +113,7 @@ async def _follow(root: Watch, seen: Place, hint: Hint, sight: Sight, *, lenient
             stalled = time.monotonic() - asked > LOOK_MS / 1000 + STALL_SECONDS
             asked = time.monotonic()
             WATCH_EVENTS.inc(len(changes))
-            now = await asyncio.to_thread(place, path)
+            now = await _place(path)
             # A folder made right after one was deleted may have its inode, which the watch is not on.
             if now is None or deleted in changes or (now.device, now.inode) != (seen.device, seen.inode):
                 return "the folder was replaced by another one"
@@ -143,11 +144,16 @@ async def _poll(path: bytes, seen: Place, hint: Hint, seconds: float = float("in
     Not by watchfiles' own polling: that reads the whole tree while the event loop waits.
     """
     end = time.monotonic() + seconds
-    while await asyncio.to_thread(place, path) == seen:
+    while await _place(path) == seen:
         hint(None)
         if (left := end - time.monotonic()) <= 0:
             return
         await asyncio.sleep(min(POLL_SECONDS, left))
+
+
+async def _place(path: bytes) -> Place | None:
+    with patiently(FILES):
+        return await asyncio.to_thread(place, path)
 
 
 def _denied(error: BaseException) -> bool:
