@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,17 +36,19 @@ class Received:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
         self._socket.setblocking(False)
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         self._socket.close()
 
     def lines(self) -> list[str]:
         """All that was said so far."""
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                message = self._socket.recv(65536).decode()
-                self.messages += [(time.monotonic(), line) for line in message.split("\n")]
-        return [line for _, line in self.messages]
+        with self._lock:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    message = self._socket.recv(65536).decode()
+                    self.messages += [(time.monotonic(), line) for line in message.split("\n")]
+            return [line for _, line in self.messages]
 
     def said(self, line: str) -> int:
         """How often a line was said; a key alone (`WATCHDOG`) stands for all its values."""
@@ -57,11 +60,24 @@ class Received:
 
 
 @contextlib.contextmanager
-def receiving(folder: Path) -> Iterator[Received]:
+def receiving(folder: Path, *, busy: bool = False) -> Iterator[Received]:
+    """A manager that reads all the time, for the kernel keeps ten messages only; a `busy` one reads when it is asked."""
     received = Received(folder / "notify")
+    end = threading.Event()
+
+    def read() -> None:
+        while not end.wait(0.05):
+            received.lines()
+
+    reader = threading.Thread(target=read, name="service manager")
+    if not busy:
+        reader.start()
     try:
         yield received
     finally:
+        end.set()
+        if not busy:
+            reader.join()
         received.close()
 
 

@@ -77,7 +77,7 @@ def test_a_reload_is_told_with_its_time(short_dir):
 
 def test_a_manager_that_is_busy_hears_it_later(short_dir):
     """READY is not lost when the manager's queue is full; what is out of date by then is not sent."""
-    with receiving(short_dir) as received:
+    with receiving(short_dir, busy=True) as received:
         manager = Manager(str(received.path))
         sent = 0
         while manager._send(["X=1"]):

@@ -35,7 +35,7 @@ def client_of(file: Path | None) -> Client:
     return Client(socket_of(settings_of(file), file))
 
 
-def socket_of(settings: Settings, file: Path | None) -> Path:
+def socket_of(settings: Settings, file: Path | None = None) -> Path:
     """Return the socket to ask at: one's own daemon's; where that has none, the system service's.
 
     Who names a socket, or a state folder of one's own, means that daemon and no other.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from foliod.base.errors import FoliodError, StateInUseError
 from foliod.start.client import Client
+from foliod.start.command import socket_of
 from foliod.start.state import open_state
 from foliod.store.embedded import EmbeddedServer, address
 from foliod.store.lodging import Lodging
@@ -51,7 +52,7 @@ async def reached(settings: Settings, *, running: bool) -> AsyncIterator[str | N
 def status_of(settings: Settings) -> dict[str, Any] | None:
     """Return what the running daemon says of itself; None when none answers."""
     try:
-        with Client(settings.socket) as client:
+        with Client(socket_of(settings)) as client:
             return client.status()
     except FoliodError:
         return None

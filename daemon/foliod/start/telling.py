@@ -9,6 +9,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
+from foliod.base.access import UNRESTRICTED
 from foliod.base.errors import FoliodError
 from foliod.base.model import DocumentState
 
@@ -87,7 +88,7 @@ class Telling:
         try:
             assert services.db is not None
             async with asyncio.timeout(COUNT_SECONDS):
-                rows = await services.db.fetch("document_counts")
+                rows = await services.db.fetch("document_counts", *UNRESTRICTED)
         except (FoliodError, TimeoutError):
             return
         self._counts = {row["state"]: row["documents"] for row in rows}
