@@ -176,6 +176,23 @@ def test_tokens_are_compared_in_constant_time(short_dir, monkeypatch):
     assert len(asked) == 4
 
 
+async def test_the_daemon_s_own_folders_are_not_named_to_others(short_dir):
+    """What is wrong with the daemon is told to all; where its folders are, to its own people only."""
+    settings = settings_for(short_dir, http="127.0.0.1:0")
+    trouble = "PostgreSQL at /var/lib/foliod/pg is being started"
+    async with (
+        serving(lambda: services_for(settings, trouble=trouble), settings) as addresses,
+        aiohttp.ClientSession(addresses[1]) as client,
+        client_of(settings.socket) as ours,
+    ):
+        bearer = {"Authorization": f"Bearer {(settings.state / 'token').read_text().strip()}"}
+        for path in ("/v1/documents", "/v1/status", "/readyz"):
+            told = await (await client.get(path, headers=bearer)).text()
+            assert "PostgreSQL at (a path) is being started" in told
+            assert "/var" not in told
+            assert trouble in await (await ours.get(path)).text()
+
+
 # --- browsers ---------------------------------------------------------------------------
 
 EVIL = "https://evil.example"

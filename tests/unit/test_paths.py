@@ -4,7 +4,18 @@ import os
 
 import pytest
 
-from foliod.base.paths import FOLDER_DEVICE, IDENTITY, Wanted, below, bounds, display, numbers, signature, size_of
+from foliod.base.paths import (
+    FOLDER_DEVICE,
+    IDENTITY,
+    Wanted,
+    below,
+    bounds,
+    display,
+    numbers,
+    signature,
+    size_of,
+    without_paths,
+)
 
 
 def wanted(include=("*.pdf",), exclude=(), *, recursive=True, root=b"/in") -> Wanted:
@@ -73,3 +84,20 @@ def test_a_signature_tells_versions_apart(tmp_path):
         st_mtime_ns = 10**19
 
     assert all(-(2**63) <= n < 2**63 for n in numbers(signature(Far(), 0)))
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ("PostgreSQL at /var/lib/foliod/pg can't be reached", "PostgreSQL at (a path) can't be reached"),
+        ("the file '/etc/foliod/x y' is no file: /a.", "the file '(a path) y' is no file: (a path)."),
+        (
+            "Ollama at http://127.0.0.1:11434/x is away; 5/6 of it",
+            "Ollama at http://127.0.0.1:11434/x is away; 5/6 of it",
+        ),
+        ("[ollama] or and/or", "[ollama] or and/or"),
+    ],
+)
+def test_what_went_wrong_can_be_told_without_paths(told, kept):
+    """Who has no business in the daemon's folders is told what is wrong, and not where they are."""
+    assert without_paths(told) == kept

@@ -20,6 +20,8 @@ Not the device: its number may change when the machine starts again.
 LONGEST: Final = 2500
 """Bytes of the longest path that the store can hold: an entry of its index by host and path has 2704 (PostgreSQL)."""
 FOLDER_DEVICE: Final = slice(40, 48)
+_PATH: Final = re.compile(r"(?<![\w:/.)])/(?!/)[^\s;,()'\"]*[^\s;,()'\".:]")
+"""An absolute path in a sentence; what follows the host of an address is none."""
 _SIGNATURE: Final = struct.Struct(">6Q")
 _64_BITS: Final = 2**64 - 1
 
@@ -33,6 +35,11 @@ def bounds(folder: bytes) -> tuple[bytes, bytes]:
     """Return what all paths below a folder lie between, both ends excluded."""
     folder = folder.rstrip(b"/")
     return folder + b"/", folder + b"0"
+
+
+def without_paths(text: str) -> str:
+    """Return what went wrong without the paths in it: for those who have no business in the daemon's folders."""
+    return _PATH.sub("(a path)", text)
 
 
 def below(path: bytes, folder: bytes) -> bool:

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 ACCOUNTS = web.AppKey("accounts", Accounts)
 
 
-async def access_of(request: web.Request) -> Access | None:
+async def access_of(request: web.Request, *, in_outages: bool = False) -> Access | None:
     """Return what a client may see, None when that is everything.
 
     Looked up for each request: a changed configuration counts at once, and so does, after a second, what another host
-    restricts. Raises NotReadyError, DatabaseUnavailableError.
+    restricts. With `in_outages` what was known last of other hosts will do while the database can't be asked, for who
+    is told nothing that stands there. Raises NotReadyError, DatabaseUnavailableError.
     """
     client, services = client_of(request), request.app[SERVICES]()
     if client.ours:
@@ -39,7 +40,8 @@ async def access_of(request: web.Request) -> Access | None:
     roots = needed(services.roots, services)
     here = {os.fsencode(watch.path): watch for watch in settings.watch}
     # What the store says of a folder of ours that is watched now is older than what the configuration says.
-    others = [root for root in await roots.known() if root.host != roots.host or root.path not in here]
+    known = await (roots.known_last() if in_outages else roots.known())
+    others = [root for root in known if root.host != roots.host or root.path not in here]
     if not any(watch.restricted for watch in settings.watch) and not any(root.restricted for root in others):
         return None
     lists = await request.app[ACCOUNTS].lists(settings)

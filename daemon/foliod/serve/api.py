@@ -69,7 +69,7 @@ async def readyz(request: web.Request) -> web.Response:
 @routes.get("/v1/status")
 async def status(request: web.Request) -> web.Response:
     """Tell how everything is."""
-    access = await access_of(request) if request.app[SERVICES]().db else None
+    access = await access_of(request, in_outages=True) if request.app[SERVICES]().db else None
     report = await request.app[STATUS].report(access, ours=client_of(request).ours)
     if request.app[STOPPING].begun:
         report["state"] = "stopping"

@@ -10,7 +10,15 @@ import struct
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from foliod.base.objects import error_object
+from foliod.base.paths import without_paths
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from foliod.base.errors import FoliodError
 
 SO_PEERGROUPS: Final = 59
 """asm-generic/socket.h: the supplementary groups of who connected, as numbers (Linux 4.13)."""
@@ -20,6 +28,8 @@ MOST_GROUPS: Final = 65536
 """Linux allows no more (NGROUPS_MAX)."""
 EVERYBODY: Final = 2**32 - 1
 """How many users a namespace has that has all of them."""
+OWN_TROUBLE: Final = 500
+"""From this status on an error is of the daemon, not of the request."""
 _CREDENTIALS: Final = struct.Struct("3i")
 
 
@@ -66,6 +76,20 @@ def peer_of(connected: socket.socket) -> Peer:
         None if uid == _overflow("uid") else uid,
         frozenset(group for group in groups if group != _overflow("gid")),
     )
+
+
+def is_ours(request: web.Request) -> bool:
+    """Say whether a request comes from root or the user that the daemon runs as."""
+    peer = getattr(request.protocol, "peer", None)
+    return isinstance(peer, Peer) and peer.ours
+
+
+def told(request: web.Request, error: FoliodError) -> dict[str, str]:
+    """Return an error as a client is told of it: of the daemon's own folders only its own people learn."""
+    about = error_object(error)
+    if error.status >= OWN_TROUBLE and not is_ours(request):
+        about["message"] = without_paths(about["message"])
+    return about
 
 
 def sees_all_users() -> bool:

@@ -15,7 +15,6 @@ from aiohttp import web
 
 from foliod.base.errors import FoliodError, TooManyConnectionsError, TooManyRequestsError
 from foliod.base.metrics import HTTP_OPEN
-from foliod.base.objects import error_object
 from foliod.base.trace import trace_of
 from foliod.serve import api, metrics, models, places, sheets
 from foliod.serve.access import ACCOUNTS
@@ -27,6 +26,7 @@ from foliod.serve.door import Door, peer_at
 from foliod.serve.inherited import NONE
 from foliod.serve.limits import BEGUN, UNCOUNTED, Crowd, within
 from foliod.serve.metrics import observe_request
+from foliod.serve.peers import told
 from foliod.serve.request import SERVICES, STATUS, STOPPING, answer_json
 from foliod.serve.sockets import listening
 from foliod.serve.status import Status
@@ -189,7 +189,7 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     except FoliodError as error:
         if error.status >= 500 and not isinstance(error, TooManyRequestsError):
             log.warning("request_failed", code=error.code, reason=error.message)
-        answer = answer_json({"error": error_object(error)}, status=error.status)
+        answer = answer_json({"error": told(request, error)}, status=error.status)
         if isinstance(error, TooManyRequestsError):
             answer.headers["Retry-After"] = str(error.retry_after_s)
         if isinstance(error, TooManyConnectionsError):

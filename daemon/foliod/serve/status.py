@@ -12,6 +12,7 @@ from foliod.base import logs
 from foliod.base.access import columns
 from foliod.base.errors import FoliodError
 from foliod.base.model import DocumentState
+from foliod.base.paths import without_paths
 from foliod.base.version import __version__
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Status:
         """Return why the daemon is not ready; empty when it is. Only who is `ours` is told of folders by name."""
         services = self._services()
         if (trouble := await _unreachable(services)) is not None:
-            return [trouble]
+            return [trouble if ours else without_paths(trouble)]
         if services.pipeline is None:
             return ["the folders are not watched yet"]
         reasons = services.pipeline.ready_reasons()
@@ -123,7 +124,7 @@ class Status:
     async def report(self, access: Access | None, *, ours: bool = True) -> dict[str, Any]:
         """Return everything that a client may see; what can't be known now is null.
 
-        Only who is `ours` is told of files that are not documents.
+        Only who is `ours` is told of files and folders that are no documents.
         """
         services, store = self._services(), self._numbers(access)
         database: dict[str, Any] = {"reachable": True, "embedded": services.settings.database.embedded, "error": None}
@@ -152,6 +153,12 @@ class Status:
         ollama = _with_models(await self._ollama.get(), numbers.get("serving"), reembedding)
         telemetry = services.telemetry.snapshot()
         needs = services.pipeline.needs() if services.pipeline else {"passwords": [], "ocr": None}
+        waiting = {*troubles.values(), *filter(None, [_reading_trouble(services)])}
+        ocr = needs["ocr"] and {**needs["ocr"], "pages_waiting": numbers.get("pages_for_ocr")}
+        if not ours:
+            database["error"] = database["error"] and without_paths(database["error"])
+            waiting = {without_paths(why) for why in waiting}
+            ocr = ocr and ocr | {"problem": ocr["problem"] and without_paths(ocr["problem"])}
         return {
             "version": __version__,
             "uptime_s": telemetry["uptime_s"],
@@ -165,15 +172,14 @@ class Status:
             "chunks": numbers.get("chunks"),
             "vectors": numbers.get("vectors"),
             "reembedding": reembedding,
-            "backlog": self._backlog(services, documents, numbers.get("vectors"))
-            | {"waiting": sorted({*troubles.values(), *filter(None, [_reading_trouble(services)])})},
+            "backlog": self._backlog(services, documents, numbers.get("vectors")) | {"waiting": sorted(waiting)},
             "roots": [
                 _root(root, database)
                 for root in (services.pipeline.roots() if services.pipeline else [])
                 if access is None or access.root(root["path"])
             ],
             "passwords": needs["passwords"] if ours else [],
-            "ocr": needs["ocr"] and {**needs["ocr"], "pages_waiting": numbers.get("pages_for_ocr")},
+            "ocr": ocr,
             "loop_lag_ms": telemetry["loop_lag"]["p99"],
             "loop_lag": telemetry["loop_lag"],
             "logs": logs.report() if access is None else None,

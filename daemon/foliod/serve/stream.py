@@ -11,8 +11,8 @@ import structlog
 from aiohttp import web
 
 from foliod.base.errors import FoliodError, StoppingError
-from foliod.base.objects import error_object
 from foliod.serve.limits import timed
+from foliod.serve.peers import told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -106,7 +106,7 @@ async def stream(
         if last is not None:
             log.warning("stream_broken", code=last.code, reason=last.message)
             seconds = LAST_WORD_SECONDS if stopping.begun else STALL_SECONDS
-            await send({"type": "error", **error_object(last)}, seconds=seconds)
+            await send({"type": "error", **told(request, last)}, seconds=seconds)
     except _ClientGoneError as gone:
         log.info("client_gone", reason=str(gone))
     else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
+from foliod.base.errors import DatabaseUnavailableError
 from foliod.base.paths import bounds
 
 if TYPE_CHECKING:
@@ -68,3 +69,10 @@ class Roots:
             rows = await self._db.fetch("known_roots")
             self._known = (now, tuple(KnownRoot(**row) for row in rows))
         return self._known[1]
+
+    async def known_last(self) -> tuple[KnownRoot, ...]:
+        """Return them as they were known last while the database can't be reached."""
+        try:
+            return await self.known()
+        except DatabaseUnavailableError:
+            return self._known[1] if self._known else ()
