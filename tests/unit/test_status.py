@@ -2,7 +2,7 @@
 
 import asyncio
 
-from foliod.serve.status import Kept
+from foliod.serve.kept import Kept
 
 
 async def test_what_is_slow_to_gather_holds_up_nobody():

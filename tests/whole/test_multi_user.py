@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -297,7 +298,7 @@ def test_a_path_can_not_climb_out_of_its_folder(house):
 
 
 def test_a_removed_folder_stays_restricted():
-    """A restricted folder that the configuration does not name any more is not thrown open by that."""
+    """A reload opens and restricts at once; a restricted folder that the configuration names no more is not thrown open."""
     port = free_port()
     with running(start=False) as daemon:
         base = str(daemon.base)
@@ -308,10 +309,22 @@ def test_a_removed_folder_stays_restricted():
         daemon.config.write_text(head + config(base, port))
         daemon.start()
         daemon.wait_states(stored=1)
+        house = House(daemon, port)
+
+        def found_by_stranger() -> bool:
+            return bool(json.loads(house.stranger("POST", "/v1/search", {"query": "quokka plan"})[1])["hits"])
+
+        # What a reload opens or restricts counts from then on.
+        assert not found_by_stranger()
+        for secret in ("", f"users = [{INSIDER}]"):
+            daemon.config.write_text(head + config(base, port, secret))
+            daemon.process.send_signal(signal.SIGHUP)
+            wait_for(
+                lambda secret=secret: found_by_stranger() is not bool(secret), why="the configuration to be read again"
+            )
         assert daemon.stop() == 0
         daemon.config.write_text(head + config(base, port).partition(f'[[watch]]\npath = "{base}/secret"')[0])
         daemon.start()
-        house = House(daemon, port)
         assert len(daemon.search("quokka plan")["hits"]) == 1
         assert json.loads(house.stranger("POST", "/v1/search", {"query": "quokka plan"})[1])["hits"] == []
         status = house.stranger("GET", "/v1/status")[1]

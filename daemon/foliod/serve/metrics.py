@@ -17,8 +17,8 @@ from foliod.base.metrics import HTTP_REQUESTS, HTTP_SECONDS
 from foliod.base.version import EXTRACTOR, __version__
 from foliod.serve.access import access_of
 from foliod.serve.door import client_of
+from foliod.serve.kept import Kept
 from foliod.serve.request import SERVICES
-from foliod.serve.status import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

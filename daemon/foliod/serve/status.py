@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import OrderedDict
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from foliod.base import logs
 from foliod.base.access import columns
@@ -14,9 +13,10 @@ from foliod.base.errors import FoliodError
 from foliod.base.model import DocumentState
 from foliod.base.paths import without_paths
 from foliod.base.version import __version__
+from foliod.serve.kept import Kept
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from foliod.base.access import Access
     from foliod.serve.services import Services
@@ -24,65 +24,10 @@ if TYPE_CHECKING:
 STORE_SECONDS = 1.0
 OLLAMA_SECONDS = 2.0
 """How old the numbers of the store and Ollama's health may be."""
-EFFORT = 20
-MOST_SECONDS = 10.0
-"""What took long to gather is kept for EFFORT times as long, at most MOST_SECONDS."""
-OLD_SECONDS = 30.0
-"""What is older is not told any more, not even while it is gathered anew."""
 MOST_PARTS = 32
 """Clients with other rights than others, of whom numbers are kept."""
 PING_SECONDS = 2.0
 COUNT_SECONDS = 10.0
-
-Value = TypeVar("Value")
-
-
-class Kept(Generic[Value]):
-    """A value that is gathered again when it is old; those who ask meanwhile wait for the same one.
-
-    With `old_meanwhile` they get the old one instead, so that what is slow to gather holds up nobody who asks often.
-    """
-
-    def __init__(self, gather: Callable[[], Awaitable[Value]], seconds: float, *, old_meanwhile: bool = False) -> None:
-        self._gather = gather
-        self._seconds = seconds
-        self._old_meanwhile = old_meanwhile
-        self._task: asyncio.Task[Value] | None = None
-        self._lock = asyncio.Lock()
-        self._until = 0.0
-        self._outdated = False
-        self._value: Value | None = None
-
-    @property
-    def last(self) -> Value | None:
-        """The value, however old; None when there was none yet."""
-        return self._value
-
-    def outdate(self) -> None:
-        """Let nobody who asks from now on get what was gathered, or begun to be gathered, before."""
-        self._until = 0.0
-        self._outdated = True
-
-    async def get(self) -> Value:
-        """Return the value; raises what gathering raises."""
-        if self._old_meanwhile and self._value is not None and time.monotonic() < self._until + OLD_SECONDS:
-            if time.monotonic() >= self._until and (self._task is None or self._task.done()):
-                self._task = asyncio.create_task(self._fresh(), name="refresh status")
-            return self._value
-        return await self._fresh()
-
-    async def _fresh(self) -> Value:
-        async with self._lock:
-            while self._value is None or time.monotonic() >= self._until:
-                self._outdated = False
-                started = time.monotonic()
-                self._value = await self._gather()
-                now = time.monotonic()
-                if self._outdated:
-                    continue
-                self._until = now + max(self._seconds, min(EFFORT * (now - started), MOST_SECONDS))
-                break
-            return self._value
 
 
 class Status:
@@ -162,7 +107,7 @@ class Status:
         return {
             "version": __version__,
             "uptime_s": telemetry["uptime_s"],
-            "configuration": _configuration(services),
+            "configuration": _configuration(services, ours=ours),
             "state": _state(numbers, ready=bool(ready), halted=halted, ollama=ollama),
             "database": database,
             "ollama": ollama,
@@ -282,7 +227,7 @@ def _root(root: dict[str, Any], database: dict[str, Any]) -> dict[str, Any]:
     return root | {"state": "waiting", "reason": "what changes in it is written down when the database is back"}
 
 
-def _configuration(services: Services) -> dict[str, Any] | None:
+def _configuration(services: Services, *, ours: bool) -> dict[str, Any] | None:
     """Return since when the settings are in force, and what of the file is not."""
     if services.configuration is None:
         return None
@@ -291,7 +236,7 @@ def _configuration(services: Services) -> dict[str, Any] | None:
         "loaded_at": found.loaded_at.isoformat(),
         "read_at": found.read_at.isoformat(),
         "restart_needed": list(found.restart_needed),
-        "error": found.error,
+        "error": found.error if ours or found.error is None else without_paths(found.error),
     }
 
 
