@@ -367,6 +367,7 @@ def test_uninstall_takes_back_what_was_installed_and_keeps_the_data(service):
 def test_purge_takes_data_and_configuration_too(service):
     """With --purge nothing of foliod is left but the documents; a second time there is nothing to do."""
     machine = service.machine
+    service.put(letters("The ruff shows its collar."))
     done = service.uninstall("--purge")
     assert "removed /var/lib/foliod (data)" in done.stdout
     assert machine.run("find", "/etc", "/run", "/var/lib", "-name", "*foliod*").stdout == ""

@@ -1,4 +1,4 @@
-"""foliod as a service of one user, on a real systemd that is booted for these tests."""
+"""foliod as a service of one user, on a real systemd that is booted for these tests. They tell one story, in order."""
 
 from __future__ import annotations
 
