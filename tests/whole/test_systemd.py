@@ -235,6 +235,44 @@ def test_after_kill_9_it_is_back_and_has_lost_nothing(service):
     assert sorted(path for d in listed for path in d["paths"] if path in paths) == sorted(paths)
 
 
+def test_reload_takes_a_new_folder_in(service):
+    """A reload with systemctl returns when the new configuration is in force: its folder is read, and the daemon goes on."""
+    machine = service.machine
+    machine.run("mkdir", "-p", "/home/open/more")
+    path = service.put(letters("The dunlin probes the mudflats."), folder="/home/open/more")
+    config = machine.path(CONFIG)
+    good = config.read_text()
+    config.write_text(good + '\n[[watch]]\npath = "/home/open/more"\nsettle_seconds = 0.1\n')
+    pid = service.pid()
+    service.ctl("reload", "foliod.service")
+    assert "/home/open/more" in {root["path"] for root in service.status()["roots"]}
+    service.wait_read(path)
+    assert service.pid() == pid
+    config.write_text(good.replace("8420", "8421"))
+    service.ctl("reload", "foliod.service")
+    assert service.show("ActiveState") == "active"
+    assert "[server] http: that takes a restart" in service.log_text()
+    config.write_text(good + "\n[serch]\n")
+    done = machine.run("systemctl", "reload", "foliod.service", check=False)
+    config.write_text(good)
+    assert done.returncode != 0
+    assert "serch" in service.log_text()
+    assert (service.show("ActiveState"), service.pid()) == ("active", pid)
+    service.ctl("reload", "foliod.service")
+
+
+def test_a_frozen_daemon_is_started_again(service):
+    """A daemon that is alive and does nothing is noticed by systemd's watchdog, and what it had to do is done."""
+    with service.drop_in("WatchdogSec=3"):
+        wait_for(service.is_ready, why="the service to be ready")
+        path = service.put(many_pages(60, "Page %d about the whimbrel of Amrum."))
+        before = int(service.show("NRestarts"))
+        service.ctl("kill", "--signal=STOP", "--kill-whom=main", "foliod.service")
+        wait_for(lambda: int(service.show("NRestarts")) == before + 1, why="systemd to start it again")
+        assert "Watchdog timeout" in service.log_text()
+        service.wait_read(path)
+
+
 def test_it_stops_in_time_while_it_reads(service):
     """Systemctl stop in the middle of the work ends cleanly, well before systemd would kill."""
     service.put(many_pages(3000, "Page %d of the long chronicle of Husum."), "chronicle.pdf")
