@@ -66,8 +66,11 @@ def authority(folder: Path, name: str) -> Authority:
 
 
 @contextlib.contextmanager
-def tls_before(dsn: str, certificate: Path | None, key: Path | None) -> Iterator[int]:
-    """Answer SSLRequest on a port, as PostgreSQL does, and pass on what is inside; without a certificate, refuse TLS."""
+def tls_before(dsn: str, certificate: Path | None, key: Path | None, *, only: bool = False) -> Iterator[int]:
+    """Answer SSLRequest on a port, as PostgreSQL does, and pass on what is inside; without a certificate, refuse TLS.
+
+    With `only`, who does not ask for TLS is hung up on, as with hostssl in pg_hba.conf.
+    """
     parts = urlsplit(dsn)
     folder = parse_qs(parts.query).get("host", [""])[0]
     context = None
@@ -87,6 +90,8 @@ def tls_before(dsn: str, certificate: Path | None, key: Path | None) -> Iterator
                     if context is not None:
                         await writer.start_tls(context)
                     first = b""
+                elif only:
+                    return
                 if folder.startswith("/"):
                     up, down = await asyncio.open_unix_connection(f"{folder}/.s.PGSQL.{parts.port or 5432}")
                 else:

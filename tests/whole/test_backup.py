@@ -168,7 +168,7 @@ async def test_through_tls_into_a_database_that_keeps_its_extension_elsewhere(fi
     async with make_database("TEMPLATE template0 ENCODING 'UTF8'") as target:
         asked(target, "CREATE SCHEMA extensions")
         asked(target, "CREATE EXTENSION vector SCHEMA extensions")
-        with tls_before(target, *ours.sign("DNS:localhost")) as port:
+        with tls_before(target, *ours.sign("DNS:localhost"), only=True) as port:
             url = (
                 f"postgresql://foliod:x@localhost:{port}/{urlsplit(target).path[1:]}"
                 f"?sslmode=verify-full&sslrootcert={ours.certificate}"
