@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 import statistics
 import threading
 import time
@@ -30,7 +29,7 @@ LOUD = frozenset({"warning", "error", "critical"})
 REFUSALS = frozenset({"document_refused"})
 """What is logged of a file that is no good PDF."""
 
-LOST_UNSEEN = re.compile(r"Future exception was never retrieved\n.*\bConnectionDoesNotExistError\(")
+LOST_UNSEEN = "Future exception was never retrieved", "ConnectionDoesNotExistError"
 """What asyncpg leaves when PostgreSQL dies while a query is being cancelled for a client that hung up."""
 
 STORE = """
@@ -205,7 +204,7 @@ def _explained(
         record = record["subject"]
     if record.get("code") == "wait_timeout":
         return "did not want to wait for longer"
-    if LOST_UNSEEN.match(name):
+    if name.startswith(LOST_UNSEEN[0]) and LOST_UNSEEN[1] in name + record.get("exception", ""):
         return "a fault" if excuses.event("lost_unseen", since, at) else None
     sha = record.get("sha256", "?")
     if name in REFUSALS and any(record.get("state") in expected[known] for known in expected if known.startswith(sha)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
+import asyncpg
 import pytest
 
 from foliod.base.errors import DatabaseUnavailableError
@@ -84,3 +85,24 @@ async def test_the_end_of_a_connection_that_is_told_after_a_copy_is_no_fault(dsn
         for _ in range(5):
             await asyncio.sleep(0)
     assert "Exception in callback" not in caplog.text
+
+
+async def test_a_connection_that_is_terminated_in_the_middle_of_a_query_is_an_outage(dsn, monkeypatch):
+    """When the server is found to be away while a query is half made, that query meets an outage and no fault of ours."""
+    real = asyncpg.Connection._get_statement
+
+    async def torn(connection, *args, **named):
+        statement = await real(connection, *args, **named)
+        connection.terminate()
+        return statement
+
+    async with Database.open(dsn) as db:
+        with pytest.raises(DatabaseUnavailableError, match="connection was lost"):
+            async with db.transaction() as tx:
+                monkeypatch.setattr(asyncpg.Connection, "_get_statement", torn)
+                await tx.execute("drop_pages", 1)
+        monkeypatch.undo()
+        await db.ping()
+        with pytest.raises(AttributeError):
+            async with db.transaction() as tx:
+                _ = None.no_such_thing

@@ -11,6 +11,7 @@ import json
 import re
 import socket
 import ssl
+import traceback
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -127,12 +128,22 @@ def translated(address: str, transient: tuple[type[Exception], ...] = TRANSIENT)
     except transient as error:
         msg = f"PostgreSQL at {address} could not do it now: {_reason(error)}"
         raise DatabaseUnavailableError(msg) from error
-    except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        # A server that ends a connection between the two halves of a query puts asyncpg out of step.
-        if not (isinstance(error, asyncpg.InternalClientError) or LOST.search(str(error))):
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError, AttributeError) as error:
+        if isinstance(error, asyncpg.InterfaceError):
+            passes = LOST.search(str(error)) is not None
+        else:
+            # A server that ends a connection between the two halves of a query puts asyncpg out of step.
+            passes = isinstance(error, asyncpg.InternalClientError) or _torn(error)
+        if not passes:
             raise
         msg = f"PostgreSQL at {address} could not do it now: the connection was lost"
         raise DatabaseUnavailableError(msg) from error
+
+
+def _torn(error: AttributeError) -> bool:
+    """Whether asyncpg went on with a connection that was terminated under it: that one has no protocol any more."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return error.obj is None and str(frames[-1].f_globals.get("__name__")).startswith("asyncpg.")
 
 
 @asynccontextmanager
