@@ -200,6 +200,19 @@ def test_the_last_lines_arrive():
         assert not told(shipper, "logs_dropped")
 
 
+def test_the_last_lines_arrive_though_the_endpoint_was_busy(monkeypatch):
+    """Lines that wait for a busy endpoint are tried once more at the end, and not left to a wait of a minute."""
+    monkeypatch.setattr(betterstack, "LONGEST_WAIT", 60.0)
+    monkeypatch.setattr(betterstack, "FIRST_WAIT", 60.0)
+    with receiving() as receiver, shipping(receiver.url):
+        receiver.answers = [429]
+        log.info("file_gone", file="/a.pdf")
+        wait_for(lambda: receiver.asked)
+        wait_for(lambda: report()["betterstack"]["error"])
+        end_logs()
+        assert "file_gone" in receiver.messages
+
+
 def test_long_lines_are_cut_and_odd_ones_sent():
     """Neither a huge text nor what the wire format can't hold stops the others."""
     with receiving() as receiver, shipping(receiver.url, content=True):
