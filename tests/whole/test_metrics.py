@@ -128,6 +128,23 @@ def test_an_outage_of_the_database_fails_no_scrape(free_port):
         assert value(daemon, "foliod_log_events_total", event="waiting", level="warning") >= 1
 
 
+@pytest.mark.timeout(120)
+def test_numbers_of_documents_are_for_who_may_see_all(free_port):
+    """Where a folder is not for everybody, who comes by the localhost door learns how the daemon is, not what it holds."""
+    with running(start=False) as daemon:
+        text = daemon.config.read_text().replace("[server]", f'[server]\nhttp = "127.0.0.1:{free_port}"')
+        daemon.config.write_text(text.replace("[[watch]]", '[[watch]]\nusers = ["root"]'))
+        daemon.start()
+        token = (daemon.state / "token").read_text().strip()
+        answer = httpx.get(
+            f"http://127.0.0.1:{free_port}/metrics", headers={"Authorization": f"Bearer {token}"}, trust_env=False
+        )
+        told = names(answer.text)
+        assert told >= {"foliod_ready", "foliod_database_up", "foliod_pool_connections", "foliod_build_info"}
+        assert not told & {"foliod_documents", "foliod_pages_read_total", "foliod_roots", "foliod_files"}
+        assert "foliod_documents" in scraped(daemon)
+
+
 def test_the_printed_metrics_are_the_ones_there_are():
     """config/metrics.md is what `python -m foliod.base.gathered` prints."""
     assert asset("config/metrics.md").read_text() == markdown()
