@@ -19,33 +19,9 @@ import typer
 from typer.core import TyperGroup
 
 from foliod.base.errors import BadRequestError, ConfigError, FoliodError
-from foliod.start import administer, backup, reembed, service, token, upkeep
-from foliod.start.arguments import (
-    WAIT_SECONDS,
-    After,
-    Before,
-    Config,
-    Document,
-    Folder,
-    Json,
-    Mode,
-    Open,
-    Wait,
-    Waiting,
-    WaitSeconds,
-    absolute,
-    narrowed,
-    text_of,
-)
-from foliod.start.command import (
-    client_of,
-    complain,
-    pause,
-    print_events,
-    print_json,
-    settings_of,
-    terminal,
-)
+from foliod.start import administer, backup, queries, reembed, service, token, upkeep
+from foliod.start.arguments import Config, Json, Waiting
+from foliod.start.command import complain, print_json, settings_of, terminal
 
 if TYPE_CHECKING:
     from foliod.base.config import Settings
@@ -134,133 +110,10 @@ def run(
     raise typer.Exit(supervise.run(settings, load))
 
 
-@app.command(cls=Waiting)
-def ask(
-    question: Annotated[list[str], typer.Argument(metavar="QUESTION", hidden=True)],
-    folder: Folder = None,
-    document: Document = None,
-    after: After = None,
-    before: Before = None,
-    mode: Mode = "hybrid",
-    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Rest on at most N passages.")] = None,
-    model: Annotated[str | None, typer.Option(metavar="NAME", help="The chat model to ask.")] = None,
-    think: Annotated[bool | None, typer.Option("--think/--no-think", help="Let the model think first, or not.")] = None,
-    wait: Wait = None,
-    wait_seconds: WaitSeconds = WAIT_SECONDS,
-    open_page: Open = False,
-    config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """Ask a question.
-
-    The answer appears as it is written, then its sources. QUESTION needs no quotes; - reads it
-    from standard input.
-    """
-    from foliod.start.opening import Target, open_best
-    from foliod.start.show import Answer
-
-    target = Target()
-    with client_of(config) as client:
-        events = target.watch(
-            client.ask(
-                text_of(question),
-                limit=limit,
-                model=model,
-                think=think,
-                mode=mode,
-                **narrowed(client.document_id, client.settle, folder, document, after, before, wait, wait_seconds),
-            )
-        )
-        if as_json:
-            print_events(events)
-        else:
-            answer = Answer(terminal())
-            try:
-                for event in events:
-                    if event.get("type") == "error":
-                        raise FoliodError(str(event.get("message")))
-                    answer.show(event)
-            finally:
-                answer.end()
-        if open_page:
-            open_best(terminal(), client, target)
-
-
-@app.command(cls=Waiting)
-def search(
-    query: Annotated[list[str], typer.Argument(metavar="QUERY", hidden=True)],
-    folder: Folder = None,
-    document: Document = None,
-    after: After = None,
-    before: Before = None,
-    mode: Mode = "hybrid",
-    limit: Annotated[int | None, typer.Option(min=1, max=100, metavar="N", help="Show at most N passages.")] = None,
-    wait: Wait = None,
-    wait_seconds: WaitSeconds = WAIT_SECONDS,
-    open_page: Open = False,
-    config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """Find passages by words and by meaning."""
-    with client_of(config) as client:
-        only = narrowed(client.document_id, client.settle, folder, document, after, before, wait, wait_seconds)
-        answer = client.search(text_of(query), limit=limit, mode=mode, **only)
-        if as_json:
-            print_json(answer)
-        else:
-            from foliod.start.show import show_hits
-
-            show_hits(terminal(), answer)
-        if open_page:
-            from foliod.start.opening import Target, open_best
-
-            target = Target()
-            target.look(answer["hits"])
-            open_best(terminal(), client, target)
-
-
-@app.command()
-def status(
-    watch: Annotated[bool, typer.Option("--watch", help="Keep showing it, until Ctrl-C.")] = False,
-    config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """Show what the daemon does, and how far it is."""
-    with client_of(config) as client:
-        if as_json:
-            print_json(client.status())
-            while watch:
-                pause()
-                print_json(client.status())
-            return
-        from foliod.start.dashboard import show_status, watch_status
-
-        if watch:
-            watch_status(terminal(), client.status, until=lambda _: False)
-        else:
-            show_status(terminal(), client.status())
-
-
-@app.command()
-def documents(
-    state: Annotated[str | None, typer.Option(metavar="STATE", help="Only those in this state.")] = None,
-    folder: Folder = None,
-    query: Annotated[str | None, typer.Option("-q", "--query", metavar="TEXT", help="In title or path.")] = None,
-    limit: Annotated[int, typer.Option(min=0, metavar="N", help="Show at most N; 0 is all.")] = 100,
-    config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """List documents, with their states."""
-    with client_of(config) as client:
-        answer = client.documents(state=state, folder=absolute(folder), q=query, limit=limit or None)
-    if as_json:
-        print_json(answer)
-        return
-    from foliod.start.show import show_documents
-
-    show_documents(terminal(), answer)
-
-
+app.command(cls=Waiting)(queries.ask)
+app.command(cls=Waiting)(queries.search)
+app.command()(queries.status)
+app.command()(queries.documents)
 app.command()(upkeep.explain)
 app.command()(upkeep.retry)
 app.command()(upkeep.forget)
