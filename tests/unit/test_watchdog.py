@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import aclosing, asynccontextmanager
 
 import pytest
@@ -107,6 +108,20 @@ async def test_during_an_outage_of_the_database_nobody_is_stuck():
         assert watchdog.stuck == []
         away.clear()
         assert await stuck_within(watchdog) == ["task 0"]
+
+
+async def test_time_in_which_the_process_stood_still_does_not_count():
+    """A daemon that was stopped, or a machine that slept, is not taken for one that is stuck."""
+    task = asyncio.create_task(for_ever())
+    await asyncio.sleep(0)
+    manager = Manager(watchdog_seconds=0.02)
+    watchdog = Watchdog(manager, tasks=lambda: [task], outage=lambda: None, limit=lambda: 1.0)
+    watchdog.look()
+    time.sleep(1.2)  # as SIGSTOP would
+    watchdog.look()
+    assert watchdog.stuck == []
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def test_only_while_all_is_well_the_manager_is_fed(short_dir):
