@@ -27,7 +27,7 @@ def test_a_short_soak_leaks_nothing_and_complains_of_nothing_without_cause(tmp_p
     out = tmp_path / "figures.json"
     command = [
         sys.executable, str(BENCH / "soak.py"), "--minutes", "0.3", "--rate", "3", "--files", "25", "--pause", "1.5",
-        "--seed", "short", "--within", str(MEMORY_WITHIN), "--json", str(out),
+        "--seed", "short 21", "--within", str(MEMORY_WITHIN), "--json", str(out),
     ]  # fmt: skip
     ran = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-3000:]
