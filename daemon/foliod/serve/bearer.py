@@ -48,17 +48,18 @@ def bearer_token(path: Path) -> str:
 
 
 def renew(path: Path) -> None:
-    """Put a new token in the place of the one before, whole at every moment. Raises ConfigError."""
+    """Put a new token in the place of the one before, whole at every moment. Raises ConfigError.
+
+    Root does it with the rights of whoever owns the first folder on the way that is not root's, who could put a link
+    or another file there at any moment: nothing is written that they could not write themselves.
+    """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # A link is followed, so that the file changes that the daemon reads.
-        real = Path(os.path.realpath(path))
-        with _written(real) as part:
-            # Root may renew the token of a daemon that is not root's.
-            owner = (real if real.exists() else real.parent).stat()
-            if owner.st_uid != os.geteuid():
-                os.chown(part, owner.st_uid, owner.st_gid)
-            part.rename(real)
+        with _as_owner(path):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # A link is followed, so that the file changes that the daemon reads.
+            real = Path(os.path.realpath(path))
+            with _written(real, like=real if real.exists() else real.parent) as part:
+                part.rename(real)
     except OSError as error:
         raise ConfigError(f"the token file {path} can't be written: {error.strerror}") from error
 
@@ -107,13 +108,53 @@ class Bearer:
 
 
 @contextlib.contextmanager
-def _written(path: Path) -> Iterator[Path]:
-    """Yield a file beside `path` that holds a new token; it is removed if it is still there."""
+def _as_owner(path: Path) -> Iterator[None]:
+    """Let root do what follows as the owner of the first folder, or link to one, that is not root's on the way to a file.
+
+    Who is not root does it as they are.
+    """
+    owner = _not_roots(path) if os.geteuid() == 0 else None
+    if owner is None:
+        yield
+        return
+    group, groups = os.getegid(), os.getgroups()
+    os.setgroups([owner.st_gid])
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
+def _not_roots(path: Path) -> os.stat_result | None:
+    """Return the first folder or link on the way to a file that is not root's; the file itself does not count."""
+    path = path.absolute()
+    for way in (path, Path(os.path.realpath(path))):
+        for place in (*reversed(way.parents), way):
+            with contextlib.suppress(FileNotFoundError):
+                found = place.lstat()
+                if found.st_uid != 0 and not stat.S_ISREG(found.st_mode):
+                    return found
+    return None
+
+
+@contextlib.contextmanager
+def _written(path: Path, *, like: Path | None = None) -> Iterator[Path]:
+    """Yield a file beside `path` that holds a new token; it is removed if it is still there.
+
+    With `like` it belongs to the owner of that, where we are root.
+    """
     part = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         try:
             os.fchmod(fd, 0o600)
+            if like is not None and os.geteuid() == 0:
+                owner = like.stat()
+                os.fchown(fd, owner.st_uid, owner.st_gid)
             os.write(fd, f"{secrets.token_urlsafe(32)}\n".encode())
             os.fsync(fd)
         finally:
@@ -129,6 +170,11 @@ def _read(path: Path) -> str:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise ConfigError(f"the token file {path} is no file; set [server] token_file")
+        if found.st_uid not in (0, os.geteuid()):
+            raise ConfigError(
+                f"the token file {path} belongs to user {found.st_uid}, who knows the token and can change it;"
+                f" do: chown {os.geteuid()} {path}, and then: foliod token --new"
+            )
         if stat.S_IMODE(found.st_mode) & 0o077 and not _credential(path):
             raise ConfigError(
                 f"the token file {path} can be read by others (mode {stat.S_IMODE(found.st_mode):04o});"

@@ -22,6 +22,8 @@ HEAD_SECONDS = 15.0
 """A new connection, and each request's first byte, is followed by the whole head of a request within so long."""
 SPARE: Final = 32
 """Connections over the limit that are still told so; more are hung up on."""
+KEPT: Final = 8
+"""Connections, a quarter at most, that only root and the daemon's own user get."""
 LINE_BYTES: Final = 16 * 1024
 """The longest first line of a request (a path in the query) and the longest header."""
 HEADERS: Final = 64
@@ -30,25 +32,41 @@ log = structlog.get_logger()
 
 
 class Lobby:
-    """All connections; `limit` says how many there may be now, of which one client may have three quarters."""
+    """All connections; `limit` says how many there may be now, of which one client may have three quarters.
+
+    Some are kept for the daemon's own people. Only who was let in counts: whoever knocks without end shuts nobody out.
+    """
 
     def __init__(self, limit: Callable[[], int]) -> None:
         self._limit = limit
         self._clients: Counter[str] = Counter()
+        self._ours = 0
+        self._told = 0
+        """Connections too many, which are told so."""
 
     def enter(self, peer: Peer) -> bool | None:
         """Count a connection; return whether it may ask, or None when there is not even time to say no."""
-        self._clients[peer.key] += 1
-        limit, all_of_them = self._limit(), self._clients.total()
-        if all_of_them > limit + SPARE:
+        limit = self._limit()
+        everybody, kept = self._clients.total(), min(KEPT, limit // 4)
+        room = peer.ours or everybody - self._ours < limit - kept
+        if room and everybody < limit and self._clients[peer.key] < max(1, limit * 3 // 4):
+            self._clients[peer.key] += 1
+            self._ours += peer.ours
+            return True
+        if self._told >= SPARE:
             return None
-        return all_of_them <= limit and self._clients[peer.key] <= max(1, limit * 3 // 4)
+        self._told += 1
+        return False
 
-    def leave(self, peer: Peer) -> None:
-        """Count it no more."""
-        self._clients[peer.key] -= 1
-        if not self._clients[peer.key]:
-            del self._clients[peer.key]
+    def leave(self, peer: Peer, admitted: bool | None) -> None:
+        """Count it no more; `admitted` is what `enter` said."""
+        if admitted is False:
+            self._told -= 1
+        elif admitted:
+            self._clients[peer.key] -= 1
+            self._ours -= peer.ours
+            if not self._clients[peer.key]:
+                del self._clients[peer.key]
 
 
 class Connection(web.RequestHandler):
@@ -59,16 +77,19 @@ class Connection(web.RequestHandler):
         self._lobby = lobby
         self._head_timer: asyncio.TimerHandle | None = None
         self.peer: Peer | None = None
-        self.crowded = False
+        self._admitted: bool | None = None
+
+    @property
+    def crowded(self) -> bool:
         """Whether it is one too many."""
+        return self._admitted is False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Find out who it is."""
         super().connection_made(transport)
         self.peer = peer_of(transport.get_extra_info("socket"))
-        admitted = self._lobby.enter(self.peer)
-        self.crowded = admitted is False
-        if admitted is None:
+        self._admitted = self._lobby.enter(self.peer)
+        if self._admitted is None:
             log.warning("connection_refused", reason="too many connections are open", **self.peer.told())
             assert isinstance(transport, asyncio.Transport)
             transport.abort()
@@ -78,7 +99,7 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Count it no more."""
         if self.peer is not None:
-            self._lobby.leave(self.peer)
+            self._lobby.leave(self.peer, self._admitted)
             self.peer = None
         self._head_came()
         super().connection_lost(exc)

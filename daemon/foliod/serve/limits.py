@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from foliod.base.config import Server
+    from foliod.serve.peers import Peer
 
 UNCOUNTED = ("/healthz", "/readyz", "/metrics")
 """What watches over the daemon is answered however much it has to do."""
@@ -34,12 +35,16 @@ class Crowd:
         self._clients: Counter[str] = Counter()
 
     @contextmanager
-    def admitted(self, client: str, limits: Server) -> Iterator[None]:
-        """Count a request while it is under way. Raises TooManyRequestsError."""
+    def admitted(self, peer: Peer, limits: Server) -> Iterator[None]:
+        """Count a request while it is under way. Raises TooManyRequestsError.
+
+        The daemon's own people are bound by what one client may have only: others do not shut them out.
+        """
+        client = peer.key
         if self._clients[client] >= limits.max_client_requests:
             many = limits.max_client_requests
             raise TooManyRequestsError(f"{many} requests of yours are under way already; ask again when one is done")
-        if self._clients.total() >= limits.max_requests:
+        if not peer.ours and self._clients.total() >= limits.max_requests:
             raise TooManyRequestsError(f"{limits.max_requests} requests are under way already; ask again in a moment")
         self._clients[client] += 1
         try:

@@ -9,6 +9,7 @@ import socket
 import struct
 from dataclasses import dataclass
 from functools import cache
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -53,8 +54,10 @@ class Peer:
 
     @property
     def key(self) -> str:
-        """What they are counted under."""
-        return f"uid {self.uid}" if self.local else f"address {self.address}"
+        """What they are counted under: this machine has millions of addresses of its own (127.0.0.0/8)."""
+        if self.local:
+            return f"uid {self.uid}"
+        return "this machine" if _of_this_machine(str(self.address)) else f"address {self.address}"
 
     def told(self) -> dict[str, object]:
         """Return who it is, for the log."""
@@ -90,6 +93,15 @@ def told(request: web.Request, error: FoliodError) -> dict[str, str]:
     if error.status >= OWN_TROUBLE and not is_ours(request):
         about["message"] = without_paths(about["message"])
     return about
+
+
+def _of_this_machine(address: str) -> bool:
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return (mapped or found).is_loopback
 
 
 def sees_all_users() -> bool:

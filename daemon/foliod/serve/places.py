@@ -14,6 +14,7 @@ from foliod.base.contract import ForgetRequest, RetryRequest
 from foliod.base.errors import BadRequestError, ConflictError, NotFoundError
 from foliod.base.paths import display
 from foliod.serve.access import access_of, seen_among
+from foliod.serve.door import only_ours
 from foliod.serve.explain import explain
 from foliod.serve.request import SERVICES, answer_json, body, needed
 from foliod.store.again import begin_again, ended_badly
@@ -76,13 +77,18 @@ async def retry(request: web.Request) -> web.Response:
 
 @routes.post("/v1/forget")
 async def forget(request: web.Request) -> web.Response:
-    """Forget what is missing from a watched folder, because the user says that it is not coming back."""
+    """Forget what is missing from a watched folder, because the user says that it is not coming back.
+
+    All that was read of a folder that is watched no more is forgotten by the daemon's own people only.
+    """
     services = request.app[SERVICES]()
     asked = await body(request, ForgetRequest)
     pipeline = needed(services.pipeline, services)
     root, access = _normal(asked.root), await access_of(request)
     if access is not None and not access.root(display(root)):
         raise NotFoundError(f"{display(root)} is no watched folder, and was none")
+    if any(left["path"] == display(root) and left["state"] == "not_watched" for left in pipeline.roots()):
+        only_ours(request, "forget all of a folder that is watched no more")
     return answer_json({"root": display(root), "files": await pipeline.forget(root)})
 
 

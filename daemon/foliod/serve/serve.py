@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from aiohttp import web
 
-from foliod.base.errors import FoliodError, TooManyConnectionsError, TooManyRequestsError
+from foliod.base.errors import (
+    FoliodError,
+    ForbiddenError,
+    MisdirectedError,
+    TooManyConnectionsError,
+    TooManyRequestsError,
+    UnauthorizedError,
+)
 from foliod.base.metrics import HTTP_OPEN
 from foliod.base.trace import trace_of
 from foliod.serve import api, metrics, models, places, sheets
@@ -45,6 +52,8 @@ KEEPALIVE_SECONDS = 75.0
 """A connection that sends no whole request for so long is closed."""
 SHUTDOWN_SECONDS = 2.0
 """Requests under way at the end have so long; aiohttp waits twice, before and after cancelling them."""
+TURNED_AWAY = (TooManyConnectionsError, UnauthorizedError, ForbiddenError, MisdirectedError)
+"""Errors after which a connection is closed."""
 QUIET = ("/healthz", "/readyz", "/v1/status", "/metrics")
 """Asked again and again by machines: logged at level debug."""
 
@@ -71,7 +80,7 @@ def application(services: Callable[[], Services], *, bearer: Bearer | None = Non
             return answer
         if request.path in UNCOUNTED:
             return await handler(request)
-        with crowd.admitted(peer_at(request).key, settings.server):
+        with crowd.admitted(peer_at(request), settings.server):
             async with within(request, settings.server.request_seconds):
                 return await handler(request)
 
@@ -192,7 +201,8 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         answer = answer_json({"error": told(request, error)}, status=error.status)
         if isinstance(error, TooManyRequestsError):
             answer.headers["Retry-After"] = str(error.retry_after_s)
-        if isinstance(error, TooManyConnectionsError):
+        if isinstance(error, TURNED_AWAY):
+            # A connection held open is one that others don't get.
             answer.force_close()
         return answer
     except web.HTTPException as error:

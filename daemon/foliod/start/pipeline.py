@@ -246,9 +246,8 @@ class Pipeline:
         elif left is not None:
             count = await self._files.forget_below(root, self._folders.paths)
         else:
-            known = ", ".join(root["path"] for root in self.roots())
-            msg = f"{display(root)} is no watched folder, and was none; these are: {known}"
-            raise NotFoundError(msg)
+            # Not which there are: some may be hidden from who asks.
+            raise NotFoundError(f"{display(root)} is no watched folder, and was none")
         await self._files.forget_gone(self._grace_seconds)
         self._unwatched = None
         return count
