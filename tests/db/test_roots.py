@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import aiohttp
 import pytest
 from aiohttp import web
@@ -10,9 +12,10 @@ from test_store import HOST, one, place
 
 from foliod.base.access import Access, Root, columns
 from foliod.base.config import Settings, Watch
+from foliod.base.contract import SearchRequest
 from foliod.base.model import Filters
 from foliod.base.telemetry import Telemetry
-from foliod.serve.access import access_of
+from foliod.serve.access import access_of, ready
 from foliod.serve.bearer import Bearer, bearer_token
 from foliod.serve.serve import application, sites
 from foliod.serve.services import Services
@@ -231,11 +234,45 @@ async def test_what_another_host_restricts_is_not_seen_here(db, short_dir):
 
 async def test_the_token_opens_a_restricted_folder_only_where_that_is_said(db, short_dir):
     """`token = true` lets clients of the localhost door read a folder that only some users may."""
-    secret = {"path": "/secret", "users": ["4711"]}
-    access = await access_by_token(db, short_dir, settings_of(short_dir, secret))
+    secret, other = ({"path": path, "users": ["4711"]} for path in ("/secret", "/other"))
+    access = await access_by_token(db, short_dir, settings_of(short_dir, secret, other))
     assert not access.reads(b"/secret/a.pdf")
-    access = await access_by_token(db, short_dir, settings_of(short_dir, secret | {"token": True}))
+    access = await access_by_token(db, short_dir, settings_of(short_dir, secret | {"token": True}, other))
+    assert not access.reads(b"/other/a.pdf")
     assert access.reads(b"/secret/a.pdf")
+
+
+async def test_who_may_read_everything_is_searched_for_as_without_restrictions(db, short_dir):
+    """Where every folder is open to a client, nothing is filtered for it, though others are held to limits."""
+    settings = settings_of(short_dir, {"path": "/in"}, {"path": "/secret", "users": ["4711"], "token": True})
+    assert await access_by_token(db, short_dir, settings) is None
+
+
+async def test_who_waited_sees_what_may_be_seen_then(db, short_dir):
+    """A request that waits is answered by the rights of when it is answered, not of when it began."""
+    before = settings_of(short_dir, {"path": "/in"}, {"path": "/secret"})
+    after = settings_of(short_dir, {"path": "/in"}, {"path": "/secret", "users": ["4711"]})
+
+    class Restricting:
+        """A wait that takes until the configuration has changed."""
+
+        async def wait(self, path: str | None, seconds: float) -> None:
+            current[0] = replace(current[0], settings=after)
+
+    async def look(request: web.Request) -> web.Response:
+        found.append(await ready(request, current[0], SearchRequest(query="x", wait="settled")))
+        return web.Response()
+
+    found: list[Filters] = []
+    current = [Services(before, Telemetry(), None, db, pipeline=Restricting(), roots=Roots(db, HOST))]
+    token = bearer_token(short_dir / "state" / "token")
+    app = application(lambda: current[0], bearer=Bearer(short_dir / "state" / "token"))
+    app.add_routes([web.get("/look", look)])
+    async with sites(app, tcp_sockets("127.0.0.1:0")) as [address], aiohttp.ClientSession(address) as client:
+        answer = await client.get("/look", headers={"Authorization": f"Bearer {token}"})
+        assert answer.status == 200, await answer.text()
+    assert found[0].access is not None
+    assert not found[0].access.reads(b"/secret/a.pdf")
 
 
 async def test_what_others_restrict_is_known_within_a_second(db, monkeypatch):

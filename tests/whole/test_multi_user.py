@@ -329,3 +329,37 @@ def test_a_removed_folder_stays_restricted():
         assert json.loads(house.stranger("POST", "/v1/search", {"query": "quokka plan"})[1])["hits"] == []
         status = house.stranger("GET", "/v1/status")[1]
         assert "secret" not in status
+        refused = house.stranger("POST", "/v1/forget", {"root": "/nothing"})
+        assert refused == (404, refused[1])
+        assert not leaks(refused[1]), "which folders there are is not told"
+        same = house.stranger("POST", "/v1/forget", {"root": f"{base}/secret"})
+        assert same == (404, refused[1].replace("/nothing", f"{base}/secret"))
+
+
+def test_what_is_watched_no_more_is_forgotten_by_our_own_people_only():
+    """All that was read of a folder is thrown away by nobody who merely may read it."""
+    port = free_port()
+    with running(start=False) as daemon:
+        head = f'state_dir = "{daemon.state}"\n[ollama]\nurl = "http://127.0.0.1:9"\nchat_model = ""\n'
+        for folder in ("open", "secret"):
+            (daemon.base / folder).mkdir()
+        (daemon.base / "open/cats.pdf").write_bytes(made_pdfs.letters("The domestic cat sleeps."))
+        daemon.config.write_text(head + config(str(daemon.base), port))
+        daemon.start()
+        daemon.wait_states(stored=1)
+        whole = config(str(daemon.base), port)
+        daemon.config.write_text(head + whole.replace(f'path = "{daemon.base}/open"', f'path = "{daemon.base}/other"'))
+        (daemon.base / "other").mkdir()
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_for(
+            lambda: (
+                (str(daemon.base / "open"), "not_watched")
+                in {(root["path"], root["state"]) for root in daemon.status()["roots"]}
+            ),
+            why="the folder to be watched no more",
+        )
+        house = House(daemon, port)
+        status, text = house.stranger("POST", "/v1/forget", {"root": str(daemon.base / "open")})
+        assert status == 403, text
+        assert len(daemon.search("domestic cat")["hits"]) == 1
+        assert daemon.post("/v1/forget", root=str(daemon.base / "open"))["files"] == 1
