@@ -3,6 +3,22 @@
 -- $1 term ids
 SELECT term, chunks FROM foliod.lexicon WHERE term = ANY($1::integer[]) AND chunks > 0;
 
+-- name: term_frequencies_among
+-- The same in some documents only, of terms that stand in some chunk of them.
+-- $1 term ids, $2 the documents as bits, $3 at how many chunks it is counted no further
+SELECT q.term, count(*) AS chunks FROM unnest($1::integer[]) AS q (term) CROSS JOIN LATERAL (
+    SELECT FROM foliod.chunk_terms t WHERE t.terms @> ARRAY[q.term]
+    AND CASE WHEN t.document_id < 8 * octet_length($2::bytea) THEN get_bit($2, t.document_id) = 1 ELSE false END
+    LIMIT $3) found
+GROUP BY 1;
+
+-- name: term_frequencies_within
+-- The same in a few documents.
+-- $1 term ids, $2 document ids, $3 at how many chunks it is counted no further
+SELECT q.term, count(*) AS chunks FROM unnest($1::integer[]) AS q (term) CROSS JOIN LATERAL (
+    SELECT FROM foliod.chunk_terms t WHERE t.terms @> ARRAY[q.term] AND t.document_id = ANY($2::bigint[]) LIMIT $3) found
+GROUP BY 1;
+
 -- name: filter_documents
 -- Documents that a filter leaves: below a folder, one document, a span of dates (the PDF's own, else when it was seen).
 -- $1 folder, $2 document, $3 after, $4 before; NULL is no restriction
@@ -32,23 +48,26 @@ WHERE d.chunk_count > 0 AND seen.inside
 
 -- name: keyword_search
 -- The best chunks by BM25 among those that hold one of the rare terms, or both of a pair of common ones.
--- $1 rare term ids, $2 the question's idf weights, $3 document ids or NULL, $4 how many, $5 and $6 pairs of term ids,
+-- $1 rare term ids, $2 the question's idf weights, $3 documents as bits or NULL, $4 how many, $5 and $6 pairs of term ids,
 -- $7 how many of a pair
 SELECT chunk_id FROM (
     SELECT chunk_id, weights FROM foliod.chunk_terms
-    WHERE terms && $1::integer[] AND ($3::bigint[] IS NULL OR document_id = ANY($3))
+    WHERE terms && $1::integer[]
+      AND ($3::bytea IS NULL OR CASE WHEN document_id < 8 * octet_length($3) THEN get_bit($3, document_id) = 1 ELSE false END)
     UNION ALL
     SELECT t.chunk_id, t.weights FROM unnest($5::integer[], $6::integer[]) AS pair (one, other)
     CROSS JOIN LATERAL (
         SELECT chunk_id, weights FROM foliod.chunk_terms
         WHERE terms @> ARRAY[pair.one, pair.other] AND NOT terms && $1::integer[]
-          AND ($3::bigint[] IS NULL OR document_id = ANY($3)) LIMIT $7) t) found
+          AND ($3::bytea IS NULL OR CASE WHEN document_id < 8 * octet_length($3) THEN get_bit($3, document_id) = 1 ELSE false END)
+        LIMIT $7) t) found
 ORDER BY weights <#> $2 LIMIT $4;
 
 -- name: keyword_within
--- The best chunks of a few documents by BM25.
--- $1 the question's idf weights, $2 document ids, $3 how many
-SELECT chunk_id FROM foliod.chunk_terms WHERE document_id = ANY($2::bigint[]) ORDER BY weights <#> $1 LIMIT $3;
+-- The best chunks of a few documents by BM25, of those that hold some word of the question unless all may be taken.
+-- $1 the question's idf weights, $2 document ids, $3 how many, $4 whether also those that hold none
+SELECT chunk_id FROM foliod.chunk_terms WHERE document_id = ANY($2::bigint[]) AND ($4::boolean OR weights <#> $1 < 0)
+ORDER BY weights <#> $1 LIMIT $3;
 
 -- name: vector_search
 -- The chunks nearest to a vector by cosine, through the space's HNSW index; of equal chunks the first ones only.
@@ -63,10 +82,11 @@ ORDER BY e.distance;
 
 -- name: vector_search_filtered
 -- The same among some documents only; the index is scanned on until enough are found (hnsw.iterative_scan).
--- $1 the question's vector, $2 how many, $3 document ids
+-- $1 the question's vector, $2 how many, $3 documents as bits
 SELECT c.id AS chunk_id
 FROM foliod.embeddings e JOIN foliod.chunks c USING (text_hash)
-WHERE e.space_id = {space} AND e.embedding IS NOT NULL AND c.document_id = ANY($3::bigint[])
+WHERE e.space_id = {space} AND e.embedding IS NOT NULL
+  AND CASE WHEN c.document_id < 8 * octet_length($3::bytea) THEN get_bit($3, c.document_id) = 1 ELSE false END
 ORDER BY e.embedding::halfvec({dimensions}) <=> $1 LIMIT $2;
 
 -- name: vector_within

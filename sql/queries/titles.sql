@@ -47,18 +47,21 @@ DELETE FROM foliod.renamed WHERE id = ANY($1::bigint[]);
 
 -- name: title_frequencies
 -- In how many titles each of these terms stands.
--- $1 term ids
-SELECT term, count(*) AS documents FROM foliod.titles WHERE term = ANY($1::integer[]) GROUP BY term;
+-- $1 term ids, $2 documents as bits or NULL for all
+SELECT term, count(*) AS documents FROM foliod.titles
+WHERE term = ANY($1::integer[])
+  AND ($2::bytea IS NULL OR CASE WHEN document_id < 8 * octet_length($2) THEN get_bit($2, document_id) = 1 ELSE false END)
+GROUP BY term;
 
 -- name: title_search
 -- The documents whose names hold most of a question: by the sum over its words of the best of each word's terms.
--- $1 candidate term ids, $2 all term ids, $3 the word that each belongs to, $4 their idf, $5 document ids or NULL,
+-- $1 candidate term ids, $2 all term ids, $3 the word that each belongs to, $4 their idf, $5 documents as bits or NULL,
 -- $6 how many
 SELECT w.document_id AS document, sum(w.best)::real AS score, d.chunk_count AS chunks
 FROM (SELECT t.document_id, q.word, max(t.weight * q.idf) AS best
       FROM foliod.titles t JOIN unnest($2::integer[], $3::integer[], $4::real[]) AS q (term, word, idf) USING (term)
       WHERE t.document_id IN (SELECT document_id FROM foliod.titles WHERE term = ANY($1::integer[]))
-        AND ($5::bigint[] IS NULL OR t.document_id = ANY($5))
+        AND ($5::bytea IS NULL OR CASE WHEN t.document_id < 8 * octet_length($5) THEN get_bit($5, t.document_id) = 1 ELSE false END)
       GROUP BY 1, 2) w
 JOIN foliod.documents d ON d.id = w.document_id
 WHERE d.chunk_count > 0

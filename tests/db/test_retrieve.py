@@ -11,7 +11,7 @@ from foliod.base.config import Search
 from foliod.base.errors import BadRequestError, OllamaUnavailableError
 from foliod.base.model import Chunk, DocumentFacts, Filters, Page, Verdict
 from foliod.ingest.embed import EmbedderFacts
-from foliod.retrieve import question, retrieve
+from foliod.retrieve import among, candidates, question
 from foliod.retrieve.retrieve import Retriever
 from foliod.store.database import Database
 from foliod.store.store import Store, text_hash
@@ -244,7 +244,7 @@ async def test_large_stores_use_their_indexes(db):
         vector = HalfVector(direction(1))
         assert f"embeddings_hnsw_{space.id}" in await plan("vector_search", vector, 100, 4)
         small = await tx.connection.fetchval("SELECT id FROM foliod.documents WHERE sha256 = sha256('x')")
-        assert "chunk_terms_document" in await plan("keyword_within", weights, [small], 10)
+        assert "chunk_terms_document" in await plan("keyword_within", weights, [small], 10, False)
         assert "embeddings_hnsw" not in await plan("vector_within", vector, [small], 10)
         for candidates in (await plan("candidates", [1, 2, 3]), await plan("candidates_in_space", [1, 2, 3], vector)):
             assert "chunk_terms_pkey" in candidates
@@ -336,7 +336,7 @@ async def test_a_heading_above_counts(db):
 
 async def test_filters_find_what_the_index_does_not_reach(db, dsn, monkeypatch):
     """Where the index gives up before it comes to the folder that is meant, that is searched to its end."""
-    monkeypatch.setattr(retrieve, "SMALL", 0)
+    monkeypatch.setattr(among, "SMALL", 0)
     found = await fill(
         db, {"near.pdf": [("Near", direction(0))], "far.pdf": [("Far", direction(7)), ("Further", direction(6, 7))]}
     )
@@ -362,9 +362,23 @@ async def test_filters_find_what_the_index_does_not_reach(db, dsn, monkeypatch):
         assert {hit.text for hit in hits} == {"Far", "Further"}
 
 
+async def test_a_word_that_stands_elsewhere_only_finds_nothing_in_a_folder(db):
+    """Within a folder nothing is found by a word that none of its documents holds, whether others hold it or not."""
+    await fill(
+        db, {"here.pdf": [("The canteen is open", direction(0))], "there.pdf": [("A quokka sleeps", direction(1))]}
+    )
+    async with db.transaction() as tx:
+        await tx.connection.execute(
+            "UPDATE foliod.files SET display = '/else/there.pdf' WHERE display LIKE '%there.pdf'"
+        )
+    for query in ("quokka", "zebra"):
+        found = await retriever(db).search(query, limit=5, mode="keyword", filters=Filters(folder="/in"))
+        assert found.hits == (), query
+
+
 async def test_a_rare_word_elsewhere_does_not_hide_a_common_one_here(db, monkeypatch):
     """With a filter, a word that only other documents hold does not keep the others from being found."""
-    monkeypatch.setattr(retrieve, "SMALL", 0)
+    monkeypatch.setattr(among, "SMALL", 0)
     monkeypatch.setattr(question, "POSTINGS_BUDGET", 3)
     found = await fill(
         db,
@@ -388,14 +402,14 @@ async def test_files_that_just_came_are_pending(db):
 async def test_a_document_that_leaves_while_it_is_found_breaks_no_search(db, monkeypatch):
     """A search that meets the end of a document, or its being read anew, shows it as it was when the search began."""
     ids = await fill(db, PETS)
-    names = retrieve._Search.names
+    names = candidates.Candidates.names
 
     async def removed(search, tx, rows):
         await db.execute("drop_chunks", ids["cats.pdf"])
         await db.execute("drop_pages_of", [ids["cats.pdf"]])
         return await names(search, tx, rows)
 
-    monkeypatch.setattr(retrieve._Search, "names", removed)
+    monkeypatch.setattr(candidates.Candidates, "names", removed)
     result = await retriever(db, direction(0)).search("the cat on the stove", limit=5)
     assert result.hits[0].text == "The cat sleeps on the warm stove."
     assert result.hits[0].rects is None

@@ -128,9 +128,9 @@ async def test_a_search_finds_all_of_what_may_be_read_and_nothing_else(db):
 
 async def test_large_parts_are_searched_through_the_indexes_with_all_neighbours(db, monkeypatch):
     """More than is compared one by one is looked for with the indexes, and just as completely."""
-    from foliod.retrieve import retrieve
+    from foliod.retrieve import among
 
-    monkeypatch.setattr(retrieve, "SMALL", 3)
+    monkeypatch.setattr(among, "SMALL", 3)
     many = {f"r{n}.pdf": [f"The quarterly report number {n} names the tide tables."] for n in range(40)}
     async with system(db, many) as s:
         for n in range(20):
@@ -169,6 +169,45 @@ async def test_names_that_may_not_be_seen_find_nothing(db):
         assert hidden.hits[0].document == s.documents["virus.pdf"]
         assert not hidden.hits[0].title_score
         assert hidden.rest == "zebrafusion incubation"
+
+
+@pytest.mark.parametrize("small", [0, 5000], ids=["by the indexes", "one by one"])
+@pytest.mark.parametrize("mode", ["keyword", "hybrid"])
+async def test_no_score_tells_whether_a_word_stands_in_hidden_documents(db, monkeypatch, mode, small):
+    """Words and names of hidden documents change nothing that is found, nor any score: they are as unknown as any word."""
+    from foliod.retrieve import among
+    from foliod.store.titles import catch_up
+
+    monkeypatch.setattr(among, "SMALL", small)
+    hidden = {
+        f"zebrafusion{n}.pdf": ["The quokka merger of the canteen is signed by Adalbert on Friday."] for n in range(9)
+    }
+    async with system(db, LIBRARY | {"canteen.pdf": ["The canteen opens at noon."]} | hidden) as s:
+        await one(db, "UPDATE foliod.files SET path = convert_to('/secret' || substr(display, 4), 'UTF8')"
+                  " WHERE display LIKE '%zebrafusion%'")  # fmt: skip
+        await put(db, s.documents["canteen.pdf"], "/secret/wolverine.pdf")
+        while await catch_up(db):
+            pass
+        access = seeing(("/in", True), ("/secret", False))
+
+        async def told(query: str) -> list[tuple[object, ...]]:
+            found = await s.retriever.search(query, limit=20, mode=mode, filters=Filters(access=access))
+            return [(hit.document, hit.score, hit.keyword, hit.title_score) for hit in found.hits]
+
+        if mode == "keyword":
+            assert await told("quokka") == []
+            for word in ("quokka", "merger", "zebrafusion", "wolverine", "Adalbert"):
+                assert await told(f"canteen {word}") == await told("canteen xyzzyq"), word
+        assert {number for number, *_ in await told("canteen quokka zebrafusion")} <= {*map(s.documents.get, LIBRARY),
+                                                                                     s.documents["canteen.pdf"]}  # fmt: skip
+        before = await told("canteen")
+        numbers = [s.documents[name] for name in hidden]
+        await one(db, "DELETE FROM foliod.files WHERE document_id = ANY($1)", numbers)
+        await one(db, "DELETE FROM foliod.documents WHERE id = ANY($1)", numbers)
+        await one(db, "UPDATE foliod.lexicon l SET chunks = (SELECT count(*) FROM foliod.chunk_terms t"
+                  " WHERE l.term = ANY(t.terms))")  # fmt: skip
+        s.retriever._reader._corpus = (0.0, 0, 0, ())
+        assert [row[2] for row in before] == [row[2] for row in await told("canteen")], "nor how many there are"
 
 
 async def test_pending_counts_what_may_be_read(db):

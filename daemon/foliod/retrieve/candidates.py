@@ -11,7 +11,7 @@ from foliod.retrieve.question import PAIR_BUDGET
 from foliod.text.lexical import DIMENSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     import asyncpg
     import numpy as np
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from foliod.base.contract import Mode
     from foliod.base.model import Space
+    from foliod.retrieve.among import Among
     from foliod.retrieve.question import Question
     from foliod.store.database import Database
     from foliod.store.statements import Transaction
@@ -34,43 +35,38 @@ EF_SEARCH = 100
 
 
 class Candidates:
-    """The candidates of one search, and what they are scored by.
+    """The candidates of one search, and what they are scored by; `among` says to which documents it keeps, None is all."""
 
-    `few` documents are searched as a whole; the names of those `unnamed` do not count.
-    """
-
-    def __init__(
-        self, db: Database, question: Question, documents: Sequence[int] | None, *, few: bool, unnamed: Collection[int]
-    ) -> None:
+    def __init__(self, db: Database, question: Question, among: Among | None) -> None:
         self._db = db
         self._question = question
-        self._documents = documents
-        self._few = few
-        self._unnamed = unnamed
+        self._among = among
         self._ids: set[int] = set()
 
     async def by_keyword(self, mode: Mode) -> None:
         """Find candidates by their words."""
-        if mode == "vector" or not self._question.idf or self._documents == []:
+        if mode == "vector" or not self._question.idf or (self._among and not self._among.documents):
             return
         with SEARCH_STAGES.labels("keyword").time():
             await self._find_words()
 
     async def _find_words(self) -> None:
-        weights = SparseVector(dict(self._question.idf), DIMENSIONS)
-        if self._few:
-            self._take(await self._db.fetch("keyword_within", weights, self._documents, CANDIDATES))
-            return
-        one, other = [a for a, _ in self._question.pairs], [b for _, b in self._question.pairs]
-        found = await self._db.fetch(
-            "keyword_search", self._question.rare, weights, self._documents, CANDIDATES, one, other, 2 * PAIR_BUDGET
-        )
-        if self._documents is not None and len(found) < CANDIDATES:
-            # What is rare in all documents may stand in none of these.
-            found = await self._db.fetch("keyword_within", weights, self._documents, CANDIDATES)
+        weights, among = SparseVector(dict(self._question.idf), DIMENSIONS), self._among
+        found = [] if among and among.few else await self._by_rare_words(weights)
+        # What is rare in all documents may stand in none of these.
+        if among and (among.few or (len(found) < CANDIDATES and not among.alone)):
+            found = await self._db.fetch("keyword_within", weights, among.documents, CANDIDATES, False)
         self._take(found)
         if self._question.named:
-            self._take(await self._db.fetch("keyword_within", weights, self._named, WITHIN))
+            # Of what the question names also what holds none of its words: its headings may.
+            self._take(await self._db.fetch("keyword_within", weights, self._named, WITHIN, True))
+
+    async def _by_rare_words(self, weights: SparseVector) -> list[asyncpg.Record]:
+        question, bits = self._question, self._among and self._among.bits
+        one, other = [a for a, _ in question.pairs], [b for _, b in question.pairs]
+        return await self._db.fetch(
+            "keyword_search", question.rare, weights, bits, CANDIDATES, one, other, 2 * PAIR_BUDGET
+        )
 
     async def candidates(
         self, tx: Transaction, vector: NDArray[np.float32] | None, space: Space | None
@@ -79,8 +75,8 @@ class Candidates:
         if vector is None or space is None:
             return await tx.fetch("candidates", list(self._ids))
         asked, named = HalfVector(vector), {"space": space.id, "dimensions": space.dimensions}
-        if self._few:
-            self._take(await tx.fetch("vector_within", asked, self._documents, CANDIDATES, **named))
+        if self._among and self._among.few:
+            self._take(await tx.fetch("vector_within", asked, self._among.documents, CANDIDATES, **named))
         else:
             self._take(await self._nearest(tx, asked, named))
             if self._question.named:
@@ -91,7 +87,7 @@ class Candidates:
         """Return for the candidates' documents the weights of the question's terms in their names."""
         if not self._question.names or not rows:
             return {}
-        documents = list({row["document_id"] for row in rows}.difference(self._unnamed))
+        documents = list({row["document_id"] for row in rows}.difference(self._among.nameless if self._among else ()))
         found = await tx.fetch("titles_of", documents, list(self._question.name_idf))
         return {row["document"]: dict(zip(row["terms"], row["weights"], strict=True)) for row in found}
 
@@ -101,13 +97,13 @@ class Candidates:
 
     async def _nearest(self, tx: Transaction, asked: HalfVector, named: dict[str, int]) -> list[asyncpg.Record]:
         await tx.connection.execute(f"SET LOCAL hnsw.ef_search = {EF_SEARCH}")
-        if self._documents is None:
+        if self._among is None:
             return await tx.fetch("vector_search", asked, CANDIDATES, EQUAL_CHUNKS, **named)
         await tx.connection.execute("SET LOCAL hnsw.iterative_scan = strict_order")
-        found = await tx.fetch("vector_search_filtered", asked, CANDIDATES, self._documents, **named)
+        found = await tx.fetch("vector_search_filtered", asked, CANDIDATES, self._among.bits, **named)
         if len(found) < CANDIDATES:
             # The scan ends after hnsw.max_scan_tuples; what lies far from the question has not been reached then.
-            found = await tx.fetch("vector_within", asked, self._documents, CANDIDATES, **named)
+            found = await tx.fetch("vector_within", asked, self._among.documents, CANDIDATES, **named)
         return found
 
     def _take(self, rows: Sequence[asyncpg.Record]) -> None:

@@ -18,6 +18,7 @@ from foliod.text.names import asked_names
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from foliod.retrieve.among import Among
     from foliod.store.database import Database
 
 MAX_WORDS: Final = 64
@@ -117,8 +118,8 @@ class Reader:
         self._names = names
         self._corpus: tuple[float, int, int, tuple[str, ...]] = (0.0, 0, 0, ())
 
-    async def understand(self, query: str, documents: Sequence[int] | None) -> Question:
-        """Return what a question says; only `documents` can be named, None is all. Raises DatabaseUnavailableError."""
+    async def understand(self, query: str, among: Among | None) -> Question:
+        """Return what a question says to documents, None is all; only they can be named. Raises DatabaseUnavailableError."""
         text = unicodedata.normalize("NFKC", query[:MAX_CHARS])
         total, chunks, languages = await self._known()
         groups = _words(text, languages)
@@ -127,6 +128,9 @@ class Reader:
         parts = {part for ways in compounds for way in ways for part in way}
         rows = await self._db.fetch("term_frequencies", sorted(ids | parts)) if ids else []
         known = {row["term"]: row["chunks"] for row in rows}
+        if among is not None and among.alone:
+            known = await among.frequencies(self._db, known, chunks)
+            total, chunks = len(among.named), among.chunks
         apart = [part for ways in compounds for part in _likeliest(ways, known) if part not in ids]
         groups += [(part,) for part in dict.fromkeys(apart)]
         frequencies = {term: n for term, n in known.items() if term in ids or term in apart}
@@ -143,14 +147,15 @@ class Reader:
             languages=languages,
             rest=query,
         )
-        return await self._named(question, text, total, languages, documents)
+        return await self._named(question, text, total, languages, among)
 
     async def _named(
-        self, question: Question, text: str, total: int, languages: Sequence[str], documents: Sequence[int] | None
+        self, question: Question, text: str, total: int, languages: Sequence[str], among: Among | None
     ) -> Question:
         asked = asked_names(text, languages, most=MAX_WORDS) if self._names else []
         ids = sorted({term_id(term) for group in asked for term in group.terms})
-        rows = await self._db.fetch("title_frequencies", ids) if ids else []
+        counted = among.named_bits if among and among.alone else None
+        rows = await self._db.fetch("title_frequencies", ids, counted) if ids else []
         frequencies = {row["term"]: row["documents"] for row in rows}
         if not frequencies:
             return question
@@ -168,7 +173,7 @@ class Reader:
             [term for term, _ in pairs],
             [number for _, number in pairs],
             [idf[term] for term, _ in pairs],
-            documents,
+            among and among.named_bits,
             NAMED_DOCUMENTS,
         )
         doubt = min(DOUBT, DOUBT_AMONG * math.log(total + 1))

@@ -19,6 +19,7 @@ from foliod.base.access import columns
 from foliod.base.errors import BadRequestError, OllamaError
 from foliod.base.metrics import SEARCH_SECONDS, SEARCH_STAGES
 from foliod.base.model import Copy, Coverage, Filters, Hit, SearchResult, Space
+from foliod.retrieve.among import Among
 from foliod.retrieve.candidates import Candidates
 from foliod.retrieve.passages import choose
 from foliod.retrieve.question import Reader
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 
 Mode = Literal["hybrid", "keyword", "vector"]
 
-SMALL = 5000
-"""Chunks of the documents that filters leave: up to so many are all compared, which is quicker than the index."""
 MOST_PATHS = 20
 """Of one document that a hit names; how many there are is told besides."""
 CACHE_SECONDS = 2.0
@@ -87,16 +86,12 @@ class Retriever:
         started = time.perf_counter()
         access = filters.access
         with _stage("understand"):
-            within = await self._filtered(filters) if filters.any or access is not None else None
-            documents = None if within is None else [row["id"] for row in within]
-            # Names come from all places of a document: those of which a client may see some only say nothing to it.
-            whole = documents if access is None else [row["id"] for row in within or () if row["whole"]]
-            question = await self._reader.understand(query, whole)
+            among = await self._among(filters)
+            question = await self._reader.understand(query, among)
         read = time.perf_counter()
         # By meaning the words of the name would find pages that repeat it; which document is meant is known already.
         text = question.rest if mode == "hybrid" else query
-        few = within is not None and sum(row["chunks"] for row in within) <= SMALL
-        search = Candidates(self._db, question, documents, few=few, unnamed=set(documents or ()) - set(whole or ()))
+        search = Candidates(self._db, question, among)
         # While the model works, the words are searched for.
         (vector, space, note), _ = await asyncio.gather(self._embed(text, mode), search.by_keyword(mode))
         embedded = time.perf_counter()
@@ -106,7 +101,7 @@ class Retriever:
         # One view of the store: a document that is removed or read anew meanwhile is found as a whole, or not at all.
         async with self._db.transaction(isolation="repeatable_read") as tx:
             hits: tuple[Hit, ...] = ()
-            if documents != []:
+            if among is None or among.documents:
                 with _stage("candidates"):
                     rows = await search.candidates(tx, vector, space)
                     names = await search.names(tx, rows)
@@ -114,7 +109,7 @@ class Retriever:
                     chosen = choose(scored(question, rows, names, self._settings, mode=mode), limit)
                 with _stage("load"):
                     hits = await self._hits(tx, chosen, access)
-            coverage = await self._covered(tx, documents, access)
+            coverage = await self._covered(tx, among.documents if among else None, access)
         # By now the connection serves others: what is left takes its time in computing.
         with _stage("rects"):
             hits = await with_rects(self._db, hits)
@@ -158,11 +153,20 @@ class Retriever:
             return None, None, f"searched by keyword only: {note}"
         return vector, space, None
 
-    async def _filtered(self, filters: Filters) -> list[asyncpg.Record]:
-        asked = filters.folder, filters.document, filters.after, filters.before
-        if filters.access is None:
-            return await self._db.fetch("filter_documents", *asked)
-        return await self._db.fetch("filter_readable", *asked, *filters.access.columns)
+    async def _among(self, filters: Filters) -> Among | None:
+        """Return the documents that filters and rights leave, None for all."""
+        asked, access = (filters.folder, filters.document, filters.after, filters.before), filters.access
+        if access is not None:
+            rows = await self._db.fetch("filter_readable", *asked, *access.columns)
+        elif filters.any:
+            rows = await self._db.fetch("filter_documents", *asked)
+        else:
+            return None
+        documents, chunks = [row["id"] for row in rows], sum(row["chunks"] for row in rows)
+        if access is None:
+            return Among(documents, chunks)
+        # Names come from all places of a document: those of which a client may see some only say nothing to it.
+        return Among(documents, chunks, frozenset(row["id"] for row in rows if not row["whole"]), alone=True)
 
     async def _hits(self, tx: Transaction, passages: Sequence[Passage], access: Access | None) -> tuple[Hit, ...]:
         if not passages:
