@@ -180,7 +180,8 @@ async def test_no_score_tells_whether_a_word_stands_in_hidden_documents(db, monk
 
     monkeypatch.setattr(among, "SMALL", small)
     hidden = {
-        f"zebrafusion{n}.pdf": ["The quokka merger of the canteen is signed by Adalbert on Friday."] for n in range(9)
+        f"virus zebrafusion {n}.pdf": ["The quokka merger of the canteen is signed by Adalbert on Friday."]
+        for n in range(9)
     }
     async with system(db, LIBRARY | {"canteen.pdf": ["The canteen opens at noon."]} | hidden) as s:
         await one(db, "UPDATE foliod.files SET path = convert_to('/secret' || substr(display, 4), 'UTF8')"
@@ -200,14 +201,15 @@ async def test_no_score_tells_whether_a_word_stands_in_hidden_documents(db, monk
                 assert await told(f"canteen {word}") == await told("canteen xyzzyq"), word
         assert {number for number, *_ in await told("canteen quokka zebrafusion")} <= {*map(s.documents.get, LIBRARY),
                                                                                      s.documents["canteen.pdf"]}  # fmt: skip
-        before = await told("canteen")
+        before = [await told(query) for query in ("canteen", "virus incubation")]
+        assert before[1][0][3] > 0, "known by its name"
         numbers = [s.documents[name] for name in hidden]
         await one(db, "DELETE FROM foliod.files WHERE document_id = ANY($1)", numbers)
         await one(db, "DELETE FROM foliod.documents WHERE id = ANY($1)", numbers)
         await one(db, "UPDATE foliod.lexicon l SET chunks = (SELECT count(*) FROM foliod.chunk_terms t"
                   " WHERE l.term = ANY(t.terms))")  # fmt: skip
         s.retriever._reader._corpus = (0.0, 0, 0, ())
-        assert [row[2] for row in before] == [row[2] for row in await told("canteen")], "nor how many there are"
+        assert before == [await told(query) for query in ("canteen", "virus incubation")], "nor how many there are"
 
 
 async def test_pending_counts_what_may_be_read(db):
