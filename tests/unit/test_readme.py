@@ -18,7 +18,8 @@ def promises() -> list[tuple[str, list[str]]]:
 
 def test_each_promise_names_tests_that_are_there():
     """Whoever reads a table finds the test: its file, and the words that stand in its name."""
-    assert len(found := promises()) > 60
+    found = promises()
+    assert len(found) > 60
     missing = []
     for file, words in found:
         there = [path for path in TESTS.rglob(Path(file).name) if path.match(file)]
