@@ -54,16 +54,16 @@ class Cut(Workers):
     async def read(self, job):
         self.jobs += 1
         if 0 in self.poison:
-            self._die()
+            self._die(job)
         async for event in super().read(job):
             if isinstance(event, Page):
                 if (self.after and self.read_pages >= self.after) or event.number in self.poison:
-                    self._die()
+                    self._die(job)
                 self.read_pages += 1
             yield event
 
-    def _die(self):
-        msg = "the reader was killed"
+    def _die(self, job):
+        msg = f"{job.name}: the reader was killed"
         raise WorkerDiedError(msg)
 
 
@@ -210,6 +210,8 @@ async def test_a_document_that_kills_its_readers_is_set_aside(db, tmp_path, pois
         await read_to_the_end(parts)
         assert await parts.state() == "failed"
         assert "the reader was killed" in await parts.reason()
+        told = await one(db, "SELECT string_agg(reason, ';') FROM foliod.history")
+        assert path.name not in told + await parts.reason(), "the same bytes may lie in a folder that others may read"
         assert parts.workers.jobs <= 4
         assert await one(db, "SELECT count(*) FROM foliod.documents WHERE lease_owner IS NOT NULL") == 0
 

@@ -452,6 +452,21 @@ async def test_why_ocr_was_postponed_is_said(db, languages, scan):
         assert "they need OCR — no reading process can be started; tried again" in await parts.reason()
 
 
+async def test_why_ocr_was_postponed_names_no_place(db, languages, scan, tmp_path):
+    """The same scan may lie where others look: what is said of it does not tell where it lay."""
+    path = tmp_path / "zebra fusion.pdf"
+    path.write_bytes(scan.read_bytes())
+    async with machine(db, languages) as parts:
+        await parts.place(path)
+        assert await parts.ingest.read_next()
+        path.unlink()
+        assert await parts.recogniser.recognise_next()
+        told = await parts.reason()
+        assert "No file of this document can be opened" in told
+        assert "zebra" not in told + await one(db, "SELECT string_agg(coalesce(reason, ''), ';') FROM foliod.history")
+        assert "fusion" not in told
+
+
 async def test_pages_that_can_not_be_decoded_are_recognised(db, languages, tmp_path):
     """A page whose font names no letters is read from its picture; where OCR finds nothing either, it has failed."""
     path = tmp_path / "garbage.pdf"

@@ -28,7 +28,7 @@ from foliod.base.errors import (
 from foliod.base.model import Chunk, DocumentFacts, DocumentState, Page, ReadSummary
 from foliod.base.version import EXTRACTOR
 from foliod.ingest.backlog import LEASE_SECONDS
-from foliod.ingest.outcome import after_deaths, nothing_to_search, what_is_missing, with_earlier
+from foliod.ingest.outcome import after_deaths, nothing_to_search, told_of, what_is_missing, with_earlier
 from foliod.ingest.progress import Progress
 from foliod.ingest.workers import ReadJob, ReadLimits
 
@@ -125,9 +125,8 @@ class Ingest:
             await self._backlog.refused(claim.document, end, reason)
             log.warning("document_refused", state=end, reason=reason)
         except WorkerDiedError as death:
-            state = await self._backlog.failed(
-                claim, death.message, page=progress.page, most_pages=self._settings.max_pages
-            )
+            reason = told_of(death.message, progress.file)
+            state = await self._backlog.failed(claim, reason, page=progress.page, most_pages=self._settings.max_pages)
             log.warning(
                 "attempt_failed", reason=death.message, state=state, page=progress.page, deaths=claim.deaths + 1
             )
@@ -170,6 +169,7 @@ class Ingest:
             async with AsyncExitStack() as stack:
                 original = await stack.enter_async_context(self._originals.open(claim))
                 limits = await self.limits(patient=claim.deaths > 0)
+                progress.file = original.display
                 job = ReadJob(fd=original.fd, name=original.display, limits=limits, stored=stored)
                 reading = self._passwords.reading(self._workers, job, document, original.paths)
                 events = await stack.enter_async_context(contextlib.aclosing(reading))

@@ -24,8 +24,9 @@ from foliod.base.errors import (
     WorkerDiedError,
 )
 from foliod.base.model import Chunk, DocumentFacts, DocumentState, Page, ReadSummary, Verdict
+from foliod.base.paths import without_paths
 from foliod.ingest.backlog import LEASE_SECONDS, MOST_ATTEMPTS
-from foliod.ingest.outcome import nothing_recognised, what_is_missing, with_earlier
+from foliod.ingest.outcome import nothing_recognised, told_of, what_is_missing, with_earlier
 from foliod.ingest.workers import ReadJob
 from foliod.reading.wire import Ocr
 
@@ -138,7 +139,7 @@ class Recogniser:
             # Also when Tesseract does not start: other documents are tried before this one then.
             await self._postpone(claim, TROUBLE_SECONDS, refusal)
         except FileChangedError as change:
-            await self._postpone(claim, CHANGED_SECONDS, change)
+            await self._postpone(claim, CHANGED_SECONDS, change, type(change)().message)
         except LeaseLostError as lost:
             self._backlog.done([claim.document])
             log.warning("lease_lost", reason=lost.message)
@@ -150,9 +151,10 @@ class Recogniser:
             log.exception("ocr_crashed")
             await self._postpone(claim, TROUBLE_SECONDS, FoliodError("foliod failed on this document"))
 
-    async def _postpone(self, claim: Claim, seconds: float, why: FoliodError) -> None:
+    async def _postpone(self, claim: Claim, seconds: float, why: FoliodError, told: str | None = None) -> None:
+        """Try a document later; the document says why, or what is `told` instead, and names none of its places."""
         log.warning("ocr_postponed", reason=why.message, seconds=seconds)
-        note = f"{why.message}; tried again after a while"
+        note = f"{told or without_paths(why.message)}; tried again after a while"
         await self._db.execute("postpone_ocr", claim.document, self._backlog.owner, seconds, note)
         self._backlog.done([claim.document])
 
@@ -233,7 +235,7 @@ class Recogniser:
         try:
             await self._write(claim, original)
         except WorkerDiedError as death:
-            await self._not_written(claim, death.message)
+            await self._not_written(claim, told_of(death.message, original.display))
         except DocumentRefusedError as refusal:
             if refusal.state in (DocumentState.NEEDS_PASSWORD, DocumentState.NEEDS_OCR):
                 raise

@@ -18,6 +18,11 @@ MOST_CHARS = 2000
 """Of a reason."""
 
 
+def told_of(message: str, file: str) -> str:
+    """Return what went wrong with a file without its name: the same bytes may lie where others look, for whom it is stored."""
+    return message.removeprefix(f"{file}: ")
+
+
 def after_deaths(claim: Claim, refusal: DocumentRefusedError) -> tuple[str, str]:
     """Return state and reason of a refused document: what gives no text after pages were given up is quarantined."""
     if claim.set_aside and refusal.state in (DocumentState.DAMAGED, DocumentState.EMPTY):

@@ -20,6 +20,8 @@ class Progress:
     def __init__(self, put: Callable[[Sequence[Page]], Awaitable[None]]) -> None:
         self.page: int | None = 1
         """The first page that is not there yet; None when no page can be blamed."""
+        self.file = ""
+        """What is read, for people."""
         self._put = put
         self._pages: list[Page] = []
         self._chars = 0

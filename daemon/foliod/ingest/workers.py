@@ -128,7 +128,7 @@ class Workers:
     async def _take(self, job: ReadJob) -> Reader:
         status = os.fstat(job.fd)
         if not stat.S_ISREG(status.st_mode):
-            raise DocumentRefusedError(DocumentState.NOT_PDF, f"{job.name} is no regular file")
+            raise DocumentRefusedError(DocumentState.NOT_PDF, "it is no regular file")
         size = status.st_size
         tessdata = None if job.ocr is None else job.ocr.tessdata
         while self._idle:
