@@ -17,10 +17,18 @@ RETURNING path, restricted;
 UPDATE foliod.roots SET watched = false WHERE host = $1 AND watched AND path <> ALL($2::bytea[]);
 
 -- name: drop_roots
--- Forgets folders that are watched no more: those that lie in one that is, and those of which no file is left.
+-- Forgets folders that are watched no more: those that lie in one that is, and those of which no file is left. Returns
+-- the restricted ones, and whether they lie in one that is watched.
 -- $1 host, $2 first paths and $3 ends of what is watched
-DELETE FROM foliod.roots r WHERE r.host = $1 AND NOT r.watched AND (
-    EXISTS (SELECT 1 FROM unnest($2::bytea[], $3::bytea[]) AS span (low, high)
-            WHERE r.path >= span.low AND r.path < span.high)
-    OR NOT EXISTS (SELECT 1 FROM foliod.files f
-                   WHERE f.host = r.host AND f.path >= r.path || '/'::bytea AND f.path < r.path || '0'::bytea));
+WITH gone AS (
+    SELECT r.path, EXISTS (SELECT 1 FROM unnest($2::bytea[], $3::bytea[]) AS span (low, high)
+                           WHERE r.path >= span.low AND r.path < span.high) AS covered
+    FROM foliod.roots r WHERE r.host = $1 AND NOT r.watched
+), dropped AS (
+    DELETE FROM foliod.roots r USING gone WHERE r.host = $1 AND r.path = gone.path AND (
+        gone.covered
+        OR NOT EXISTS (SELECT 1 FROM foliod.files f
+                       WHERE f.host = r.host AND f.path >= r.path || '/'::bytea AND f.path < r.path || '0'::bytea))
+    RETURNING r.path, r.restricted, gone.covered
+)
+SELECT path, covered FROM dropped WHERE restricted;

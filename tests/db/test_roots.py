@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from library import LIBRARY, system
+from structlog.testing import capture_logs
 from test_store import HOST, one, place
 
 from foliod.base.access import Access, Root, columns
@@ -63,7 +64,9 @@ async def test_a_folder_that_is_dropped_keeps_its_restriction(db):
     await put(db, await place(db, "a.pdf"), "/secret/a.pdf")
     await roots.register(watched("/in"))
     assert await told(db) == {(HOST, "/in", False, True), (HOST, "/secret", True, False)}
-    await roots.register(watched("/"))
+    with capture_logs() as logs:
+        await roots.register(watched("/"))
+    assert [entry["folder"] for entry in logs if entry["event"] == "restriction_ended"] == ["/secret"]
     assert await told(db) == {(HOST, "/", False, True)}, "what is watched as a whole now counts for what is inside"
 
 

@@ -339,6 +339,22 @@ async def test_a_file_that_is_gone_or_changed_is_not_served(db, short_dir):
         assert "no file of this document is left in a folder that is watched" in await shown.refused(urls[0], 410)
 
 
+async def test_a_picture_that_is_kept_is_shown_no_longer_than_its_file(db, short_dir):
+    """When the file is gone, or lies in no folder that the client may read, what was drawn of it is not shown either."""
+    async with showing(db, short_dir) as shown:
+        document = await shown.drop(PAPER)
+        url = f"/v1/documents/{document}/pages/1.png?dpi=36"
+        await shown.get(url)
+        await shown.get(url)
+        assert shown.drawers.jobs == 1
+        away = short_dir / "away.pdf"
+        (shown.folder / "paper.pdf").rename(away)
+        assert (await shown.refused(url, 410)).startswith("file_gone")
+        away.rename(shown.folder / "paper.pdf")
+        await shown.get(url)
+        assert shown.drawers.jobs == 1
+
+
 async def test_nothing_outside_of_the_watched_folders_is_opened(db, short_dir):
     """A folder that is watched no more is not served from, though the store still knows its files."""
     async with showing(db, short_dir) as shown:

@@ -256,6 +256,17 @@ async def test_every_request_is_logged_with_who_and_how_long(short_dir):
         assert "secret" not in str(logs)
 
 
+async def test_addresses_that_there_are_not_come_to_no_log(short_dir):
+    """Who asks for a wrong address may have put a question into it: the log names only addresses that there are."""
+    async with daemon(short_dir) as client:
+        with capture_logs() as logs:
+            assert (await client.get("/v1/search/why-was-alice-dismissed")).status == 404
+            assert (await client.get("/v1/search?why-was-alice-dismissed")).status == 405
+            assert (await client.get("/healthz?why-was-alice-dismissed")).status == 200
+        assert "alice" not in str(logs)
+        assert [entry["path"] for entry in logs if entry["event"] == "request"][0::2] == ["(none of ours)", "/healthz"]
+
+
 async def test_the_callers_trace_is_in_the_lines_of_its_request(short_dir):
     """Lines of a request that came with a traceparent carry its trace and span; of one with nonsense, none."""
     trace, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

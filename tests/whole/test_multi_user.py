@@ -205,6 +205,17 @@ def test_numbers_are_of_what_may_be_seen(house):
     assert {k: v for k, v in status["documents"].items() if v} == {"stored": 2}
     assert (status["files"], status["chunks"], len(status["roots"])) == (2, 2, 1)
     assert status["counters"] == {}
+    assert status["backlog"] == {
+        "documents": 2,
+        "pages_per_s": None,
+        "eta_s": None,
+        "waiting": status["backlog"]["waiting"],
+    }
+    path = f"{house.open}/canteen.pdf"
+    told = json.loads(house.stranger("GET", f"/v1/explain?path={path}")[1])
+    assert (told["progress"]["documents_ahead"], told["progress"]["held_by"]) == (None, None)
+    assert {step["by"] for step in told["history"]} == {None}
+    assert house.daemon.get("/v1/explain", path=path)["progress"]["documents_ahead"] is not None
     found = json.loads(house.stranger("POST", "/v1/search", {"query": "domestic cat"})[1])
     assert found["coverage"] == {"documents": 2, "pages": 2, "unread_pages": 0, "pending": 0}
     assert found["hits"][0]["document"]["path"] == str(house.open / "cats.pdf")

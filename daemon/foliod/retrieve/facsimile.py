@@ -158,7 +158,9 @@ class Facsimiles:
             async with asyncio.timeout(WAIT_SECONDS), lock:
                 if etag in self._cache:
                     self._cache.move_to_end(etag)
-                    return self._cache[etag]
+                    # What was drawn of a file is shown as long as the file itself would be, and to whom it would be.
+                    async with self._open(view.document, view.sha256, within):
+                        return self._cache[etag]
                 png = await self._draw(view, within)
         except TimeoutError:
             msg = f"page {view.page} of document {view.document} was not drawn in {WAIT_SECONDS:g} s; ask again later"

@@ -21,7 +21,7 @@ from foliod.base.contract import (
 from foliod.base.errors import NotFoundError
 from foliod.base.metrics import ANSWER_SECONDS, FIRST_TOKEN
 from foliod.base.objects import coverage_object, hit_object
-from foliod.serve.access import access_of, ready, seen
+from foliod.serve.access import access_of, ready
 from foliod.serve.door import client_of
 from foliod.serve.explain import verdict_counts
 from foliod.serve.request import (
@@ -193,10 +193,9 @@ async def document(request: web.Request) -> web.Response:
     services = request.app[SERVICES]()
     db = needed(services.db, services)
     number, access = int(request.match_info["id"]), await access_of(request)
-    await seen(services, number, access)
     rows = await db.fetch("list_documents", None, None, None, number - 1, 1, *columns(access))
     if not rows or rows[0]["id"] != number:
-        raise NotFoundError(f"document {number} was removed just now")
+        raise NotFoundError(f"there is no document {number}; GET /v1/documents lists them")
     runs = [dict(row) for row in await db.fetch("verdict_runs", number)]
     return answer_json(
         {

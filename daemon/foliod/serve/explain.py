@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from foliod.base.access import columns
 from foliod.base.errors import NotFoundError
 from foliod.base.model import DocumentState, Verdict
-from foliod.base.paths import bounds, display
+from foliod.base.paths import bounds, display, without_paths
 from foliod.serve.request import document_row, moment
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ async def _document(db: Database, pipeline: Pipeline, number: int, access: Acces
         return {}  # removed meanwhile
     runs = [dict(row) for row in await db.fetch("verdict_runs", number)]
     history = await db.fetch("document_history", number)
-    task = "embedder" if rows[0]["state"] == DocumentState.STORED else "reader"
+    trouble = pipeline.trouble("embedder" if rows[0]["state"] == DocumentState.STORED else "reader")
     return {
         "document": document_row(rows[0]),
         "verdicts": verdict_counts(runs),
@@ -123,14 +123,20 @@ async def _document(db: Database, pipeline: Pipeline, number: int, access: Acces
             "pages_given_up": progress["set_aside"],
             "pages_stored": progress["pages_stored"],
             "vectors_missing": progress["vectors_missing"],
-            "documents_ahead": progress["ahead"],
-            "held_by": progress["lease_owner"],
+            # Of others' documents, and of what the daemon has on its hands, only those learn who may see all.
+            "documents_ahead": progress["ahead"] if access is None else None,
+            "held_by": progress["lease_owner"] if access is None else None,
             "held_until": moment(progress["lease_until"]),
             "next_attempt_at": moment(progress["next_attempt_at"]),
-            "waiting_for": pipeline.trouble(task),
+            "waiting_for": trouble if access is None else trouble and without_paths(trouble),
         },
         "history": [
-            {"at": moment(row["at"]), "state": row["state"], "reason": row["reason"], "by": row["owner"]}
+            {
+                "at": moment(row["at"]),
+                "state": row["state"],
+                "reason": row["reason"],
+                "by": row["owner"] if access is None else None,
+            }
             for row in history
         ],
     }
@@ -176,8 +182,8 @@ def _next(document: dict[str, Any], progress: dict[str, Any]) -> tuple[str, str 
             return "it is tried again", document["next_attempt_at"]
         case DocumentState.QUEUED:
             ahead = progress["documents_ahead"]
-            before = "it is the next" if not ahead else f"{ahead:,} others are read before it"
-            return _but(f"it waits to be read: {before}", progress), None
+            before = {None: "", 0: ": it is the next"}.get(ahead, f": {ahead or 0:,} others are read before it")
+            return _but(f"it waits to be read{before}", progress), None
         case DocumentState.READING:
             pages = document["pages"]
             return f"it is being read: {progress['pages_stored']} of {pages or 'unknown'} pages are stored", None

@@ -184,12 +184,17 @@ async def _told(request: web.Request, handler: Handler) -> web.StreamResponse:
             tell(
                 "request",
                 method=request.method,
-                path=request.path,
+                path=_path(request),
                 status=status,
                 ms=round((time.perf_counter() - started) * 1000, 1),
                 **peer_at(request).told(),
             )
         return response
+
+
+def _path(request: web.Request) -> str:
+    """Return what was asked for, for the log; what is none of our addresses may be anything, a question too."""
+    return request.path if request.match_info.http_exception is None else "(none of ours)"
 
 
 async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:

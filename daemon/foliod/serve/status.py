@@ -117,7 +117,8 @@ class Status:
             "chunks": numbers.get("chunks"),
             "vectors": numbers.get("vectors"),
             "reembedding": reembedding,
-            "backlog": self._backlog(services, documents, numbers.get("vectors")) | {"waiting": sorted(waiting)},
+            "backlog": self._backlog(services, documents, numbers.get("vectors"), all_of_it=access is None)
+            | {"waiting": sorted(waiting)},
             "roots": [
                 _root(root, database)
                 for root in (services.pipeline.roots() if services.pipeline else [])
@@ -167,13 +168,15 @@ class Status:
         }
 
     def _backlog(
-        self, services: Services, documents: dict[str, int] | None, vectors: dict[str, int] | None
+        self, services: Services, documents: dict[str, int] | None, vectors: dict[str, int] | None, *, all_of_it: bool
     ) -> dict[str, Any]:
-        """Return what is still to be done and for how long, at the speed of the last minute."""
+        """Return what is still to be done and, who sees `all_of_it`, for how long, at the speed of the last minute."""
         if documents is None or vectors is None:
             return {"documents": None, "pages_per_s": None, "eta_s": None}
         counters = services.telemetry.counters
         unread = documents[DocumentState.QUEUED] + documents[DocumentState.READING]
+        if not all_of_it:
+            return {"documents": unread + documents[DocumentState.STORED], "pages_per_s": None, "eta_s": None}
         # Reading and embedding go on side by side: the slower of both says when all is done.
         parts = [
             (unread, counters.per_second("documents_read")),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from foliod.base.errors import DatabaseUnavailableError
-from foliod.base.paths import bounds
+from foliod.base.paths import bounds, display
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,11 @@ class Roots:
         rows = await tx.fetch("put_roots", self.host, paths, [watch.restricted for watch in watched])
         await tx.execute("unwatch_roots", self.host, paths)
         spans = [bounds(path) for path in paths]
-        await tx.execute("drop_roots", self.host, [low for low, _ in spans], [high for _, high in spans])
+        dropped = await tx.fetch("drop_roots", self.host, [low for low, _ in spans], [high for _, high in spans])
+        for row in dropped:
+            if row["covered"]:
+                reason = "only some might read it; who may now is said by the watched folder that it lies in"
+                log.warning("restriction_ended", folder=display(row["path"]), reason=reason)
         return any(row["restricted"] for row in rows)
 
     async def known(self) -> tuple[KnownRoot, ...]:
