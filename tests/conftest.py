@@ -31,6 +31,9 @@ T = TypeVar("T")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Hundreds of processes of foliod are started, and each would compile all of it for itself.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 numbers = itertools.count(1)
 
 

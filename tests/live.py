@@ -17,8 +17,10 @@ from typing import Any
 
 import httpx
 
+import cluster
 from foliod.base.conform import problems
 from places import temporary_dir
+from plain_http import NO_TLS
 
 DEADLINE = 60.0
 
@@ -40,7 +42,16 @@ class Daemon:
     python = sys.executable
     """The environment whose foliod runs."""
 
-    def __init__(self, base: Path, *, inbox: Path | None = None, config: str = "", ollama: str | None = None) -> None:
+    def __init__(
+        self,
+        base: Path,
+        *,
+        inbox: Path | None = None,
+        config: str = "",
+        ollama: str | None = None,
+        fresh: bool = False,
+    ) -> None:
+        """Without a database elsewhere it gets one that is empty and migrated, unless it shall be `fresh`."""
         self.base = base
         self.inbox = inbox or base / "inbox"
         self.state = base / "state"
@@ -56,6 +67,7 @@ class Daemon:
         if "[server]" not in config:
             config += f'\n[server]\nsocket = "{self.socket}"\n'
         self.config.write_text(f'state_dir = "{self.state}"\n' + config)
+        self.provided = fresh or "[database]" in config or self.python != sys.executable
         self.process: subprocess.Popen[bytes] | None = None
         self.family: dict[int, str] = {}
 
@@ -78,6 +90,9 @@ class Daemon:
         env: dict[str, str] | None = None,
         pass_fds: tuple[int, ...] = (),
     ) -> Daemon:
+        if not self.provided and not self.state.exists():
+            cluster.provide(self.state)
+        self.provided = True
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command or self.command("run", "--config", str(self.config)),
@@ -105,7 +120,9 @@ class Daemon:
 
     def client(self, timeout: float = 60) -> httpx.Client:
         return httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(self.socket)), base_url="http://foliod", timeout=timeout
+            transport=httpx.HTTPTransport(uds=str(self.socket), verify=NO_TLS),
+            base_url="http://foliod",
+            timeout=timeout,
         )
 
     def get(self, path: str, /, **params: Any) -> Any:

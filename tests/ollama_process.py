@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import plain_http
 
 FAKE = Path(__file__).parent / "fake_ollama.py"
 
@@ -41,20 +41,20 @@ class Ollama:
         self.process = None
 
     def fault(self, **faults: Any) -> None:
-        httpx.post(f"{self.url}/_faults", json=faults).raise_for_status()
+        plain_http.post(f"{self.url}/_faults", json=faults).raise_for_status()
 
     def models(self, **digests: str | dict[str, Any] | None) -> None:
-        httpx.post(f"{self.url}/_models", json=digests).raise_for_status()
+        plain_http.post(f"{self.url}/_models", json=digests).raise_for_status()
 
     def embeds(self) -> dict[str, Any]:
-        return httpx.get(f"{self.url}/_embeds").json()
+        return plain_http.get(f"{self.url}/_embeds").json()
 
     def batches(self) -> list[int]:
         """Sizes in texts of the batches that it was asked for; the short text before them does not count."""
         return [asked["texts"] for asked in self.embeds()["asked"]]
 
     def counts(self) -> dict[str, int]:
-        return httpx.get(f"{self.url}/_counts").json()
+        return plain_http.get(f"{self.url}/_counts").json()
 
 
 @contextlib.contextmanager

@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 from crash_folder import Folder, contents
 from crash_kills import Killer
 
+import plain_http
 from foliod.base.config import Ingest
 from foliod.base.errors import DatabaseUnavailableError, DocumentRefusedError
 from foliod.base.model import Page, ReadSummary
@@ -90,7 +90,7 @@ def ollama() -> Iterator[str]:
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         url = process.stdout.readline().split()[-1]
-        httpx.post(f"{url}/_fault", json={"hang": EMBED_SECONDS})
+        plain_http.post(f"{url}/_fault", json={"hang": EMBED_SECONDS})
         yield url
     finally:
         process.communicate(timeout=10)
@@ -278,7 +278,7 @@ def account(daemon: Daemon, killer: Killer, ollama: str) -> dict[str, Any]:
     again = {(sha256.hex()[:12], number) for (sha256, number), count in pages.items() if count > 1}
     assert {page for page in again if page[0] not in changed} == set()
     assert [text for text, count in vectors.items() if count > 1] == []
-    parsed, embedded = killer.counters["pages_parsed"], httpx.get(f"{ollama}/_counts").json()["embedded_texts"]
+    parsed, embedded = killer.counters["pages_parsed"], plain_http.get(f"{ollama}/_counts").json()["embedded_texts"]
     resumed = [event for event in daemon.log_events("document_read") if event["resumed_after"]]
     figures = {
         "resumed": len(resumed), "parsed": parsed, "pages_needed": len(pages), "pages_wasted": round(parsed / len(pages) - 1, 3),

@@ -10,9 +10,9 @@ import socket
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 
+import plain_http
 from live import Daemon, running, wait_for
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -20,7 +20,7 @@ ARTICLES = sorted(SAMPLES.glob("PMC*.pdf"))
 
 
 def counts(url: str) -> dict:
-    return httpx.get(f"{url}/_counts").json()
+    return plain_http.get(f"{url}/_counts").json()
 
 
 MODELS = """
@@ -33,7 +33,7 @@ chat_model = "deepseek-r1:8b"
 
 def test_a_dropped_pdf_can_be_asked_about(ollama):
     """A PDF dropped into the folder is read, embedded and answered about, with a citation of its page."""
-    with running(MODELS.format(url=ollama)) as daemon:
+    with running(MODELS.format(url=ollama), fresh=True) as daemon:
         article = daemon.drop(ARTICLES[0])
         daemon.wait_states(ready=1)
         [hit, *_] = daemon.search("How many nucleotides does bovine coronavirus contain?", limit=3)["hits"]
@@ -66,7 +66,7 @@ def test_clients_that_read_nothing_cost_little(ollama):
     with running(MODELS.format(url=ollama)) as daemon:
         daemon.drop(ARTICLES[0])
         daemon.wait_states(ready=1)
-        httpx.post(f"{ollama}/_faults", json={"thinks_for": 12_000})
+        plain_http.post(f"{ollama}/_faults", json={"thinks_for": 12_000})
         body = json.dumps({"question": "How many nucleotides does bovine coronavirus contain?", "limit": 50}).encode()
         request = b"POST /v1/ask HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
         before = memory(daemon.process.pid)
@@ -85,7 +85,7 @@ def test_clients_that_read_nothing_cost_little(ollama):
         finally:
             for client in clients:
                 client.close()
-        httpx.post(f"{ollama}/_faults", json={})
+        plain_http.post(f"{ollama}/_faults", json={})
         assert daemon.ask("How many nucleotides does bovine coronavirus contain?")[-1]["type"] == "done"
 
 
@@ -299,10 +299,10 @@ def test_http_on_localhost_wants_the_token(free_port):
         daemon.start()
         url = f"http://127.0.0.1:{free_port}/v1/status"
         token = (daemon.state / "token").read_text().strip()
-        assert httpx.get(url).status_code == 401
-        assert httpx.get(url, headers={"Authorization": f"Bearer {token}"}).status_code == 200
+        assert plain_http.get(url).status_code == 401
+        assert plain_http.get(url, headers={"Authorization": f"Bearer {token}"}).status_code == 200
         evil = {"Authorization": f"Bearer {token}", "Host": "evil.example"}
-        assert httpx.get(url, headers=evil).status_code == 421
+        assert plain_http.get(url, headers=evil).status_code == 421
 
 
 def test_a_port_in_use_is_said(free_port):

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-import httpx
 import pytest
 
+import plain_http
 from live import Daemon, running, wait_for
 from made_pdfs import one_page
 
@@ -317,7 +317,7 @@ def test_moves_cost_nothing_and_deleted_files_leave_the_answers(ollama):
 
         wait_for(ended)
         numbers = {d["sha256"]: d["id"] for d in daemon.get("/v1/documents", limit=500)["documents"]}
-        asked = httpx.get(f"{ollama}/_counts").json()["embedded_texts"]
+        asked = plain_http.get(f"{ollama}/_counts").json()["embedded_texts"]
         (first / "box").rename(first / "renamed")
         wait_for(ended)
         (first / "renamed").rename(second / "moved")
@@ -326,7 +326,7 @@ def test_moves_cost_nothing_and_deleted_files_leave_the_answers(ollama):
         shutil.rmtree(second / "moved")
         wait_for(ended)
         assert counter(daemon, "documents_read") == 22
-        assert httpx.get(f"{ollama}/_counts").json()["embedded_texts"] == asked
+        assert plain_http.get(f"{ollama}/_counts").json()["embedded_texts"] == asked
         assert {d["sha256"]: d["id"] for d in daemon.get("/v1/documents", limit=500)["documents"]} == numbers
 
         (first / "copied/0/0.pdf").unlink()

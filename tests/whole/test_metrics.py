@@ -7,12 +7,12 @@ import subprocess
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+import plain_http
 from betterstack import TOKEN, receiving
 from foliod.base.assets import asset
 from foliod.base.gathered import described, markdown
@@ -106,8 +106,8 @@ def test_a_scrape_has_all_that_is_documented(ollama, free_port):
 
             door = f"http://127.0.0.1:{free_port}/metrics"
             token = (daemon.state / "token").read_text().strip()
-            assert httpx.get(door, trust_env=False).status_code == 401
-            scrape = httpx.get(door, headers={"Authorization": f"Bearer {token}"}, trust_env=False)
+            assert plain_http.get(door, trust_env=False).status_code == 401
+            scrape = plain_http.get(door, headers={"Authorization": f"Bearer {token}"}, trust_env=False)
             assert "foliod_documents" in scrape.text
 
 
@@ -136,7 +136,7 @@ def test_numbers_of_documents_are_for_who_may_see_all(free_port):
         daemon.config.write_text(text.replace("[[watch]]", '[[watch]]\nusers = ["root"]'))
         daemon.start()
         token = (daemon.state / "token").read_text().strip()
-        answer = httpx.get(
+        answer = plain_http.get(
             f"http://127.0.0.1:{free_port}/metrics", headers={"Authorization": f"Bearer {token}"}, trust_env=False
         )
         told = names(answer.text)

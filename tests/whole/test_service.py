@@ -13,11 +13,11 @@ import subprocess
 import sys
 import time
 
-import httpx
 import pytest
 
 import fake_ollama
 import live
+import plain_http
 from live import wait_for
 from made_pdfs import letters, many_pages, scanned
 from needs_tesseract import needs_english
@@ -98,9 +98,9 @@ def test_given_sockets_replace_those_of_the_configuration():
         assert not configured.exists()
         assert str(configured) in daemon.log_events("socket_elsewhere")[0]["reason"]
         url = f"http://127.0.0.1:{tcp.getsockname()[1]}"
-        assert httpx.get(f"{url}/healthz").status_code == 401
+        assert plain_http.get(f"{url}/healthz").status_code == 401
         token = (daemon.state / "token").read_text().strip()
-        assert httpx.get(f"{url}/healthz", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+        assert plain_http.get(f"{url}/healthz", headers={"Authorization": f"Bearer {token}"}).status_code == 200
         put(daemon, "a.pdf", TEXT)
         assert daemon.search("lighthouse", wait="settled")["hits"]
         ours = {name for name in open_descriptors(daemon.process.pid) if name.startswith("socket:")}
@@ -457,7 +457,7 @@ def ollama():
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         url = process.stdout.readline().split()[-1]
-        httpx.post(
+        plain_http.post(
             f"{url}/_faults", json={"answer": " ".join(map("".join, itertools.permutations("abcdefg")))}
         ).raise_for_status()
         yield url
@@ -482,7 +482,7 @@ def test_it_ends_in_time_while_everything_is_busy(received, ollama):
         wait_for(lambda: daemon.status()["ocr"]["pages_waiting"])
         with concurrent.futures.ThreadPoolExecutor() as pool:
             asked = pool.submit(daemon.ask, "Who writes down every storm?")
-            wait_for(lambda: httpx.get(f"{ollama}/_counts").json().get("chats"))
+            wait_for(lambda: plain_http.get(f"{ollama}/_counts").json().get("chats"))
             wait_for(lambda: recognising(daemon))
             (daemon.inbox / "large.pdf").write_bytes(many_pages(4000))
             wait_for(lambda: daemon.status()["counters"].get("pages_parsed", 0) > 50)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -43,7 +44,8 @@ class Client:
     def __init__(self, path: Path) -> None:
         self.socket = path
         self._http = httpx.Client(
-            transport=httpx.HTTPTransport(uds=os.fspath(path)),
+            # No TLS here: without a context of ours, all the certificates of the machine are read at each command.
+            transport=httpx.HTTPTransport(uds=os.fspath(path), verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)),
             base_url="http://foliod",
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             trust_env=False,
