@@ -100,7 +100,7 @@ def ollama() -> Iterator[str]:
 def test_killed_at_any_instant_nothing_is_lost_or_done_twice(ollama, capsys):
     """After kill -9 of daemon, reader and PostgreSQL at random, the store equals the folder, and little was done again."""
     print(f"FOLIOD_CRASH_SEED={SEED} FOLIOD_CRASH_KILLS={KILLS}")
-    with running(CONFIG.format(url=ollama), start=False) as daemon:
+    with running(CONFIG.format(url=ollama), start=False, fresh=True) as daemon:
         killer = Killer(daemon, f"{SEED} kills")
         folder = Folder(daemon.inbox, f"{SEED} folder")
         start_with_kills(killer)

@@ -49,7 +49,8 @@ def room(*, sweep: float = NEVER, grace: float = 60, ollama: str = "http://127.0
 @contextlib.contextmanager
 def watching(config: str, *, wrap: list[str] | None = None) -> Iterator[Daemon]:
     """A daemon on its inbox with such a configuration; `wrap` is put before its command."""
-    with running(config, start=False) as daemon:
+    # In a namespace of its own it may be another user than the one that was given a store.
+    with running(config, start=False, fresh=wrap is not None) as daemon:
         daemon.config.write_text(daemon.config.read_text().replace("{inbox}", str(daemon.inbox)))
         if ANOTHER in config:
             put(Path(f"{daemon.inbox}-2") / "stays.pdf", "stays")

@@ -477,14 +477,14 @@ def test_it_ends_in_time_while_everything_is_busy(received, ollama):
         put(daemon, "a.pdf", TEXT)
         daemon.search("lighthouse", wait="settled")
         scan = daemon.base / "scan.made"
-        scan.write_bytes(scanned(letters(*[f"Scanned {n}. {TEXT}\n{TEXT}" for n in range(40)]), dpi=300))
+        scan.write_bytes(scanned(letters(*[f"Scanned {n}. {TEXT}\n{TEXT}" for n in range(8)]), dpi=300))
         daemon.drop(scan, "scan.pdf")
         wait_for(lambda: daemon.status()["ocr"]["pages_waiting"])
         with concurrent.futures.ThreadPoolExecutor() as pool:
             asked = pool.submit(daemon.ask, "Who writes down every storm?")
             wait_for(lambda: plain_http.get(f"{ollama}/_counts").json().get("chats"))
             wait_for(lambda: recognising(daemon))
-            (daemon.inbox / "large.pdf").write_bytes(many_pages(4000))
+            (daemon.inbox / "large.pdf").write_bytes(many_pages(1500))
             wait_for(lambda: daemon.status()["counters"].get("pages_parsed", 0) > 50)
             before = time.monotonic()
             assert daemon.stop(20) == 0
