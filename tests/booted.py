@@ -278,6 +278,10 @@ def _furnish(root: str) -> None:
         (units / name).unlink(missing_ok=True)
         (units / name).symlink_to("/dev/null")
     shutil.rmtree(Path(root, "var/log/journal"), ignore_errors=True)
+    # A foliod that somebody runs on the other machine.
+    for pattern in ("etc/foliod", "etc/*/foliod*", "etc/systemd/*/foliod*", "var/lib/foliod"):
+        for path in Path(root).glob(pattern):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _boot(folder: str, shown: Sequence[str], group: str) -> None:
