@@ -221,6 +221,8 @@ async def test_nothing_is_forgotten_between_leaving_and_arriving(db, tmp_path, m
 
         await until(arrived)
         assert await rows(db, "SELECT id FROM foliod.documents WHERE size = 6") == document
+        # It is told after it is written down.
+        await until(lambda: swept.events("file_moved"))
         assert len(swept.events("file_moved")) == 1
 
 
