@@ -28,7 +28,8 @@ def template() -> Path:
     atexit.register(stack.close)
     state = stack.enter_context(temporary_dir()) / "state"
     # In a process of its own, because a test's loop may run here, and the server says much.
-    subprocess.run([sys.executable, __file__, str(state)], capture_output=True, check=True)
+    done = subprocess.run([sys.executable, __file__, str(state)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
     (state / "postgres.lock").unlink()
     return state
 
