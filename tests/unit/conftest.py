@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from canned import Canned, answering
 from commands import Result, Run
@@ -32,7 +33,7 @@ def daemon(environ: Path) -> Iterator[Canned]:
 
 
 @pytest.fixture
-def foliod(environ, capsys) -> Run:
+def foliod(environ, capsys) -> Iterator[Run]:
     """Run a command here; its standard output and error are not terminals."""
 
     def run(*arguments: str) -> Result:
@@ -41,4 +42,6 @@ def foliod(environ, capsys) -> Run:
         captured = capsys.readouterr()
         return Result(ended.value.code or 0, captured.out, captured.err)
 
-    return run
+    yield run
+    # Some commands log errors only, and the tests that follow want to see more.
+    structlog.reset_defaults()
