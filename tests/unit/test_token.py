@@ -17,7 +17,8 @@ def test_the_token_is_renewed_by_a_command(foliod, short_dir):
     told = foliod("token")
     assert (told.code, told.out) == (0, f"{path}\n")
     assert "foliod token --new" in told.err
-    assert json.loads(foliod("token", "--new", "--json").out) == {"path": str(path), "exists": True, "new": True}
+    told = json.loads(foliod("token", "--new", "--json").out)
+    assert told == {"path": str(path), "exists": True, "new": True, "credential": False}
     first = path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     told = foliod("token", "--new")
@@ -52,3 +53,24 @@ def test_a_client_that_is_told_to_come_again_does_so_once(foliod, daemon):
     assert told.code == 1
     assert "3 requests of yours are under way already" in told.err
     assert len(daemon.asked) == 2
+
+
+def test_a_token_that_is_a_credential_is_not_renewed_beside_it(foliod, short_dir, monkeypatch):
+    """Under systemd the token may come from a file of root's: that one is named, and --new changes nothing."""
+    store, handed_over = short_dir / "credstore", short_dir / "run/foliod.service"
+    store.mkdir()
+    handed_over.mkdir(parents=True)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("foliod.start.whose.STORES", (store,))
+    monkeypatch.setattr("foliod.start.whose.HANDED_OVER", short_dir / "run")
+    (store / "foliod.token").write_text("what the next start takes")
+    assert foliod("token").out == f"{short_dir}/token\n"  # the running service was given none
+    (handed_over / "token").write_text("what the service was given")
+    assert foliod("token").out == f"{store}/foliod.token\n"
+    refused = foliod("token", "--new")
+    assert refused.code == 1
+    assert f"{store}/foliod.token" in refused.err
+    assert "systemctl restart foliod" in refused.err
+    assert not (short_dir / "token").exists()
+    monkeypatch.setenv("FOLIOD_SERVER__TOKEN_FILE", str(short_dir / "named"))
+    assert foliod("token", "--new").out == f"{short_dir}/named\n"

@@ -10,7 +10,7 @@ import typer
 
 from foliod.base.errors import ConflictError, NotFoundError
 from foliod.start.arguments import Config, Json
-from foliod.start.command import print_json, settings_of, terminal
+from foliod.start.command import print_json, terminal
 
 Forget = Annotated[
     str | None,
@@ -27,11 +27,12 @@ def migrate(config: Config = None, as_json: Json = False) -> None:
     import asyncio
 
     from foliod.base.logs import set_up_logs
+    from foliod.start.whose import own_settings
     from foliod.store.address import parse
     from foliod.store.connection import behind_pooler
     from foliod.store.migrate import migrate as bring_up
 
-    settings = settings_of(config, secrets=True)
+    settings = own_settings(config, secrets=True)
     set_up_logs(settings.log.model_copy(update={"level": "error"}))
     if settings.database.embedded:
         if as_json:
@@ -63,8 +64,9 @@ def hosts(forget: Forget = None, config: Config = None, as_json: Json = False) -
     import asyncio
 
     from foliod.base.logs import set_up_logs
+    from foliod.start.whose import own_settings
 
-    settings = settings_of(config, secrets=True)
+    settings = own_settings(config, secrets=True)
     set_up_logs(settings.log.model_copy(update={"level": "error"}))
     answer = asyncio.run(_hosts(settings, forget))
     if as_json:

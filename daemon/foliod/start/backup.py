@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from foliod.start.arguments import Config, Json
-from foliod.start.command import print_json, settings_of, terminal
+from foliod.start.command import print_json, terminal
 
 File = Annotated[Path, typer.Argument(metavar="FILE", show_default=False, readable=False)]
 
@@ -27,8 +27,9 @@ def backup(
     pg_dump's custom format, and readable for you only.
     """
     from foliod.start.preserve import Progress, run, save
+    from foliod.start.whose import own_settings
 
-    settings = settings_of(config, secrets=True)
+    settings = own_settings(config, secrets=True)
     answer = run(settings, lambda: save(settings, file, force=force, progress=Progress("saved", silent=as_json)))
     if as_json:
         print_json(answer)
@@ -54,8 +55,9 @@ def restore(
     can hold statements that run with foliod's rights in its database.
     """
     from foliod.start.preserve import Progress, put_back, run
+    from foliod.start.whose import own_settings
 
-    settings = settings_of(config, secrets=True)
+    settings = own_settings(config, secrets=True)
     progress = Progress("put back", silent=as_json)
     answer = run(settings, lambda: put_back(settings, file, replace=replace, host=host, progress=progress))
     if as_json:

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from foliod.base.errors import BadRequestError, ConfigError, FoliodError
+from foliod.base.errors import BadRequestError, FoliodError
 from foliod.start import administer, backup, queries, reembed, service, token, upkeep
 from foliod.start.arguments import Config, Json, Waiting
 from foliod.start.command import complain, print_json, settings_of, terminal
 
 if TYPE_CHECKING:
     from foliod.base.config import Settings
+    from foliod.start.checks import Check
 
 USAGE = 2
 INTERRUPTED = 130
@@ -145,7 +146,14 @@ def config(
         else:
             print(asset("config/foliod.toml").read_text("utf-8"), end="")
         return
+    from foliod.start.whose import of_the_machine
+
     settings = settings_of(file)
+    if of_the_machine(settings, file):
+        from foliod.base.sources import SYSTEM_SOCKET
+
+        whose = f"the service of this machine answers at {SYSTEM_SOCKET}; for its settings run this as root (sudo)"
+        terminal().say(f"# {whose}. This is what a daemon of your own would have:")
     if as_json:
         print_json(settings.printable())
         return
@@ -169,19 +177,15 @@ def doctor(
     import asyncio
     from dataclasses import asdict
 
-    from foliod.base.sources import find
-    from foliod.start.checks import Check
-    from foliod.start.doctor import examine
+    from foliod.start.doctor import diagnose
+    from foliod.start.whose import own_settings
 
     more: dict[str, Any] = {}
+    settings = own_settings(config, secrets=True) if deep else None
 
     async def checks() -> list[Check]:
-        try:
-            settings = settings_of(config, secrets=True)
-        except ConfigError as error:
-            return [Check("configuration", "fail", error.message, "correct it; `foliod config --defaults` is a sample")]
-        found = [check async for check in examine(settings, config or find())]
-        if deep:
+        found = [check async for check in diagnose(config)]
+        if settings is not None:
             from foliod.start.deep import examine_store
 
             examined = await examine_store(settings)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
+import pwd
 import socket
 import ssl
+import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -56,6 +59,14 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self._http.close()
+
+    def answered(self) -> bool:
+        """Say whether somebody listens at the socket, us let in or not."""
+        try:
+            self._knock()
+        except FoliodError as error:
+            return not isinstance(error, NotRunningError | ConfigError)
+        return True
 
     def status(self) -> dict[str, Any]:
         """Return `/v1/status`. Raises NotRunningError and other FoliodErrors, as all methods do."""
@@ -209,7 +220,7 @@ class Client:
             msg = f"foliod is not running at {self.socket} ({why}); start it with: foliod run"
             raise NotRunningError(msg) from error
         except PermissionError as error:
-            msg = f"you may not use the socket {self.socket}; join the group that owns it (ls -l {self.socket})"
+            msg = f"you may not use the socket {self.socket}; {_who_may(self.socket)}"
             raise FoliodError(msg) from error
         except OSError as error:
             if error.errno is None:  # "AF_UNIX path too long"
@@ -217,6 +228,19 @@ class Client:
                 raise ConfigError(msg) from error
             msg = f"foliod at {self.socket} can't be reached: {error.strerror}"
             raise FoliodError(msg) from error
+
+
+def _who_may(path: Path) -> str:
+    """Return what to do for the right to use a socket."""
+    try:
+        found = path.stat()
+        group = grp.getgrgid(found.st_gid).gr_name
+        owner, me = (pwd.getpwuid(uid).pw_name for uid in (found.st_uid, os.geteuid()))
+    except (OSError, KeyError):
+        return f"somebody else's daemon answers there (ls -l {path})"
+    if found.st_mode & stat.S_IWGRP and group != "root":
+        return f"join its group: usermod -aG {group} {me} (as root), then log in again"
+    return f"it is for {owner} alone"
 
 
 def _come_again(answer: httpx.Response) -> float | None:

@@ -29,10 +29,27 @@ def settings_of(file: Path | None, overrides: Mapping[str, Any] | None = None, *
 
 
 def client_of(file: Path | None) -> Client:
-    """Return a connection to the daemon that the settings name, or to the system's."""
+    """Return a connection to the daemon that the settings name, or to the system's.
+
+    With a configuration that can't be used it is the one that runs all the same, and that is told. Raises ConfigError
+    where none runs.
+    """
+    from foliod.base.errors import ConfigError
     from foliod.start.client import Client
 
-    return Client(socket_of(settings_of(file), file))
+    try:
+        settings = settings_of(file)
+    except ConfigError as error:
+        from foliod.start.fallback import what_can_be_known
+
+        client = Client(socket_of(what_can_be_known(file), file))
+        if not client.answered():
+            raise
+        for line in error.message.splitlines():
+            terminal().say(f"warning: {line}", "yellow")
+        terminal().say(f"warning: asking the daemon at {client.socket}, which runs with what it read before", "yellow")
+        return client
+    return Client(socket_of(settings, file))
 
 
 def socket_of(settings: Settings, file: Path | None = None) -> Path:

@@ -82,11 +82,13 @@ def rows(status: Object) -> list[Row]:
     """Return what there is to say; all texts are safe to print."""
     found = [Row("foliod", f"{status['version']}, {status['state']}, up {duration(status['uptime_s'])}")]
     found += _configuration(status.get("configuration") or {})
+    if status["state"] == "waiting" and (waiting := status["backlog"].get("waiting")):
+        found.append(Row("Waiting for", safe("; ".join(waiting)), "yellow"))
     found += [_database(status["database"]), _ollama(status["ollama"])]
     if status["documents"] is not None:
         found += _progress(status)
     found += [_root(root) for root in status["roots"]]
-    found += _needs(status)
+    found += [*_needs(status), *_shipping(status.get("logs") or {})]
     if not status["roots"] and status["documents"] is not None:
         found.append(Row("Watching", "no folder; name one with --watch or [[watch]]", "yellow"))
     return found
@@ -205,6 +207,16 @@ def _needs(status: Object) -> list[Row]:
         else:
             found.append(Row("OCR", f"{pages} to recognise, when no other document waits"))
     return found
+
+
+def _shipping(logs: Object) -> list[Row]:
+    """Return what keeps the log from Better Stack."""
+    shipping = logs.get("betterstack") or {}
+    told = (
+        [] if not shipping.get("error") else [f"{safe(shipping['error'])}; {count(shipping['waiting'], 'line')} wait"]
+    )
+    told += [f"{count(shipping['dropped'], 'line')} dropped"] if shipping.get("dropped") else []
+    return [Row("Better Stack", "; ".join(told), "yellow")] if told else []
 
 
 def _table(status: Object, width: int) -> RenderableType:

@@ -9,24 +9,26 @@ import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from foliod.base.config import Watch
 from foliod.base.errors import (
+    ConfigError,
     EmbeddedServerError,
-    FoliodError,
     ModelMissingError,
-    NotRunningError,
     OllamaError,
 )
+from foliod.base.sources import find as find_source
 from foliod.ingest.passwords import read_passwords
 from foliod.ingest.tessdata import find
-from foliod.ollama.inference import Inference, full_name
+from foliod.ollama.inference import Inference
 from foliod.reading.sandbox import offered
 from foliod.start.checks import Check
-from foliod.start.client import Client
-from foliod.start.command import socket_of
+from foliod.start.command import settings_of, socket_of
+from foliod.start.doctor_daemon import change_of_model, look, look_at_the_machines
 from foliod.start.doctor_database import examine_database
+from foliod.start.fallback import what_can_be_known
+from foliod.start.whose import of_the_machine
 from foliod.store.lodging import USERS, User, first_barred
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ async def examine(settings: Settings, source: Path | None) -> AsyncIterator[Chec
     """Yield all checks, in the order in which things have to be mended."""
     where = str(source) if source is not None else "no configuration file; defaults and environment"
     yield Check("configuration", "ok", where)
-    running, daemon = await asyncio.to_thread(_daemon, settings, source)
+    running, daemon = await asyncio.to_thread(look, socket_of(settings, source))
     # What `foliod run --watch` was given stands in no file.
     roots = [
         Watch(path=Path(root["path"])) for root in (running or {}).get("roots", []) if root["state"] != "not_watched"
@@ -61,14 +63,35 @@ async def examine(settings: Settings, source: Path | None) -> AsyncIterator[Chec
         yield check
     async for check in _ollama(settings):
         yield check
-    if running is not None and (change := _change_of_model(settings, running)) is not None:
+    if running is not None and (change := change_of_model(settings, running)) is not None:
         yield change
     # What is seen only when vectors are really made: the model crashes, or gives what can't be stored.
     if running is not None and running["ollama"]["reachable"] and (trouble := running["ollama"]["error"]):
         yield Check(
             "vectors", "warn", str(trouble), "the log of Ollama tells more; the vectors follow when it is mended"
         )
-    yield daemon
+    for check in daemon:
+        yield check
+
+
+async def diagnose(file: Path | None) -> AsyncIterator[Check]:
+    """Yield all checks that can be made: also with a configuration that can't be used, and by whoever may only ask."""
+    source = file or find_source()
+    try:
+        if of_the_machine(settings_of(file), file):
+            for check in await asyncio.to_thread(look_at_the_machines):
+                yield check
+            return
+        settings = settings_of(file, secrets=True)
+    except ConfigError as error:
+        yield Check("configuration", "fail", error.message, "correct it; `foliod config --defaults` is a sample")
+        yield _sandbox()
+        known = await asyncio.to_thread(what_can_be_known, file)
+        for check in (await asyncio.to_thread(look, socket_of(known, file)))[1]:
+            yield check
+        return
+    async for check in examine(settings, source):
+        yield check
 
 
 # --- folders ----------------------------------------------------------------------------
@@ -219,7 +242,7 @@ def _ocr(settings: Settings) -> Check:
     return Check(name, "warn", f"{what}; scanned pages are not read", fix)
 
 
-# --- database, models, daemon -----------------------------------------------------------
+# --- models -----------------------------------------------------------------------------
 
 
 async def _ollama(settings: Settings) -> AsyncIterator[Check]:
@@ -238,24 +261,6 @@ async def _ollama(settings: Settings) -> AsyncIterator[Check]:
             yield Check("chat model", "ok", "none is wanted; answers are quoted")
 
 
-def _change_of_model(settings: Settings, status: dict[str, Any]) -> Check | None:
-    """Say what is in the way of a change of the embedding model, or that the configuration names another one."""
-    name, now = "change of model", status.get("reembedding")
-    if now is not None and now["error"] is not None:
-        fix = "mend that, or stay with the old one: foliod reembed --cancel"
-        return Check(name, "warn", f"{now['model']} is to replace {now['serving']}, and waits: {now['error']}", fix)
-    if now is not None:
-        done = f"{now['have']:,} of {now['want']:,} texts are embedded by {now['model']}"
-        return Check(name, "ok", f"{done}; {now['serving']} serves meanwhile")
-    serving, configured = status["ollama"]["embed_model"], settings.ollama.embed_model
-    if full_name(serving) != full_name(configured):
-        fix = f"foliod reembed changes to {configured}; or set [ollama] embed_model to {serving}"
-        return Check(
-            name, "warn", f"{serving} serves, as was asked for last; the configuration names {configured}", fix
-        )
-    return None
-
-
 async def _model(inference: Inference, name: str, model: str, needed: str, without: str) -> Check:
     try:
         facts = await inference.describe(model)
@@ -268,23 +273,6 @@ async def _model(inference: Inference, name: str, model: str, needed: str, witho
         return Check(name, "fail", f"{model} is not made for {needed}", fix)
     context = f", context of {facts.context_length:,} tokens" if facts.context_length else ""
     return Check(name, "ok", f"{model}{context}")
-
-
-def _daemon(settings: Settings, source: Path | None) -> tuple[dict[str, Any] | None, Check]:
-    """Return the status of the running daemon, None when there is none, and the check."""
-    name, socket = "daemon", socket_of(settings, source)
-    try:
-        with Client(socket) as client:
-            status = client.status()
-            reasons = client.not_ready()
-    except NotRunningError:
-        return None, Check(name, "warn", f"not running at {socket}", "start it with: foliod run")
-    except FoliodError as error:
-        return None, Check(name, "fail", error.message, None)
-    running = f"version {status['version']} runs at {socket}"
-    if reasons:
-        return status, Check(name, "warn", f"{running}, and is not ready: {'; '.join(reasons)}", None)
-    return status, Check(name, "ok", running)
 
 
 def _me() -> str:
