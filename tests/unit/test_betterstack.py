@@ -33,7 +33,7 @@ def shipping(url: str, **log) -> Iterator[Shipper]:
     """Everything that is logged goes to `url` too; what it does besides is in `shipper.stream`."""
     root, own = logging.getLogger(), logging.getLogger("foliod")
     before = root.handlers[:], root.level, own.level
-    shipper = Shipper(Betterstack(token=TOKEN, host=url))
+    shipper = Shipper(Betterstack(token=TOKEN, host=url), lambda: "left-4711")
     shipper.check_interval = 0.01
     shipper.stream = io.StringIO()
     set_up_logs(Log(**log), stream=shipper.stream, also=[shipper])
@@ -67,6 +67,7 @@ def test_lines_arrive_with_their_fields():
         assert ours["dt"].startswith("20")
         fields = ours["foliod"]
         assert fields["file"] == "/Grüße.pdf"
+        assert fields["host"] == library["foliod"]["host"] == "left-4711", "of several daemons it is known which"
         assert (fields["request_id"], fields["document"], fields["logger"]) == ("r1", 7, "foliod.test")
         assert (fields["filename"], fields["name"], fields["module"], fields["message"]) == ("any", "names", "m", "x")
         assert (library["message"], library["foliod"]["logger"]) == ("lost it", "asyncpg")

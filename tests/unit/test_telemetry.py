@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import logging
+import os
 import time
 
 import pytest
@@ -50,6 +51,38 @@ def test_without_a_terminal_each_line_is_json():
     assert (line["pages"], line["name"], line["module"], line["message"]) == (12, "Grüße.pdf", "any", "field")
     assert (line["level"], line["logger"]) == ("info", "foliod.test")
     assert line["timestamp"].endswith("Z")
+
+
+def test_a_line_begins_with_what_is_looked_for_first():
+    """Time, level and event, the ids, then the fields: who reads the file finds them at the same place in each line."""
+    stream, log = logged()
+    with structlog.contextvars.bound_contextvars(request_id="r", document=7):
+        log.info("file_gone", file="/a.pdf")
+    assert list(lines(stream)[0]) == ["timestamp", "level", "event", "logger", "request_id", "document", "file"]
+
+
+def test_the_journal_is_told_how_bad_a_line_is(tmp_path, monkeypatch):
+    """Where standard error is the journal each line begins with its priority; elsewhere none does."""
+    with (tmp_path / "journal").open("w+") as stream:
+        found = os.fstat(stream.fileno())
+        for journal in (f"{found.st_dev}:{found.st_ino}", f"{found.st_dev}:1"):
+            monkeypatch.setenv("JOURNAL_STREAM", journal)
+            set_up_logs(Log(format="text", level="debug"), stream=stream)
+            log = structlog.get_logger("foliod.test")
+            log.debug("one")
+            log.info("two")
+            log.warning("three")
+            try:
+                fail(OSError("gone"))
+            except OSError:
+                log.exception("four")
+        stream.seek(0)
+        told = stream.read().splitlines()
+    half = len(told) // 2
+    assert [line[:3] for line in told[:4]] == ["<7>", "<6>", "<4>", "<3>"]
+    assert {line[:3] for line in told[3:half]} == {"<3>"}, "a traceback's lines are entries of their own"
+    assert half > 5
+    assert not [line for line in told[half:] if line.startswith("<")]
 
 
 def test_on_a_terminal_it_is_readable():

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -128,21 +129,46 @@ def test_an_outage_of_the_database_fails_no_scrape(free_port):
         assert value(daemon, "foliod_log_events_total", event="waiting", level="warning") >= 1
 
 
+DOCUMENTS = {
+    "foliod_documents",
+    "foliod_pages_read_total",
+    "foliod_files",
+    "foliod_vectors",
+    "foliod_watch_events_total",
+}
+
+
 @pytest.mark.timeout(120)
-def test_numbers_of_documents_are_for_who_may_see_all(free_port):
-    """Where a folder is not for everybody, who comes by the localhost door learns how the daemon is, not what it holds."""
-    with running(start=False) as daemon:
+def test_numbers_of_documents_are_for_who_may_see_all(free_port, ollama):
+    """Where a folder is not for everybody, the token's holders learn how the daemon is, not what it holds, unless set so."""
+    with running(f'[ollama]\nurl = "{ollama}"\nembed_model = "all-minilm"\n', start=False) as daemon:
         text = daemon.config.read_text().replace("[server]", f'[server]\nhttp = "127.0.0.1:{free_port}"')
         daemon.config.write_text(text.replace("[[watch]]", '[[watch]]\nusers = ["root"]'))
         daemon.start()
-        token = (daemon.state / "token").read_text().strip()
-        answer = plain_http.get(
-            f"http://127.0.0.1:{free_port}/metrics", headers={"Authorization": f"Bearer {token}"}, trust_env=False
-        )
-        told = names(answer.text)
-        assert told >= {"foliod_ready", "foliod_database_up", "foliod_pool_connections", "foliod_build_info"}
-        assert not told & {"foliod_documents", "foliod_pages_read_total", "foliod_roots", "foliod_files"}
-        assert "foliod_documents" in scraped(daemon)
+        daemon.drop(SAMPLES / "pdflatex-4-pages.pdf")
+        daemon.wait_states(ready=1)
+        daemon.search("text")
+        bearer = {"Authorization": f"Bearer {(daemon.state / 'token').read_text().strip()}"}
+
+        def by_token() -> str:
+            return plain_http.get(f"http://127.0.0.1:{free_port}/metrics", headers=bearer, trust_env=False).text
+
+        told = names(by_token())
+        always = {"foliod_ready", "foliod_database_up", "foliod_ollama_up", "foliod_roots", "foliod_questions_total"}
+        assert told >= always | {"foliod_pool_connections", "foliod_build_info", "foliod_searches_total"}
+        assert not told & DOCUMENTS
+        assert 'event="document_read"' not in by_token()
+        assert 'level="info"' not in by_token()
+        assert scraped(daemon).keys() >= DOCUMENTS, "our own user is told all"
+
+        daemon.config.write_text(daemon.config.read_text().replace("[server]", '[server]\nmetrics = "all"'))
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: names(by_token()) >= DOCUMENTS)
+        asked = set().union(*(names(expression) for expression in expressions_of("alerts.yaml")))
+        # What happens only when something goes wrong, and what Better Stack needs, has no series before.
+        quiet = {"foliod_worker_deaths_total", "foliod_logs_dropped_total"}
+        seen = names(by_token())
+        assert {name for name in asked if name not in seen} <= quiet
 
 
 def test_the_printed_metrics_are_the_ones_there_are():

@@ -139,6 +139,20 @@ def test_install_makes_a_service_that_runs(service):
     assert "ExecStart=/opt/foliod/bin/foliod run --config /etc/foliod/foliod.toml" in machine.path(UNIT).read_text()
 
 
+def test_the_journal_knows_what_is_a_warning(service):
+    """`journalctl -p warning` shows foliod's warnings and nothing milder; each message is the JSON of its line."""
+    service.put(b"no PDF at all")
+    unit = ("journalctl", "--unit", "foliod", "--output", "json", "--no-pager", "_COMM=foliod")
+
+    def told(*words: str) -> list[dict]:
+        return [json.loads(line) for line in service.machine.run(*unit, *words).stdout.splitlines()]
+
+    wait_for(lambda: [entry for entry in told("-p", "warning") if "document_refused" in str(entry["MESSAGE"])])
+    for entry in told():
+        line = json.loads(entry["MESSAGE"])
+        assert entry["PRIORITY"] == {"debug": "7", "info": "6", "warning": "4", "error": "3"}[line["level"]]
+
+
 def test_exposure_is_low(service):
     """Systemd's own measure of what a service could do."""
     done = service.machine.run(

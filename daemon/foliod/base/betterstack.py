@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import random
 import threading
 import time
@@ -22,6 +23,8 @@ from logtail.flusher import FlushWorker
 from logtail.uploader import Uploader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from foliod.base.config_logs import Betterstack
 
 QUEUED_LINES: Final = 1000
@@ -51,8 +54,8 @@ log = structlog.get_logger()
 class Shipper(LogtailHandler):
     """The handler. Emitting costs the caller some tenths of a millisecond, and never waits."""
 
-    def __init__(self, settings: Betterstack) -> None:
-        """`settings` have a token."""
+    def __init__(self, settings: Betterstack, host: Callable[[], str | None] = lambda: None) -> None:
+        """`settings` have a token; `host` names this daemon among others, None while its name is not made yet."""
         assert settings.token is not None
         level = logging.getLevelNamesMapping()[settings.level.upper()]
         super().__init__(
@@ -63,6 +66,8 @@ class Shipper(LogtailHandler):
             level=level,
         )
         self.shipping = Shipping()
+        self._look_up = host
+        self._known: str | None = None
         self.uploader = _Upload(self.source_token, self.host, (CONNECT_SECONDS, ANSWER_SECONDS), self.shipping)
         # The library's thread ends with the one that starts it, which may not be one of a pool.
         self.ensure_flush_thread_alive()
@@ -78,9 +83,10 @@ class Shipper(LogtailHandler):
             self.flush_thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue a line: its event as the message, its fields under `foliod`."""
+        """Queue a line: its event as the message, its fields and the daemon's `host` under `foliod`."""
         try:
-            fields = bounded(json.loads(self.format(record)))
+            self._known = self._known or self._look_up()
+            fields = bounded(json.loads(self.format(record))) | {"host": self._known or os.uname().nodename}
             line = logging.LogRecord(
                 record.name, record.levelno, record.pathname, record.lineno, str(fields.pop("event", "")), (), None
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr, SecretStr, field_validator, model_validator
 
@@ -160,6 +160,8 @@ class Server(Section):
     allowed_hosts: Texts = ("localhost", "127.0.0.1", "[::1]")
     allowed_origins: Origins = ()
     """Web pages of other addresses that may ask at the localhost door, such as "https://intranet.example"."""
+    metrics: Literal["visible", "all"] = "visible"
+    """Whether GET /metrics tells the token's holders numbers of all documents, though they may not read them all."""
     users: Accounts = ()
     groups: Accounts = ()
     """Who may enter by the Unix socket; with neither, whoever its mode lets in. Root and our own user always may."""

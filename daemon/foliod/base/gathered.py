@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 
-from foliod.base.metrics import REGISTRY
+from foliod.base.metrics import OF_DOCUMENTS, REGISTRY
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -39,6 +39,9 @@ COUNTED: dict[str, str] = {
     "texts_reembedded": "Passages that got their vector of another model.",
 }
 """Counts since start by name (`telemetry.Counters`); exported as `foliod_<name>_total`."""
+
+ASKED: Final = frozenset({"questions", "searches"})
+"""Those of COUNTED that don't grow when a document comes."""
 
 GATHERED: dict[str, Series] = {
     "foliod_build_info": Series("gauge", "1, with the version as a label.", ("version", "extractor")),
@@ -74,23 +77,30 @@ Values = Mapping[str, float | Mapping[tuple[str, ...], float]]
 """The value of each metric by its name; of one with labels, its values by theirs."""
 
 
-def exposition(values: Values, accept: str = "") -> tuple[bytes, str]:
+def exposition(values: Values, accept: str = "", *, whole: bool = True) -> tuple[bytes, str]:
     """Return all metrics as Prometheus reads them, and their content type; takes milliseconds.
 
-    Raises KeyError for a name that GATHERED does not have.
+    Unless the `whole` may be told, what was observed goes without what grows when a document comes. Raises KeyError
+    for a name that GATHERED does not have.
     """
     encode, content_type = choose_encoder(accept)
-    return encode(_All(values)), content_type
+    return encode(_All(values, whole=whole)), content_type
 
 
 class _All:
     """What was observed and what was gathered, as one collector."""
 
-    def __init__(self, values: Values) -> None:
+    def __init__(self, values: Values, *, whole: bool) -> None:
         self._values = values
+        self._whole = whole
 
     def collect(self) -> Iterator[Metric]:
-        yield from REGISTRY.collect()
+        for metric in REGISTRY.collect():
+            if not self._whole:
+                if metric.name in OF_DOCUMENTS:
+                    continue
+                metric.samples = [one for one in metric.samples if one.labels.get("level") not in ("debug", "info")]
+            yield metric
         for name, value in self._values.items():
             series = GATHERED[name]
             family: Any = (CounterMetricFamily if series.kind == "counter" else GaugeMetricFamily)(

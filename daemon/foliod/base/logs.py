@@ -12,6 +12,8 @@ import structlog
 from structlog.stdlib import ProcessorFormatter
 
 from foliod.base.errors import FoliodError
+from foliod.base.events import BOUND
+from foliod.base.journal import ToJournal, is_journal
 from foliod.base.redact import CONTENT_KEYS, SECRET_KEYS, SECRETS, WITHHELD
 from foliod.base.repeats import Repeats
 from foliod.base.values import HIDDEN
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 SETTLE_SECONDS = 5.0
 """How often is looked whether repeats are to be summed up though nothing else is logged."""
+
+FIRST = ("timestamp", "level", "event", "logger", *(key for key in BOUND if key not in ("exception", "stack")))
+"""What a line begins with."""
 
 OURS = frozenset({"_record", "_from_structlog", "level", "logger", "timestamp"})
 """What nobody else has a say in."""
@@ -74,12 +79,12 @@ def set_up_logs(settings: Log, *, stream: TextIO | None = None, also: Sequence[l
 
     def formatter(render: Processor) -> ProcessorFormatter:
         return ProcessorFormatter(
-            foreign_pre_chain=before, processors=[ProcessorFormatter.remove_processors_meta, render]
+            foreign_pre_chain=before, processors=[ProcessorFormatter.remove_processors_meta, _in_order, render]
         )
 
     as_json = structlog.processors.JSONRenderer(ensure_ascii=False)
     for_people = structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=24)
-    handler = logging.StreamHandler(stream)
+    handler = ToJournal(stream) if is_journal(stream) else logging.StreamHandler(stream)
     handler.setFormatter(formatter(for_people if readable else as_json))
     root = logging.getLogger()
     for old in [h for h in root.handlers if getattr(h, "foliod", False)]:
@@ -122,6 +127,11 @@ def end_logs() -> None:
     _repeats.settle(everything=True)
     for shipper in _shippers:
         shipper.end(END_SECONDS)
+
+
+def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Put first what is looked for first: when, how bad, what; then the ids, then the rest."""
+    return {key: event[key] for key in FIRST if key in event} | dict(event)
 
 
 # --- what is not told -------------------------------------------------------------------

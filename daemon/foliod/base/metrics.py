@@ -124,3 +124,13 @@ LOG_EVENTS: Final = Counter(
     ("event", "level"),
     registry=REGISTRY,
 )
+
+OF_DOCUMENTS: Final = frozenset(
+    {
+        "foliod_embedding_request_duration_seconds",
+        "foliod_embedding_tokens",
+        "foliod_watch_events",
+        "foliod_worker_starts",
+    }
+)
+"""Those that grow when a document comes. Of the log's events those do that tell no trouble."""

@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
 from foliod.base import logs
 from foliod.base.errors import FoliodError
-from foliod.base.gathered import COUNTED, exposition
+from foliod.base.gathered import ASKED, COUNTED, exposition
 from foliod.base.metrics import HTTP_REQUESTS, HTTP_SECONDS
 from foliod.base.version import EXTRACTOR, __version__
 from foliod.serve.access import access_of
@@ -44,20 +45,32 @@ routes = web.RouteTableDef()
 async def metrics(request: web.Request) -> web.Response:
     """Tell everything that is measured. Never fails for what is away: what can't be known is left out.
 
-    Clients who may not see all documents get no numbers of them.
+    Clients who may not see all documents get no numbers of them, unless [server] metrics lets the token's holders.
     """
     services = request.app[SERVICES]()
     report: Report | None = None
-    whole = client_of(request).ours
+    whole = False
     with suppress(TimeoutError, FoliodError):
         async with asyncio.timeout(FIRST_SECONDS):
-            whole = await access_of(request) is None
-            if whole:
-                report = await asyncio.shield(request.app[REPORT].get())
+            whole = await _may_count(request)
+            report = await asyncio.shield(request.app[REPORT].get())
     values = gathered(services, report, whole=whole)
     # Writing some hundred lines takes milliseconds, which need not be the event loop's.
-    body, content_type = await asyncio.to_thread(exposition, values, request.headers.get("Accept", ""))
+    accept = request.headers.get("Accept", "")
+    body, content_type = await asyncio.to_thread(partial(exposition, values, accept, whole=whole))
     return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+async def _may_count(request: web.Request) -> bool:
+    """Say whether a client may know how many documents there are: who may see all, and who scrapes for the operator."""
+    client, server = client_of(request), request.app[SERVICES]().settings.server
+    if client.ours or (client.by_token and server.metrics == "all"):
+        return True
+    try:
+        return await access_of(request, in_outages=True) is None
+    except FoliodError:
+        # The database was never there: what stands in it can't be told anyway, and what else is known is.
+        return False
 
 
 def reporting(status: Status) -> Kept[Report]:
@@ -86,7 +99,7 @@ def gathered(services: Services, report: Report | None, *, whole: bool) -> Value
         ),
         "foliod_event_loop_tasks": float(len(asyncio.all_tasks())),
         "foliod_logs_summed_up_total": float(shipped["summed_up"]),
-        **{f"foliod_{name}_total": float(counters[name]) for name in COUNTED if whole},
+        **{f"foliod_{name}_total": float(counters[name]) for name in COUNTED if whole or name in ASKED},
     }
     if shipped["betterstack"] is not None:
         values["foliod_logs_shipped_total"] = shipped["betterstack"]["shipped"]
@@ -102,24 +115,23 @@ def gathered(services: Services, report: Report | None, *, whole: bool) -> Value
     if pipeline is not None:
         roots = pipeline.roots()
         values["foliod_leases_held"] = pipeline.leases
+        values["foliod_roots"] = _counted(str(root["state"]) for root in roots)
         if whole:
-            values["foliod_roots"] = _counted(str(root["state"]) for root in roots)
             values["foliod_files_settling"] = sum(root["settling"] for root in roots)
         # "reader 3" is one of the readers.
         values["foliod_tasks_waiting"] = _counted(task.rstrip("0123456789 ") for task in pipeline.troubles)
     if report is not None:
-        values |= _of_the_store(*report)
+        values["foliod_ollama_up"] = float(bool(report[1]["ollama"]["reachable"]))
+        if whole and report[1]["documents"] is not None:
+            values |= _of_the_store(*report)
     return values
 
 
 def _of_the_store(at: float, report: dict[str, Any]) -> dict[str, float | Mapping[tuple[str, ...], float]]:
-    values: dict[str, float | Mapping[tuple[str, ...], float]] = {
-        "foliod_ollama_up": float(bool(report["ollama"]["reachable"]))
-    }
-    if report["documents"] is None:
-        return values
     vectors = report["vectors"]
-    values["foliod_store_numbers_age_seconds"] = time.monotonic() - at
+    values: dict[str, float | Mapping[tuple[str, ...], float]] = {
+        "foliod_store_numbers_age_seconds": time.monotonic() - at
+    }
     values["foliod_documents"] = {(state,): float(count) for state, count in report["documents"].items()}
     for name in ("files", "pages", "chunks"):
         values[f"foliod_{name}"] = float(report[name])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from foliod.base.logs import set_up_logs
 from foliod.base.redact import hide_secrets_of
+from foliod.start.state import known_host
 
 if TYPE_CHECKING:
     import logging
@@ -21,5 +22,5 @@ def open_logs(settings: Settings) -> None:
         # Most daemons can do without its libraries.
         from foliod.base.betterstack import Shipper  # noqa: PLC0415
 
-        also.append(Shipper(settings.betterstack))
+        also.append(Shipper(settings.betterstack, lambda: known_host(settings.state)))
     set_up_logs(settings.log, also=also)

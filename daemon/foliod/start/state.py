@@ -61,12 +61,22 @@ def open_state(folder: Path) -> Iterator[State]:
         os.close(lock)
 
 
+def known_host(folder: Path) -> str | None:
+    """Return the host's name of a state folder, None while it has none."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return _named(folder)
+    return None
+
+
+def _named(folder: Path) -> str | None:
+    # Empty after a power cut in the wrong moment.
+    return (folder / "host").read_text("utf-8").strip() or None
+
+
 def _host(folder: Path) -> str:
     """Return the host's name in the store: readable, and unique to this state folder."""
-    file = folder / "host"
     with contextlib.suppress(FileNotFoundError):
-        # Empty after a power cut in the wrong moment.
-        if known := file.read_text("utf-8").strip():
+        if known := _named(folder):
             return known
     name = f"{os.uname().nodename}-{uuid.uuid4().hex[:12]}"
     name_host(folder, name)
