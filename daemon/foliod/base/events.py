@@ -217,6 +217,7 @@ EVENTS: dict[str, Event] = {
     "root_state": Event("info warning", "A watched folder is in another state now.", "root state reason"),
     "root_not_watched": Event("warning", "A folder is in the store that is watched no more.", "root files reason"),
     "root_forgotten": Event("info", "What was missing from a folder was forgotten, as asked.", "root files"),
+    "restriction_ended": Event("warning", "A restricted folder is a part of another watched one now.", "folder reason"),
     "file_seen": Event("info", "A file with new content.", "file document bytes"),
     "file_known": Event("info", "A file whose content was known.", "file document"),
     "file_touched": Event("debug", "A file changed, its content did not.", "file document"),
