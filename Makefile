@@ -18,8 +18,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: $(VENV)/runtime
 	@$(BIN)/python tests/whole/demo.py
 
-# Two processes, for tests wait more than they compute. Of a file all tests run in one, since some share a daemon.
-PYTEST ?= -n 2 --dist loadfile
+# Two processes, for tests wait more than they compute. Of a file all tests run in one, since some share a daemon;
+# files come in the order of tests/conftest.py, for pytest would leave those with few and long tests for the end.
+PYTEST ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/dev
 	@$(BIN)/python -m pytest $(PYTEST)

@@ -37,6 +37,13 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 numbers = itertools.count(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, long ones come first: at the end none waits long for another."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        rooms = ["whole", "db", "unit"]
+        items.sort(key=lambda item: rooms.index(item.path.parent.name))
+
+
 @pytest.fixture
 def short_dir() -> Iterator[Path]:
     """A folder with a path short enough for sockets, which PostgreSQL's user may enter even when we are root."""
