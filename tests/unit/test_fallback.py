@@ -74,7 +74,16 @@ def test_the_status_tells_what_is_wrong(foliod, daemon):
         state="waiting",
         backlog={"documents": 1, "pages_per_s": 0.0, "eta_s": None, "waiting": ["the disk is full"]},
         configuration={"error": None, "restart_needed": ["[server] http"]},
-        logs={"summed_up": 0, "betterstack": {"shipped": 1, "waiting": 7, "dropped": 2, "causes": {}, "error": "logs.example: ConnectionError"}},
+        logs={
+            "summed_up": 0,
+            "betterstack": {
+                "shipped": 1,
+                "waiting": 7,
+                "dropped": 2,
+                "causes": {},
+                "error": "logs.example: ConnectionError",
+            },
+        },
     )
     told = foliod("status").out
     assert "Settings: a restart is needed for [server] http" in told
