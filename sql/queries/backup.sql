@@ -23,3 +23,36 @@ WHERE lease_owner IS NOT NULL OR state = 'reading';
 -- What PostgreSQL has to run so that it knows how much there is, before the first questions come.
 SELECT format('ANALYZE foliod.%I', relname) AS statement FROM pg_class
 WHERE relnamespace = to_regnamespace('foliod') AND relkind = 'r' ORDER BY relname;
+
+-- name: restorable
+-- Whether this role may empty foliod's schema, or make it where there is none (owner is NULL then); and where pgvector lies.
+SELECT current_user::text AS role, pg_get_userbyid(n.nspowner)::text AS owner,
+       CASE WHEN n.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+            ELSE pg_has_role(n.nspowner, 'USAGE') END AS allowed,
+       (SELECT quote_ident(v.nspname) FROM pg_extension e JOIN pg_namespace v ON v.oid = e.extnamespace
+        WHERE e.extname = 'vector') AS vector_schema
+FROM (VALUES (1)) AS one LEFT JOIN pg_namespace n ON n.nspname = 'foliod';
+
+-- name: drop_contents
+-- Empties foliod's schema, which stays: its owner may do that, whoever owns what lies in it.
+DO $$
+DECLARE
+    statement text;
+BEGIN
+    -- Tables first: what is made of them and for them goes with them.
+    FOR statement IN
+        SELECT format('DROP %s IF EXISTS %s CASCADE', kind, name) FROM (
+            SELECT CASE WHEN relkind IN ('r', 'p') THEN 1 ELSE 2 END AS place, format('foliod.%I', relname) AS name,
+                   CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE'
+                                ELSE 'TABLE' END AS kind
+            FROM pg_class WHERE relnamespace = to_regnamespace('foliod') AND relkind IN ('r', 'p', 'v', 'm', 'S')
+            UNION ALL
+            SELECT 3, oid::regprocedure::text, 'ROUTINE' FROM pg_proc WHERE pronamespace = to_regnamespace('foliod')
+            UNION ALL
+            SELECT 4, format('foliod.%I', typname), 'TYPE' FROM pg_type
+            WHERE typnamespace = to_regnamespace('foliod') AND typtype IN ('e', 'd')) found
+        ORDER BY place
+    LOOP
+        EXECUTE statement;
+    END LOOP;
+END $$;

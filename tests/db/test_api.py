@@ -89,7 +89,7 @@ async def test_search_by_http(db, short_dir, pipeline):
     assert (hit["start"], hit["end"]) == (len(VIRUS[0]) + 1, len(VIRUS[0]) + 1 + len(VIRUS[1]))
     assert hit["scores"].keys() == {"keyword", "vector", "title"}
     assert (hit["rank"], hit["text"], hit["pages"], hit["rects"]) == (1, VIRUS[1], [2, 2], None)
-    assert hit["document"].keys() == {"id", "sha256", "title", "path", "paths", "places"}
+    assert hit["document"].keys() == {"id", "sha256", "title", "path", "paths", "places", "host"}
     assert (hit["document"]["paths"], hit["document"]["places"]) == (["/in/virus.pdf"], 1)
     assert len(body["hits"]) == 3
 

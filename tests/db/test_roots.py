@@ -252,6 +252,24 @@ def settings_of(short_dir, *watch: dict) -> Settings:
     )
 
 
+async def test_a_hit_names_no_host_that_may_not_be_seen(db):
+    """A hit says on which other host the place lies that it names first: of those that this client may see."""
+    async with system(db, {"a.pdf": ["The tide tables of the harbour office are printed once a year."]}) as s:
+        number = s.documents["a.pdf"]
+        await one(db, "UPDATE foliod.files SET host = 'first' WHERE document_id = $1", number)
+        await put(db, number, "/docs/a.pdf", host="second", root="/docs")
+        await put(db, number, "/here/a.pdf", root="/here")
+        s.retriever._host = HOST
+
+        async def found(access: Access | None) -> tuple[str | None, int]:
+            [hit] = (await s.retriever.search("tide tables", limit=1, filters=Filters(access=access))).hits
+            return hit.host, len(hit.paths)
+
+        assert await found(None) == ("first", 3)
+        assert await found(seeing(("/docs", True), host="second")) == ("second", 1)
+        assert await found(seeing(("/here", True))) == (None, 1)
+
+
 async def test_without_restrictions_nothing_is_filtered(db, short_dir):
     """Where no host restricts a folder, everybody who may enter is answered by the same queries as before."""
     await Roots(db, "there").register(watched("/docs"))

@@ -19,7 +19,7 @@ import asyncpg
 import pytest
 
 from foliod.start.preserve import _host
-from foliod.store.archive import Contents
+from foliod.store.archive import Contents, _complaint
 from live import Daemon, running, wait_for
 from ollama_process import Ollama, ollama_running
 from pgbouncer import MISSING, PROGRAM, PgBouncer
@@ -295,3 +295,15 @@ def test_whose_files_they_are(hosts, own, asked_for, chosen, monkeypatch):
     """A new state folder becomes the only host, or the only one of this machine's name; one that has a name keeps it."""
     monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "here", "", "", "")))
     assert _host(Contents(((1, "a", "b"),), tuple(hosts), "public"), asked_for, own) == chosen
+
+
+def test_of_what_psql_says_the_error_is_told():
+    """Notes on the way do not hide why a restore failed."""
+    said = b"""psql:<stdin>:3: NOTICE:  drop cascades to 21 other objects
+DETAIL:  drop cascades to table foliod.migrations
+psql:<stdin>:30: ERROR:  permission denied for database foliod
+LINE 1: CREATE SCHEMA foliod
+"""
+    assert _complaint(said) == "ERROR:  permission denied for database foliod | LINE 1: CREATE SCHEMA foliod"
+    assert _complaint(b"warning: one\npg_restore: error: could not read") == "pg_restore: error: could not read"
+    assert _complaint(b"Segmentation fault\n") == "Segmentation fault"

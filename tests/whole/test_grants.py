@@ -183,3 +183,34 @@ def test_an_extension_that_exists_in_another_schema_is_used(empty_dsn, short_dir
                 # Its index is built by the direct address.
                 assert daemon.cli("reembed", "--model", "mxbai-embed-large", "--wait").returncode == 0
                 assert daemon.search("incubation period", mode="vector")["hits"]
+
+
+def test_the_owner_restores_a_backup(roles, short_dir):
+    """With the script's rights the owner puts a backup back, and the daemon runs again; the daemon's role is told who may."""
+    roles.grant()
+    owner, file = {"FOLIOD_DATABASE__URL": roles.owner_url}, str(short_dir / "store.backup")
+    with ollama_running() as ollama, over(roles.runtime_url, ollama, start=False) as daemon:
+        assert daemon.cli("migrate", env=owner).returncode == 0
+        roles.grant()
+        daemon.start()
+        daemon.drop(ARTICLE)
+        daemon.wait_states(ready=1)
+        assert daemon.cli("backup", file).returncode == 0
+        daemon.stop()
+        told = daemon.cli("restore", file, "--replace")
+        assert told.returncode == 1
+        assert "use the owner's URL" in told.stderr
+        asked(roles.owner_url, "CREATE VIEW foliod.mine AS SELECT * FROM foliod.documents")
+        done = daemon.cli("restore", file, "--replace", env=owner)
+        assert done.returncode == 0, done.stderr
+        assert "Exception" not in done.stderr
+        roles.grant()
+        daemon.start()
+        assert daemon.search("incubation period", mode="vector")["hits"]
+        daemon.drop(SAMPLES / "PMC7079436.pdf")
+        daemon.wait_states(ready=2)
+        daemon.stop()
+        asked(roles.admin, "DROP SCHEMA foliod CASCADE")
+        told = daemon.cli("restore", file, env=owner)
+        assert told.returncode == 1
+        assert f"GRANT CREATE ON DATABASE … TO {roles.owner}" in told.stderr

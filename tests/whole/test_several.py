@@ -253,6 +253,13 @@ def test_a_host_that_is_gone_for_good_is_forgotten(empty_dsn, ollama):
             code, told = hosts(staying, "--forget", gone)
             assert code == 1
             assert "gave a sign of life" in told
+            # Of what lies elsewhere it is said where, and only of that.
+            found = {h["document"]["path"]: h["document"]["host"] for h in staying.search("letter", limit=50)["hits"]}
+            assert found[str(going.inbox / "letter3.pdf")] == gone
+            assert found[str(staying.inbox / "letter0.pdf")] is None
+            assert f"{gone}: {going.inbox}/letter3.pdf" in "".join(staying.cli("search", "w3x1").stdout.split("\n   "))
+            going.kill()
+        assert "gave a sign of life" in hosts(staying, "--forget", gone)[1], "it ended without a word"
         assert "is this host" in hosts(staying, "--forget", (staying.state / "host").read_text().strip())[1]
         assert "there is no host nobody" in hosts(staying, "--forget", "nobody")[1]
         asked(empty_dsn, f"UPDATE foliod.hosts SET seen_at = now() - interval '1 hour' WHERE host = '{gone}'")
@@ -265,6 +272,21 @@ def test_a_host_that_is_gone_for_good_is_forgotten(empty_dsn, ollama):
         assert asked(empty_dsn, f"{left} '{gone}'") == 0
         done = staying.cli("doctor", "--deep", "--json")
         assert json.loads(done.stdout)["store"]["findings"] == []
+
+
+def test_a_host_that_was_stopped_is_forgotten_at_once(empty_dsn, ollama):
+    """A host that stopped says so: `foliod hosts` tells since when, and it can be forgotten; one that started again runs."""
+    with daemon_on(empty_dsn, ollama) as staying, daemon_on(empty_dsn, ollama) as going:
+        letters(going, range(1))
+        wait_for(lambda: staying.states() == {"ready": 1})
+        gone = (going.state / "host").read_text().strip()
+        assert going.stop() == 0
+        assert f"{gone}: stopped at 2" in staying.cli("hosts").stdout
+        going.start()
+        assert f"{gone}: runs" in staying.cli("hosts").stdout
+        assert "stop foliod there" in hosts(staying, "--forget", gone)[1]
+        assert going.stop() == 0
+        assert hosts(staying, "--forget", gone) == (0, {"host": gone, "files": 1, "documents": 1})
 
 
 def test_an_older_foliod_refuses_a_newer_schema(empty_dsn, ollama):

@@ -223,6 +223,8 @@ class Hit:
     """Where it stands on its pages; None when that is not known."""
     places: int = 0
     """In how many places the document is or was, those in `paths` among them."""
+    host: str | None = None
+    """Where the first of `paths` lies, when that is not this host."""
     copies: tuple[Copy, ...] = ()
     """Other passages with the same words."""
 

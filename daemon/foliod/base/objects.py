@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 def document_object(hit: Hit) -> dict[str, Any]:
-    """Return what a hit says about its document; of `places` many places, `paths` are the first ones."""
+    """Return what a hit says about its document; of `places` many places, `paths` are the first ones.
+
+    `host` names the other host on which `path` lies; null is this one.
+    """
     return {
         "id": hit.document,
         "sha256": hit.sha256,
@@ -20,6 +23,7 @@ def document_object(hit: Hit) -> dict[str, Any]:
         "path": hit.paths[0] if hit.paths else None,
         "paths": list(hit.paths),
         "places": hit.places,
+        "host": hit.host,
     }
 
 

@@ -38,6 +38,8 @@ RETRY_SECONDS = 30.0
 """Wait after the first abnormal end; four times as long after each further one."""
 RENEW_SECONDS = 86_400.0
 """A document that could not be read again is tried again after so long."""
+LEAVE_SECONDS = 1.0
+"""That we stop is written down within this, or not at all: nobody is kept waiting for it."""
 MOST_SET_ASIDE = 3
 """A document of which pages were given up so often is not read any further; what was read of it stays."""
 
@@ -78,6 +80,16 @@ class Backlog:
         """Free what an earlier daemon of this host left claimed, and say that we are here. Call once, at start."""
         await self._db.execute("host_started", self.host, __version__)
         await self._db.execute("release_dead_leases", self.host, MOST_ATTEMPTS)
+
+    @contextlib.asynccontextmanager
+    async def present(self) -> AsyncIterator[None]:
+        """Say that this host's daemon stopped when the body ends, so that nobody waits for signs of life."""
+        try:
+            yield
+        finally:
+            with contextlib.suppress(DatabaseUnavailableError, TimeoutError):
+                async with asyncio.timeout(LEAVE_SECONDS):
+                    await self._db.execute("host_left", self.host)
 
     def configure(self, *, max_deaths: int) -> None:
         """Quarantine a document after so many abnormal ends from now on."""

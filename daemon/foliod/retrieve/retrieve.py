@@ -61,13 +61,18 @@ class Retriever:
         settings: Search,
         *,
         arriving: Callable[[Access | None], int] = lambda _: 0,
+        host: str | None = None,
     ) -> None:
-        """`arriving` tells how many files were seen, of those that a client may see, that the store does not know yet."""
+        """`arriving` tells how many files were seen, of those that a client may see, that the store does not know yet.
+
+        `host` is this one's name: of places elsewhere the hits say where.
+        """
         self._db = db
         self._embedder = embedder
         self._settings = settings
         self._reader = Reader(db, names=settings.title_weight > 0)
         self._arriving = arriving
+        self._host = host
         self._coverage = (0.0, Coverage(0, 0, 0))
 
     async def search(
@@ -207,6 +212,7 @@ class Retriever:
             sha256=row["sha256"],
             title=_title(row),
             paths=tuple(row["paths"]),
+            host=None if row["host"] == self._host else row["host"],
             places=row["places"],
             first_page=min(part["first_page"] for part in parts),
             last_page=max(part["last_page"] for part in parts),

@@ -80,7 +80,8 @@ def hosts(forget: Forget = None, config: Config = None, as_json: Json = False) -
         to.say(f"{forget} is forgotten: {files}; {documents} that lay nowhere else")
         return
     for host in answer["hosts"]:
-        seen = "runs" if host["alive"] else f"last seen {host['seen_at'][:16].replace('T', ' ')} UTC"
+        when = f"{host['seen_at'][:16].replace('T', ' ')} UTC"
+        seen = "runs" if host["alive"] else f"stopped at {when}" if host["left_at"] else f"last seen {when}"
         here = " (this one)" if host["this"] else ""
         version = f", foliod {host['version']}" if host["version"] else ""
         only = count(host["only_here"], "document")
@@ -114,6 +115,6 @@ async def _hosts(settings: Any, forget: str | None) -> dict[str, Any]:
             found = await listed(db)
     for host in found:
         host["this"] = host["host"] == own
-        for name in ("started_at", "seen_at"):
+        for name in ("started_at", "seen_at", "left_at"):
             host[name] = None if host[name] is None else host[name].astimezone(UTC).isoformat()
     return {"hosts": found}

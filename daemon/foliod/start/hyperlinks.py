@@ -40,6 +40,11 @@ def linked(console: Console, text: str, path: str | None, page: int, style: str 
     return found
 
 
+def path_here(document: Mapping[str, Any]) -> str | None:
+    """Return the path of a document that can be opened on this machine."""
+    return None if document.get("host") else document.get("path")
+
+
 def page_of(found: Mapping[str, Any]) -> int:
     """Return the page that a hit or a citation begins on: where its words are known to stand, else its first."""
     rects = found.get("rects")

@@ -106,7 +106,7 @@ class Pipeline:
             "ocr": self._recogniser.recognise_next,
             "renewal": self._renewal.renew_next,
         }
-        async with asyncio.TaskGroup() as group:
+        async with self._backlog.present(), asyncio.TaskGroup() as group:
             group.create_task(self._folders.run(), name="folders")
             self._tasks = [
                 group.create_task(self._backlog.keep_leases(), name="leases"),

@@ -30,6 +30,7 @@ from foliod.store.connection import behind_pooler, connect
 from foliod.store.database import Database
 from foliod.store.embedded import EmbeddedServer
 from foliod.store.migrate import load_migrations, migrate
+from foliod.store.privileges import may_not_create, may_not_replace
 from foliod.store.statements import load_queries
 from foliod.store.tunnel import tunnel
 
@@ -185,12 +186,21 @@ async def _refuse(connection: asyncpg.Connection[asyncpg.Record], *, replace: bo
 
 
 async def _beginning(connection: asyncpg.Connection[asyncpg.Record]) -> tuple[str, str]:
-    """Return the statements before those of the archive, and the schema in which pgvector lies or will lie."""
-    lies = await connection.fetchval(
-        "SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
-        "WHERE e.extname = 'vector'"
-    )
-    first = [f"SET lock_timeout = '{LOCK_SECONDS}s';", "DROP SCHEMA IF EXISTS foliod CASCADE;", "SET lock_timeout = 0;"]
+    """Return the statements before those of the archive, and the schema in which pgvector lies or will lie.
+
+    Raises ArchiveError when this role may not empty or make foliod's schema.
+    """
+    queries = load_queries(asset("sql/queries"))
+    found = await connection.fetchrow(queries["restorable"].sql)
+    assert found is not None
+    if not found["allowed"]:
+        raise archive.ArchiveError(
+            may_not_replace(found["role"], found["owner"]) if found["owner"] else may_not_create(found["role"])
+        )
+    lies = found["vector_schema"]
+    first = [f"SET lock_timeout = '{LOCK_SECONDS}s';", "SET lock_timeout = 0;"]
+    # Who owns a schema need not be allowed to make another one, and what may be done in it by default stays with it.
+    first.insert(1, queries["drop_contents"].sql if found["owner"] else "CREATE SCHEMA foliod;")
     if lies is None:
         lies = "public"
         first.insert(0, "CREATE EXTENSION vector SCHEMA public;")

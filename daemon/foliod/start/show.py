@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from foliod.start.hyperlinks import linked, page_of
+from foliod.start.hyperlinks import linked, page_of, path_here
 from foliod.start.terminal import NARROW_CELLS, Flow, Terminal, count, safe
 
 if TYPE_CHECKING:
@@ -105,12 +105,11 @@ class Answer:
             self._terminal.say("The answer names no passage; check it against the documents.", "yellow")
         for n, citations in sorted(by_number.items()):
             document = citations[0]["document"]
-            name = linked(out, title(document), document.get("path"), page_of(citations[0]))
+            name = linked(out, title(document), path_here(document), page_of(citations[0]))
             out.print(Text.assemble((f"[{n}] ", "bold"), name, ", ", pages(citations[0]["pages"])))
             # A quoted answer is its quotes: they stand above already.
             lines = [] if quoted else [_quote(c) for c in citations if c["quote"]]
-            if document.get("path"):
-                lines.append(Text(safe(document["path"]), style="dim"))
+            lines += _place(document)
             for line in lines:
                 out.print(Padding(line, (0, 0, 0, 4), expand=False))
 
@@ -147,7 +146,7 @@ def show_hits(terminal: Terminal, answer: Object) -> None:
     """Show the answer of `/v1/search`."""
     out = terminal.out
     for hit in answer["hits"]:
-        name = linked(out, title(hit["document"]), hit["document"].get("path"), page_of(hit), "bold")
+        name = linked(out, title(hit["document"]), path_here(hit["document"]), page_of(hit), "bold")
         out.print(Text.assemble((f"{hit['rank']}. ", "bold"), name, ", ", pages(hit["pages"])))
         snippet = safe(hit["text"])
         if len(snippet) > SNIPPET_CHARS:
@@ -155,14 +154,19 @@ def show_hits(terminal: Terminal, answer: Object) -> None:
         lines = [Text(snippet)]
         if hit.get("heading"):
             lines.insert(0, Text(safe(hit["heading"]), style="italic"))
-        if hit["document"].get("path"):
-            lines.append(Text(safe(hit["document"]["path"]), style="dim"))
+        lines += _place(hit["document"])
         for line in lines:
             out.print(Padding(line, (0, 0, 0, 3), expand=False))
         out.print()
     found = count(len(answer["hits"]), "passage")
     terminal.say(f"{found}, {_searched(answer['mode'], answer['coverage'])}, {answer['took_ms']:.0f} ms", "dim")
     _warn(terminal, answer)
+
+
+def _place(document: Object) -> list[Text]:
+    """Return the line that says where a document lies, also on which host when that is another one."""
+    path, host = document.get("path"), document.get("host")
+    return [Text(safe(f"{host}: {path}" if host else path), style="dim")] if path else []
 
 
 def show_documents(terminal: Terminal, answer: Object) -> None:

@@ -142,7 +142,7 @@ class Wiring:
     def services(self, before: Services) -> Services:
         """Return what the handlers reach, made for the settings that are in `before`."""
         s, db = before.settings, self._db
-        retriever = Retriever(db, self._embedders, s.search, arriving=self.pipeline.arriving)
+        retriever = Retriever(db, self._embedders, s.search, arriving=self.pipeline.arriving, host=self.pipeline.host)
         return dataclasses.replace(
             before,
             db=db,

@@ -23,6 +23,9 @@ PLACES: Final = "/usr/lib/postgresql"
 """Where Debian keeps the programs of each version."""
 TYPES: Final = rb"\b%s\.(?=(?:half|sparse)vec)"
 COPIED: Final = re.compile(rb"COPY [^ ]+ \(.*\) FROM stdin;\n")
+PLACE: Final = re.compile(r"^psql:[^:]+:\d+: ")
+"""Where in the stream an error was met: it says nothing to anybody who does not see that."""
+ERROR: Final = re.compile(r"\b(?:error|ERROR|FATAL): ")
 TOLD: Final = 3
 """Lines of a program's complaint that are passed on."""
 
@@ -97,7 +100,9 @@ def contents(file: Path) -> Contents:
 def restore(
     file: Path, way: Way, major: int, names: tuple[str, str], first: str, progress: Callable[[int], None]
 ) -> None:
-    """Put an archive back in one transaction, after the statements in `first`. Blocks. Raises ArchiveError.
+    """Put an archive back in one transaction, after the statements in `first`, which leave foliod's schema empty.
+
+    Blocks. Raises ArchiveError.
 
     `names` are the schema in which pgvector lay, and the one in which it lies now. Whatever ends this, also
     a kill, leaves the database as it was.
@@ -114,13 +119,21 @@ def restore(
         os.devnull,
         way.conninfo,
     ]
-    source: list[str | Path] = [program("pg_restore", 0), "--no-owner", "--no-privileges", "-f", "-", file]
+    source: list[str | Path] = [
+        program("pg_restore", 0),
+        "--schema=foliod",
+        "--no-owner",
+        "--no-privileges",
+        "-f",
+        "-",
+        file,
+    ]
     before, now = (name.encode() for name in names)
     types, copying, sent = re.compile(TYPES % re.escape(before)), False, 0
     with _running(source, None) as reader, _running(psql, way, stdin=subprocess.PIPE) as writer:
         try:
             # Not --single-transaction: what is cut off must not be committed.
-            writer.input.write(f"BEGIN;\n{first}\n".encode())
+            writer.input.write(f"SET client_min_messages = warning;\nBEGIN;\n{first}\n".encode())
             for line in reader.output:
                 out = line
                 if copying:
@@ -228,7 +241,9 @@ def _environment(way: Way | None) -> dict[str, str]:
 
 
 def _complaint(said: bytes) -> str:
-    lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
+    """Return the error among what a program said: what stands before it are notes on the way."""
+    lines = [PLACE.sub("", line) for line in said.decode(errors="replace").splitlines() if line.strip()]
+    lines = lines[next((at for at, line in enumerate(lines) if ERROR.search(line)), 0) :]
     return " | ".join(lines[:TOLD]) or "it said nothing"
 
 

@@ -9,6 +9,8 @@ from foliod.base.errors import ConflictError, NotFoundError
 from foliod.store.files import Files
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from foliod.store.database import Database
 
 ALIVE_SECONDS: Final = 300.0
@@ -18,9 +20,9 @@ ROUNDS: Final = 20
 
 
 async def listed(db: Database) -> list[dict[str, Any]]:
-    """Return all hosts as people see them: host, version, started_at, seen_at, seconds, files, only_here, alive."""
+    """Return all hosts as people see them: host, version, started_at, seen_at, seconds, left_at, files, only_here, alive."""
     rows = await db.fetch("listed_hosts")
-    return [{**row, "alive": row["seconds"] < ALIVE_SECONDS} for row in rows]
+    return [{**row, "alive": _alive(row)} for row in rows]
 
 
 async def forget(db: Database, host: str) -> dict[str, int]:
@@ -35,10 +37,10 @@ async def forget(db: Database, host: str) -> dict[str, int]:
             known = ", ".join(known["host"] for known in await tx.fetch("listed_hosts")) or "none"
             msg = f"there is no host {host}; there are: {known}"
             raise NotFoundError(msg)
-        if row["seconds"] < ALIVE_SECONDS:
+        if _alive(row):
             msg = (
-                f"the host {host} gave a sign of life {row['seconds']:.0f} s ago: stop foliod there, and try again "
-                f"{ALIVE_SECONDS / 60:.0f} minutes later"
+                f"the host {host} gave a sign of life {row['seconds']:.0f} s ago: stop foliod there; if it is gone without "
+                f"having been stopped, try again {ALIVE_SECONDS / 60:.0f} minutes later"
             )
             raise ConflictError(msg)
         await tx.execute("release_dead_leases", host, 2**31 - 1)
@@ -56,3 +58,8 @@ async def forget(db: Database, host: str) -> dict[str, int]:
         raise ConflictError(msg)
     await db.execute("drop_host", host)
     return {"files": files, "documents": documents}
+
+
+def _alive(row: asyncpg.Record) -> bool:
+    """Whether its daemon seems to run: it gave a sign of life, and did not say since that it stopped."""
+    return row["left_at"] is None and bool(row["seconds"] < ALIVE_SECONDS)

@@ -23,3 +23,19 @@ def may_not_set_up(address: str, why: str) -> str:
         "says; or let an administrator run CREATE EXTENSION vector in this database and GRANT CREATE ON DATABASE to "
         "foliod's user"
     )
+
+
+def may_not_replace(role: str, owner: str) -> str:
+    """Return the sentence for a role that may not restore, since another one owns the schema."""
+    return (
+        f"the role {role} may not replace what the schema foliod holds, which {owner} owns: use the owner's URL "
+        "(FOLIOD_DATABASE__URL=OWNER_URL foliod restore …)"
+    )
+
+
+def may_not_create(role: str) -> str:
+    """Return the sentence for a role that may not restore, since it may not make the schema."""
+    return (
+        f"there is no schema foliod in this database, and the role {role} may not make it: run {SCRIPT} and use the "
+        f"owner's URL, or let an administrator run GRANT CREATE ON DATABASE … TO {role}"
+    )

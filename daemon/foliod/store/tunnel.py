@@ -81,7 +81,8 @@ class _Relay:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            # Only `end` cancels; a task of a server that ends so is an error to Python 3.11.
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 up, down = await self._dial()
                 try:
                     await _both(_pass(reader, down), _pass(up, writer))
