@@ -108,6 +108,20 @@ async def test_what_needs_the_database_says_so(short_dir, method, path, body):
         )  # fmt: skip
 
 
+async def test_while_nothing_is_wrong_a_start_is_worth_waiting_for(short_dir):
+    """Who asks too early, and not because of an outage, is told when to come again."""
+    settings = settings_for(short_dir)
+    with unix_socket(settings.socket) as listener:
+        async with (
+            sites(application(lambda: services_for(settings)), [listener]),
+            client_of(settings.socket) as client,
+        ):
+            early = await client.get("/v1/documents")
+            assert (early.status, early.headers["Retry-After"]) == (503, "1")
+    async with daemon(short_dir) as client:
+        assert "Retry-After" not in (await client.get("/v1/documents")).headers
+
+
 # --- bad requests -----------------------------------------------------------------------
 
 

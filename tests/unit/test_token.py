@@ -74,3 +74,15 @@ def test_a_token_that_is_a_credential_is_not_renewed_beside_it(foliod, short_dir
     assert not (short_dir / "token").exists()
     monkeypatch.setenv("FOLIOD_SERVER__TOKEN_FILE", str(short_dir / "named"))
     assert foliod("token", "--new").out == f"{short_dir}/named\n"
+
+
+def test_a_daemon_that_starts_is_waited_for(foliod, daemon):
+    """Who asks while it starts gets the answer, a little later, from every command."""
+    for command, route, answer in (
+        ("documents", "GET /v1/documents", {"documents": [], "cursor": None}),
+        ("status", "GET /v1/status", canned.status()),
+    ):
+        answers = [*(busy(503, "not_ready", "0") for _ in range(3)), web.json_response(answer)]
+        daemon.answers[route] = lambda _, answers=answers: answers.pop(0)
+        assert foliod(command).code == 0
+        assert answers == []

@@ -99,6 +99,15 @@ def test_a_question_starts_it(service):
     assert service.show("ActiveState") == "active"
 
 
+def test_every_reload_succeeds(service):
+    """The configuration can be read again as often as one likes: each time it is in force when the command ends."""
+    times = {service.status()["configuration"]["read_at"]}
+    for _ in range(4):
+        service.ctl("reload", "foliod.service")
+        times.add(service.status()["configuration"]["read_at"])
+    assert len(times) == 5
+
+
 def test_installing_twice_changes_nothing_for_the_user(service):
     """The second time everything is kept, and --watch of a folder that is watched already is no reason to complain."""
     pid = service.pid()

@@ -130,6 +130,13 @@ class NotReadyError(FoliodError):
     status = 503
 
 
+class StartingError(NotReadyError):
+    """The daemon is starting; ask again in a moment."""
+
+    retry_after_s: ClassVar[int] = 1
+    """When to come again, as the Retry-After header has it."""
+
+
 class StoppingError(NotReadyError):
     """The daemon is stopping; ask again when it runs."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aiohttp import web
 
 from foliod.base.contract import Body, parse
-from foliod.base.errors import BadRequestError, NotReadyError, TooLargeError
+from foliod.base.errors import BadRequestError, NotReadyError, StartingError, TooLargeError
 from foliod.serve.status import Status
 from foliod.serve.stream import Stopping, dumps
 
@@ -55,7 +55,7 @@ async def body(request: web.Request, shape: type[Shape]) -> Shape:
 def needed(part: Part | None, services: Services) -> Part:
     """Return a part of the daemon that is there. Raises NotReadyError when it is not yet."""
     if part is None:
-        raise NotReadyError(services.trouble or "the daemon is starting; ask again in a moment")
+        raise NotReadyError(services.trouble) if services.trouble else StartingError()
     return part
 
 

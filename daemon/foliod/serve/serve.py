@@ -17,6 +17,7 @@ from foliod.base.errors import (
     FoliodError,
     ForbiddenError,
     MisdirectedError,
+    StartingError,
     TooManyConnectionsError,
     TooManyRequestsError,
     UnauthorizedError,
@@ -204,7 +205,7 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         if error.status >= 500 and not isinstance(error, TooManyRequestsError):
             log.warning("request_failed", code=error.code, reason=error.message)
         answer = answer_json({"error": told(request, error)}, status=error.status)
-        if isinstance(error, TooManyRequestsError):
+        if isinstance(error, TooManyRequestsError | StartingError):
             answer.headers["Retry-After"] = str(error.retry_after_s)
         if isinstance(error, TURNED_AWAY):
             # A connection held open is one that others don't get.

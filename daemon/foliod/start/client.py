@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import grp
 import json
 import os
-import pwd
-import socket
 import ssl
-import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,18 +13,20 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from foliod.base import errors
-from foliod.base.errors import BadRequestError, ConfigError, FoliodError, NotFoundError, NotRunningError
+from foliod.base.errors import BadRequestError, ConfigError, FoliodError, NotFoundError, NotReadyError, NotRunningError
+from foliod.start.knock import CONNECT_SECONDS, knock
 
 # httpx brings a command line of its own, which costs every question 0.3 s of imports. Without
 # it, httpx is whole: it is made to be left out.
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 import httpx  # noqa: E402 - after the line above
 
-CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0
 """What the daemon has at hand comes within so long. Questions and waiting may take any time."""
 PATIENCE_SECONDS = 10.0
 """A daemon that has too much to do is asked once again, after so long at most."""
+STARTING_SECONDS = 60.0
+"""A daemon that starts is waited for, as long as PostgreSQL takes after a power cut."""
 PAGE = 200
 """Documents asked for at once."""
 
@@ -63,7 +61,7 @@ class Client:
     def answered(self) -> bool:
         """Say whether somebody listens at the socket, us let in or not."""
         try:
-            self._knock()
+            knock(self.socket)
         except FoliodError as error:
             return not isinstance(error, NotRunningError | ConfigError)
         return True
@@ -189,17 +187,26 @@ class Client:
         return self._send_request(self._http.build_request(method, path, **how))
 
     def _send_request(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
-        """Send a request; once again when the daemon says that it has too much to do, and when to come again."""
-        answer = self._send_once(request, stream=stream)
-        seconds = _come_again(answer)
-        if seconds is None:
-            return answer
-        answer.close()
-        time.sleep(seconds)
-        return self._send_once(request, stream=stream)
+        """Send a request, and again when the daemon says when to come again.
+
+        While it starts for STARTING_SECONDS, when it has too much to do once.
+        """
+        until = time.monotonic() + STARTING_SECONDS
+        asked_again = False
+        while True:
+            answer = self._send_once(request, stream=stream)
+            seconds = _come_again(answer)
+            if seconds is None:
+                return answer
+            starting = isinstance(_error(answer.status_code, answer.read()), NotReadyError)
+            if time.monotonic() > until if starting else asked_again:
+                return answer
+            asked_again = True
+            answer.close()
+            time.sleep(seconds)
 
     def _send_once(self, request: httpx.Request, *, stream: bool) -> httpx.Response:
-        self._knock()
+        knock(self.socket)
         try:
             return self._http.send(request, stream=stream)
         except httpx.TimeoutException as error:
@@ -208,39 +215,6 @@ class Client:
         except httpx.HTTPError as error:
             msg = f"foliod at {self.socket} broke off before it answered; ask again"
             raise FoliodError(msg) from error
-
-    def _knock(self) -> None:
-        """Connect and hang up: whether somebody is there, and if not, why, is not what httpx tells."""
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-                probe.settimeout(CONNECT_SECONDS)
-                probe.connect(os.fspath(self.socket))
-        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError) as error:
-            why = "nothing answers there" if self.socket.exists() else "there is no such socket"
-            msg = f"foliod is not running at {self.socket} ({why}); start it with: foliod run"
-            raise NotRunningError(msg) from error
-        except PermissionError as error:
-            msg = f"you may not use the socket {self.socket}; {_who_may(self.socket)}"
-            raise FoliodError(msg) from error
-        except OSError as error:
-            if error.errno is None:  # "AF_UNIX path too long"
-                msg = f"the path {self.socket} is too long for a socket; set [server] socket to a shorter one"
-                raise ConfigError(msg) from error
-            msg = f"foliod at {self.socket} can't be reached: {error.strerror}"
-            raise FoliodError(msg) from error
-
-
-def _who_may(path: Path) -> str:
-    """Return what to do for the right to use a socket."""
-    try:
-        found = path.stat()
-        group = grp.getgrgid(found.st_gid).gr_name
-        owner, me = (pwd.getpwuid(uid).pw_name for uid in (found.st_uid, os.geteuid()))
-    except (OSError, KeyError):
-        return f"somebody else's daemon answers there (ls -l {path})"
-    if found.st_mode & stat.S_IWGRP and group != "root":
-        return f"join its group: usermod -aG {group} {me} (as root), then log in again"
-    return f"it is for {owner} alone"
 
 
 def _come_again(answer: httpx.Response) -> float | None:

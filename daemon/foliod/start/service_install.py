@@ -19,6 +19,7 @@ from foliod.base.errors import BadRequestError, ConfigError, ConflictError, Foli
 from foliod.base.sources import CREDENTIALS, SYSTEM_CONFIG, SYSTEM_SOCKET, load
 from foliod.start import service_reach, service_units
 from foliod.start.service_manager import SERVICE, SOCKET, Manager, lingers, me
+from foliod.start.service_ready import readiness
 from foliod.start.service_steps import check, write
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def plan(config: Path | None, watched: Sequence[Path], *, user: bool, lenient: b
 
 
 def install(steps: Steps, manager: Manager, where: Plan, watched: Sequence[Path]) -> list[str]:
-    """Install, enable and start the service; return once it is ready, with what there is still to say.
+    """Install, enable and start the service; return once it can be asked, with what there is still to say.
 
     Raises FoliodError, before anything is changed where that can be known.
     """
@@ -218,13 +219,13 @@ def _start(steps: Steps, manager: Manager, where: Plan, changed: Sequence[Path])
         manager.call("enable", "--quiet", *UNITS)
     running = manager.property("ActiveState") == "active"
     if running and not changed:
-        steps.add("keep", both, f"running, ready, at {where.socket}")
+        steps.add("keep", both, f"running, {readiness(where.socket, 0)}, at {where.socket}")
         return
     manager.call("reset-failed", *UNITS, check=False)
     # A socket unit that changed listens anew only when it starts anew.
     again = UNITS if where.units / SOCKET in changed or not running else (SERVICE,)
     manager.start("restart", *again)
-    steps.add("start", " and ".join(again), f"enabled, ready, at {where.socket}")
+    steps.add("start", " and ".join(again), f"enabled, {readiness(where.socket)}, at {where.socket}")
 
 
 def _remarks(manager: Manager, where: Plan) -> list[str]:
