@@ -27,6 +27,7 @@ from foliod.base.errors import (
     NotFoundError,
 )
 from foliod.base.model import Space
+from foliod.base.patience import why_patient
 from foliod.ingest import reembed
 from foliod.ingest.builds import Builds
 from foliod.ingest.divide import PROBE
@@ -340,6 +341,24 @@ async def test_a_build_that_makes_the_same_vectors_is_taken_over(db):
         assert active.made_by("b" * 64)
         assert not await parts.reembedder.step()
         assert (await search(db, parts).search(QUESTION, limit=3)).mode == "hybrid"
+
+
+async def test_who_waits_while_builds_are_compared_is_not_stuck(db):
+    """An Ollama that takes minutes to compare builds holds up others too: no reason to start again."""
+    async with library(db) as (ollama, parts):
+        ollama.models[f"{OLD}:latest"].digest = "b" * 64
+        active = (await parts.spaces.plan()).active
+        parts.vectors._embedder._fresh_until = 0
+        await parts.vectors._embedder.facts()
+        ollama.embed_gate.clear()
+        makers = [asyncio.create_task(parts.vectors._builds.maker(active)) for _ in range(2)]
+        try:
+            async with asyncio.timeout(10):
+                while [why_patient(task) is None for task in makers] != [True, False]:
+                    await asyncio.sleep(0.01)
+        finally:
+            ollama.embed_gate.set()
+        assert await makers[0] is await makers[1]
 
 
 async def test_a_build_that_makes_other_vectors_is_never_compared(db):

@@ -9,6 +9,7 @@ import pytest
 
 from foliod.base.errors import DatabaseUnavailableError, LeaseLostError
 from foliod.base.model import Chunk, DocumentFacts, Heading, Page, Verdict
+from foliod.base.patience import why_patient
 from foliod.ingest.backlog import MOST_ATTEMPTS, Backlog
 from foliod.ingest.progress import Progress
 from foliod.store.files import Files
@@ -333,6 +334,19 @@ async def test_what_an_outage_interrupts_is_given_back_afterwards(db, monkeypatc
     again = await work.claim_for_reading()
     assert again is not None
     assert again.attempts == 1
+
+
+async def test_who_queues_behind_a_claim_that_somebody_elses_lock_holds_up_is_not_stuck(db):
+    """An administrator's VACUUM FULL of some minutes is no reason to start the daemon again, over and over."""
+    work = backlog(db)
+    async with db.transaction() as tx:
+        await tx.connection.execute("LOCK TABLE foliod.documents IN ACCESS EXCLUSIVE MODE")
+        claims = [asyncio.create_task(work.claim_for_reading()) for _ in range(3)]
+        async with asyncio.timeout(10):
+            # The first one has the time limit of its statement.
+            while [why_patient(task) is None for task in claims] != [True, False, False]:
+                await asyncio.sleep(0.01)
+    assert await asyncio.gather(*claims) == [None] * 3
 
 
 async def test_a_claim_whose_answer_was_lost_is_made_again_at_once(db):

@@ -75,6 +75,19 @@ def test_a_reload_is_told_with_its_time(short_dir):
     assert lines[5] == "EXTEND_TIMEOUT_USEC=11500000"
 
 
+def test_who_stops_is_not_ready_any_more(short_dir):
+    """A reload that SIGTERM overtook does not tell the manager that the daemon is ready again."""
+    with receiving(short_dir) as received:
+        manager = Manager(str(received.path))
+        manager.begin()
+        manager.reloading()
+        manager.stopping(1)
+        manager.begin()
+        lines = received.lines()
+    assert [line.partition("=")[0] for line in lines][-2:] == ["STOPPING", "EXTEND_TIMEOUT_USEC"]
+    assert not manager.ready
+
+
 def test_a_manager_that_is_busy_hears_it_later(short_dir):
     """READY is not lost when the manager's queue is full; what is out of date by then is not sent."""
     with receiving(short_dir, busy=True) as received:

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from foliod.base.config import Ingest, Ollama, Settings
-from foliod.base.patience import patiently, why_patient
+from foliod.base.patience import alone, patiently, why_patient
 from foliod.ingest.backlog import IDLE_SECONDS
 from foliod.ingest.original import HASH_SECONDS
 from foliod.start.notify import Manager
@@ -108,6 +108,20 @@ async def test_during_an_outage_of_the_database_nobody_is_stuck():
         assert watchdog.stuck == []
         away.clear()
         assert await stuck_within(watchdog) == ["task 0"]
+
+
+async def test_who_waits_for_a_lock_is_not_stuck_and_its_holder_is():
+    """Those who queue behind one that hangs have nothing wrong with them: it alone is named."""
+    lock = asyncio.Lock()
+
+    async def holding():
+        async with alone(lock):
+            await for_ever()
+
+    async with watching(holding(), holding(), holding()) as watchdog:
+        assert await stuck_within(watchdog) == ["task 0"]
+        await asyncio.sleep(3 * ALLOWED)
+        assert watchdog.stuck == ["task 0"]
 
 
 async def test_time_in_which_the_process_stood_still_does_not_count():

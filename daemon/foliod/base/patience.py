@@ -7,12 +7,12 @@ The watchdog of the daemon takes a task that waits for the very same thing for m
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 _reasons: Final[WeakKeyDictionary[asyncio.Task[Any], str]] = WeakKeyDictionary()
 
@@ -33,6 +33,17 @@ def patiently(reason: str) -> Iterator[None]:
             del _reasons[task]
         else:
             _reasons[task] = before
+
+
+@asynccontextmanager
+async def alone(lock: asyncio.Lock) -> AsyncIterator[None]:
+    """Run a body that holds a lock. It is waited for patiently: who holds it is watched, and its limits add up."""
+    with patiently("who holds the lock is watched itself"):
+        await lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def why_patient(task: asyncio.Task[Any]) -> str | None:

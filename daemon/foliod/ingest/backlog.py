@@ -15,7 +15,7 @@ import structlog
 
 from foliod.base.errors import DatabaseUnavailableError
 from foliod.base.model import DocumentState
-from foliod.base.patience import patiently
+from foliod.base.patience import alone, patiently
 from foliod.base.version import EXTRACTOR, __version__
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class Backlog:
     @contextlib.asynccontextmanager
     async def _claiming(self) -> AsyncIterator[list[int]]:
         """Claim alone, and know what is ours: a claim not held yet must not look like one whose answer was lost."""
-        async with self._lock:
+        async with alone(self._lock):
             await self._pay()
             yield list(self.held | self._owed)
 

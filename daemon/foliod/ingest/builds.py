@@ -16,6 +16,7 @@ import numpy as np
 import structlog
 
 from foliod.base.errors import BadVectorError, BuildChangedError
+from foliod.base.patience import alone
 
 if TYPE_CHECKING:
     from foliod.base.model import Space
@@ -54,7 +55,7 @@ class Builds:
         """
         embedder = self._embedders.of(space.model)
         facts = await embedder.facts()
-        async with self._lock:
+        async with alone(self._lock):
             if space.made_by(facts.digest) and facts.dimensions == space.dimensions:
                 self._odd = None
                 await self._see(facts)

@@ -32,6 +32,7 @@ class Manager:
         self.told = False
         """Whether it was ever told so."""
         self.status = ""
+        self._stopping = False
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._owed: list[str] = []
 
@@ -58,7 +59,7 @@ class Manager:
 
     def begin(self) -> None:
         """Say that the daemon is ready; once, until the next `reloading`."""
-        if not self.ready:
+        if not self.ready and not self._stopping:
             self.ready = self.told = True
             self._must("READY=1")
 
@@ -69,7 +70,8 @@ class Manager:
             self._must(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def stopping(self, seconds: float) -> None:
-        """Say that the daemon ends, and that it may take so long."""
+        """Say that the daemon ends, and that it may take so long; it is not said to be ready any more after that."""
+        self._stopping = True
         self._must(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={round(seconds * SECOND)}")
 
     def extend(self, seconds: float) -> None:

@@ -31,7 +31,11 @@ class Confirmations:
         """
         confirmed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._asked.append(confirmed)
-        return await confirmed
+        try:
+            return await confirmed
+        finally:
+            # Also when who asked hung up.
+            self._asked.remove(confirmed)
 
     def end(self, error: Exception) -> None:
         """Tell those who wait that nobody will look any more."""
@@ -58,7 +62,6 @@ class Confirmations:
                 trouble = None
         found.gone, found.unmounted = [], []
         for future in confirmed:
-            self._asked.remove(future)
             if not future.done():
                 future.set_exception(refused) if refused else future.set_result(len(missing))
         return trouble

@@ -78,10 +78,12 @@ class Folders:
         ending = [s for path, s in before.items() if everywhere or after.get(path) != s.root]
         # Out of the list first: nobody should be sent to one that ends.
         self._sweepers = [sweeper for sweeper in self._sweepers if sweeper not in ending]
-        for sweeper in ending:
-            if (task := self._tasks.pop(sweeper, None)) is not None:
+        if tasks := [self._tasks.pop(sweeper) for sweeper in ending if sweeper in self._tasks]:
+            for task in tasks:
                 task.cancel()
-                await asyncio.wait([task])
+            await asyncio.wait(tasks)
+        # Nothing is waited for from here on: while nobody holds a folder, what is missing from it could be forgotten.
+        for sweeper in ending:
             sweeper.leave()
         kept = {sweeper.root.path: sweeper for sweeper in self._sweepers}
         self._sweepers = [kept.get(watch.path) or self._make(watch, settings) for watch in watched]
