@@ -1,6 +1,8 @@
 """Locked PDFs open with the passwords in the user's files, and are tried again when those change, with a real database."""
 
+import asyncio
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -175,3 +177,31 @@ async def test_hundreds_of_passwords_are_tried(db, tmp_path, file):
         await parts.place(path)
         assert await parts.ingest.read_next()
         assert await parts.state() == "stored"
+
+
+async def test_a_file_of_passwords_that_hangs_holds_up_no_other(db, tmp_path, monkeypatch):
+    """The passwords of one folder lie on a dead network mount: those of others are read, and so is all else."""
+    answers, dead = threading.Event(), tmp_path / "dead"
+    (tmp_path / "alive").write_text("swordfish")
+    read = passwords.read_passwords
+
+    def read_or_hang(path: Path) -> passwords.PasswordFile:
+        if path == dead:
+            answers.wait(30)
+        return read(path)
+
+    monkeypatch.setattr(passwords, "read_passwords", read_or_hang)
+    watched = [Watch(path=tmp_path / name, passwords_file=tmp_path / name) for name in ("dead", "alive")]
+    known = Passwords(db, Backlog(db, host="h", owner="h:1", max_deaths=2), Settings(watch=watched))
+    most = min(32, (os.cpu_count() or 1) + 4) + 1
+    waiting = [asyncio.create_task(known.of([bytes(dead / "a.pdf")])) for _ in range(most)]
+    try:
+        await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            assert (await known.of([bytes(tmp_path / "alive" / "a.pdf")])).passwords == ("swordfish",)
+            await asyncio.to_thread(lambda: None)
+        assert not any(task.done() for task in waiting)
+    finally:
+        answers.set()
+    for keys in await asyncio.gather(*waiting):
+        assert keys.passwords == ()

@@ -339,3 +339,27 @@ def busy(thread: threading.Thread) -> bool:
 
     frame = sys._current_frames().get(thread.ident or 0)
     return frame is not None and not any(step.filename.endswith("queue.py") for step in traceback.extract_stack(frame))
+
+
+async def test_folders_that_hang_take_no_thread_from_anybody_else(tmp_path, monkeypatch):
+    """More dead network mounts than the event loop has threads: the rest of the daemon goes on."""
+    answers = threading.Event()
+
+    def hanging(_: bytes) -> None:
+        answers.wait(30)
+
+    monkeypatch.setattr(room, "place", hanging)
+    watches = [
+        asyncio.create_task(room.watch(Watch(path=tmp_path), lambda _: None, Sight()))
+        for _ in range(min(32, (os.cpu_count() or 1) + 4) + 1)
+    ]
+    try:
+        async with asyncio.timeout(5):
+            while threading.active_count() < len(watches):
+                await asyncio.sleep(0.01)
+            await asyncio.to_thread(lambda: None)
+    finally:
+        answers.set()
+        for task in watches:
+            task.cancel()
+        await asyncio.wait(watches)

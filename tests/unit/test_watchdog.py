@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 
 import pytest
@@ -14,7 +16,7 @@ from foliod.base.patience import alone, patiently, why_patient
 from foliod.ingest.backlog import IDLE_SECONDS
 from foliod.ingest.original import HASH_SECONDS
 from foliod.start.notify import Manager
-from foliod.start.watchdog import LONGEST_SECONDS, Watchdog, limit, stack_of
+from foliod.start.watchdog import LONGEST_SECONDS, Watchdog, limit, stack_of, use_threads
 from foliod.store.database import ACQUIRE_SECONDS, STATEMENT_SECONDS
 from service_manager import receiving
 
@@ -122,6 +124,20 @@ async def test_who_waits_for_a_lock_is_not_stuck_and_its_holder_is():
         assert await stuck_within(watchdog) == ["task 0"]
         await asyncio.sleep(3 * ALLOWED)
         assert watchdog.stuck == ["task 0"]
+
+
+async def test_threads_that_all_hang_are_noticed():
+    """When nothing that needs one of the event loop's threads can begin any more, that is told."""
+    free = threading.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    hanging = loop.run_in_executor(None, free.wait, 30)
+    try:
+        async with watching(use_threads()) as watchdog:
+            assert await stuck_within(watchdog) == ["task 0"]
+    finally:
+        free.set()
+        await hanging
 
 
 async def test_time_in_which_the_process_stood_still_does_not_count():

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OPEN_SECONDS = 20.0
+LOOK_SECONDS = 5.0
 HASH_SECONDS = 600.0
 """What takes longer lies on a file system that hangs."""
 MOST_THREADS = 32
@@ -105,6 +106,14 @@ class Originals:
             self._changed(place["path"])
         raise why
 
+    async def readable(self, document: int) -> bool:
+        """Say whether a document lies on this host in a file that may be read, and whose file system answers."""
+        for place in await self._db.fetch("document_places", document, self._host):
+            with contextlib.suppress(TimeoutError):
+                if await self._ask(place["root"], LOOK_SECONDS, os.access, place["path"], os.R_OK):
+                    return True
+        return False
+
     async def verify(self, original: Original) -> None:
         """Refuse what was read when the file changed under the reader.
 
@@ -160,7 +169,8 @@ class Originals:
 
 
 def _forget(late: asyncio.Future[Any]) -> None:
-    if not late.cancelled() and late.exception() is None and isinstance(late.result(), int):
+    """Close a descriptor that came too late; not the number of a truth value."""
+    if not late.cancelled() and late.exception() is None and type(late.result()) is int:
         os.close(late.result())
 
 

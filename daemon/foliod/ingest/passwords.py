@@ -10,6 +10,7 @@ import asyncio
 import os
 import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,7 @@ class Passwords:
         self._db = db
         self._backlog = backlog
         self._problems: dict[Path, str] = {}
+        self._threads: dict[Path, ThreadPoolExecutor] = {}
         self.configure(settings)
         self._tried = False
         """Whether a document was tried in vain since all were compared with the files."""
@@ -109,12 +111,12 @@ class Passwords:
         self._files = sorted({file for _, file in self._own} | ({self._common} if self._common else set()))
         self._problems = {file: problem for file, problem in self._problems.items() if file in self._files}
         self._seen: dict[Path, str] | None = None
+        for file in self._threads.keys() - set(self._files):
+            self._threads.pop(file).shutdown(wait=False)
 
     async def of(self, paths: Iterable[bytes]) -> Keys:
         """Return the passwords for a document that lies at these paths: its folders' own files, then the common one."""
-        files = self._for(paths)
-        with patiently(FILES):
-            found = [await asyncio.to_thread(read_passwords, file) for file in files]
+        found = [await self._read(file) for file in self._for(paths)]
         return Keys(tuple(map(self._told, found)))
 
     async def reading(
@@ -156,8 +158,7 @@ class Passwords:
         once, so that two hosts never take a document from each other again and again.
         """
         files = self._files
-        with patiently(FILES):
-            seen = await asyncio.to_thread(lambda: {file: read_passwords(file) for file in files})
+        seen = {file: await self._read(file) for file in files}
         looks = {file: self._told(found).signature for file, found in seen.items()}
         if looks != self._seen or self._tried or time.monotonic() >= self._until:
             self._tried = False
@@ -177,6 +178,13 @@ class Passwords:
             self._seen, self._until = looks, time.monotonic() + COMPARE_SECONDS
         await asyncio.sleep(LOOK_SECONDS)
         return True
+
+    async def _read(self, file: Path) -> PasswordFile:
+        """Read a file in a thread of its own: where one hangs, only who needs it waits."""
+        if file not in self._threads:
+            self._threads[file] = ThreadPoolExecutor(1, thread_name_prefix="passwords")
+        with patiently(FILES):
+            return await asyncio.get_running_loop().run_in_executor(self._threads[file], read_passwords, file)
 
     def report(self) -> list[dict[str, Any]]:
         """Return the files with what is wrong with them."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from foliod.base.access import Access
     from foliod.serve.services import Pipeline
     from foliod.store.database import Database
-
-OPEN_SECONDS = 5.0
-"""A file system that takes longer hangs."""
 
 log = structlog.get_logger()
 routes = web.RouteTableDef()
@@ -66,7 +62,8 @@ async def retry(request: web.Request) -> web.Response:
         wanted = await seen_among(services, wanted, access)
     if asked.document is not None and not wanted:
         raise NotFoundError(f"there is no document {asked.document}; GET /v1/documents lists them")
-    if len(wanted) == 1 and not await _can_be_read(db, pipeline, wanted[0]):
+    # The text is not given up for nothing.
+    if len(wanted) == 1 and not await pipeline.readable(wanted[0]):
         msg = f"no file of document {wanted[0]} can be opened now; what was read of it stays, and nothing was done"
         raise ConflictError(msg)
     begun = await begin_again(db, wanted)
@@ -101,16 +98,6 @@ async def _documents_at(db: Database, pipeline: Pipeline, path: bytes, access: A
     if file is None:
         return await ended_badly(db, pipeline.host, path)
     return [] if file["document_id"] is None else [file["document_id"]]
-
-
-async def _can_be_read(db: Database, pipeline: Pipeline, document: int) -> bool:
-    """Say whether a document is on this host and can be opened: its text is not given up for nothing."""
-    places = [row["path"] for row in await db.fetch("document_places", document, pipeline.host)]
-    try:
-        async with asyncio.timeout(OPEN_SECONDS):
-            return await asyncio.to_thread(lambda: any(os.access(path, os.R_OK) for path in places))
-    except TimeoutError:
-        return False
 
 
 def _asked_path(query: str) -> bytes:

@@ -43,6 +43,9 @@ class Pipeline(Protocol):
     def look(self, path: bytes | None) -> bool:
         """Have a path, or everything, looked at now; return whether it lies in a watched folder."""
 
+    async def readable(self, document: int) -> bool:
+        """Say whether a file of a document can be opened on this host now."""
+
     def wake(self) -> None:
         """Say that there may be something to read."""
 

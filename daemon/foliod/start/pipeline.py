@@ -18,7 +18,6 @@ from foliod.base.errors import DatabaseUnavailableError, NotFoundError, OllamaEr
 from foliod.base.paths import display
 from foliod.store.roots import KNOWN_SECONDS
 from foliod.store.titles import catch_up
-from foliod.watch.links import there
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from foliod.ingest.backlog import Backlog
     from foliod.ingest.ingest import Ingest
     from foliod.ingest.ocr import Recogniser
+    from foliod.ingest.original import Originals
     from foliod.ingest.passwords import Passwords
     from foliod.ingest.reembed import Reembedder
     from foliod.ingest.renew import Renewal
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from foliod.store.files import Files
     from foliod.store.roots import Roots
     from foliod.watch.folders import Folders
+    from foliod.watch.sweep import Sweeper
 
 T = TypeVar("T")
 
@@ -62,6 +63,7 @@ class Pipeline:
         vectors: Vectors,
         reembedder: Reembedder,
         folders: Folders,
+        originals: Originals,
         passwords: Passwords,
         recogniser: Recogniser,
         renewal: Renewal,
@@ -78,6 +80,7 @@ class Pipeline:
         self._vectors = vectors
         self.reembedder = reembedder
         self._folders = folders
+        self.readable = originals.readable
         self._passwords = passwords
         self._recogniser = recogniser
         self._renewal = renewal
@@ -88,10 +91,12 @@ class Pipeline:
         self._unwatched: list[dict[str, Any]] | None = None
         self.troubles: dict[str, str] = {}
         """Tasks that wait for the database, and why."""
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[Any]] = []
 
     async def run(self) -> None:
         """Run until cancelled; raises what broke one of the tasks, after ending the others."""
+        # What comes first waits for the database as everything does, and is looked after as well.
+        self._tasks = [task for task in [asyncio.current_task()] if task]
         await self._persist("roots", self._share_roots)
         await self._persist("recover", self._backlog.recover)
         await self._persist("model", self.reembedder.begin)
@@ -287,20 +292,21 @@ class Pipeline:
                 document = await sweeper.wait_settled(name)
                 if document is not None:
                     await self._until_read(document)
-                elif not await self._there(name, sweeper.path):
+                elif not await self._there(name, sweeper):
                     msg = f"{path} can't be waited for: no such file is there"
                     raise NotFoundError(msg)
         except TimeoutError:
             msg = f"{path or 'what lies in the folders'} is not searchable after {seconds:g} s; ask again later"
             raise WaitTimeoutError(msg) from None
 
-    async def _there(self, path: bytes, root: bytes) -> bool:
+    async def _there(self, path: bytes, sweeper: Sweeper) -> bool:
         """Whether something is at a path, or is known to have been."""
         shown = display(path)
         # A name that is not UTF-8 may have come as people see it, by which the file system knows nothing.
         if "\N{REPLACEMENT CHARACTER}" in shown or await self._db.fetchrow("file_at", self.host, path, shown):
             return True
-        return await asyncio.to_thread(there, path, root)
+        seen = await sweeper.explain(path)
+        return seen is not None and seen["stat"] is not None
 
     async def _until_read(self, document: int | None) -> None:
         """Return when a document, or every document of this host, is neither queued nor being read."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from foliod.base.errors import ConfigError
+from foliod.base.patience import FILES, patiently
 from foliod.serve.services import Configuration
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ class Reloader:
     async def run(self) -> None:
         """Read it whenever that is asked for."""
         while True:
-            await self._asked.wait()
+            with patiently("nobody asks for it"):
+                await self._asked.wait()
             self._asked.clear()
             was_ready = self._manager.ready
             self._manager.reloading()
@@ -100,7 +102,8 @@ class Reloader:
 
     async def _reload(self) -> None:
         try:
-            wanted = await asyncio.to_thread(self._load)
+            with patiently(FILES):
+                wanted = await asyncio.to_thread(self._load)
         except ConfigError as error:
             log.error("reload_failed", reason=error.message, why="the old configuration stays in force")  # noqa: TRY400
             before = self.configuration

@@ -38,7 +38,7 @@ from foliod.start.notify import Manager
 from foliod.start.reload import Reloader, Terminal
 from foliod.start.state import State, open_state
 from foliod.start.telling import Telling
-from foliod.start.watchdog import Watchdog, limit
+from foliod.start.watchdog import Watchdog, limit, use_threads
 from foliod.start.wiring import Wiring, readers_of
 from foliod.store.connection import behind_pooler
 from foliod.store.database import Database
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from foliod.base.config import Settings
+    from foliod.start.pipeline import Pipeline
 
 SPARE_CONNECTIONS = 5
 """Each reader may hold a connection while it writes; so many are left for questions, sweeps and vectors."""
@@ -86,6 +87,8 @@ class _Daemon:
         self._inference = Inference(settings.ollama)
         self._embedders = Embedders(self._inference, settings.ollama)
         self._wiring: Wiring | None = None
+        self._watched: list[asyncio.Task[None]] = []
+        """Tasks besides the pipeline's that should get on."""
         self._reloader = Reloader(settings, load, self._configure, manager)
         self._services = Services(
             settings, self._telemetry, self._embedders.health, configuration=lambda: self._reloader.configuration
@@ -118,13 +121,17 @@ class _Daemon:
             await stack.enter_async_context(self._inference)
             await stack.enter_async_context(self._embedders)
             async with serving(lambda: self._services, self._settings, given):
+                self._watched = [
+                    asyncio.create_task(self._telling.run(), name="telling"),
+                    asyncio.create_task(self._reloader.run(), name="reload"),
+                    asyncio.create_task(use_threads(), name="threads"),
+                ]
                 tasks = [
                     asyncio.create_task(self._telemetry.lag.measure(), name="loop lag"),
                     asyncio.create_task(settle_logs(), name="logs"),
                     asyncio.create_task(give_back(), name="memory"),
-                    asyncio.create_task(self._telling.run(), name="telling"),
                     asyncio.create_task(self._watchdog.run(), name="watchdog"),
-                    asyncio.create_task(self._reloader.run(), name="reload"),
+                    *self._watched,
                     asyncio.create_task(self._work(state), name="work"),
                     asyncio.create_task(self._stop.wait(), name="stop"),
                 ]
@@ -171,9 +178,9 @@ class _Daemon:
             self._doing = None
             log.info("ready", roots=[str(watch.path) for watch in s.watch], database=db.address)
             self._manager.begin()
-            asyncio.get_running_loop().add_signal_handler(signal.SIGCONT, pipeline.resumed)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGCONT, self._resumed, pipeline)
             async with asyncio.TaskGroup() as group:
-                group.create_task(db.pulse.run(), name="pulse")
+                self._watched.append(group.create_task(db.pulse.run(), name="pulse"))
                 group.create_task(pipeline.run(), name="pipeline")
 
     async def _open(self, stack: AsyncExitStack, dsn: str) -> Database:
@@ -224,7 +231,7 @@ class _Daemon:
     # --- what others ask of it ----------------------------------------------------------
 
     def _tasks(self) -> list[asyncio.Task[Any]]:
-        return [] if self._wiring is None else self._wiring.pipeline.tasks()
+        return [*self._watched, *(() if self._wiring is None else self._wiring.pipeline.tasks())]
 
     def _outage(self) -> str | None:
         return None if self._services.db is None else self._services.db.pulse.away
@@ -242,6 +249,10 @@ class _Daemon:
         if self._wiring is not None:
             self._services = self._wiring.services(self._services)
             await self._wiring.configure(settings)
+
+    def _resumed(self, pipeline: Pipeline) -> None:
+        # Service managers send SIGCONT right after SIGTERM, which the kernel may hand over first.
+        asyncio.get_running_loop().call_soon(lambda: self._stop.is_set() or pipeline.resumed())
 
     def _take_signals(self) -> None:
         terminal = Terminal()

@@ -52,6 +52,13 @@ def limit(settings: Settings) -> float:
     return max(LONGEST_SECONDS, *configured) + MARGIN_SECONDS
 
 
+async def use_threads() -> None:
+    """Use one of the event loop's own threads now and then, for ever: when all of them hang, this is stuck."""
+    while True:
+        await asyncio.to_thread(lambda: None)
+        await asyncio.sleep(LOOK_SECONDS)
+
+
 class Watchdog:
     """Looks after the tasks that the daemon can't do without: `run` it as a task."""
 

@@ -101,6 +101,8 @@ class Wiring:
         self._recogniser = Recogniser(
             db, store, backlog, self._ingest, originals, passwords, tesseract, workers, recognisers, ingest, counters
         )
+        self._drawing = ingest, self._facsimiles(ingest)
+        """What makes pictures of pages, with the settings it goes by: kept while they stay, for the sake of its cache."""
         renewal = Renewal(db, store, backlog, self._ingest, originals, passwords, tesseract, workers, counters)
         self.pipeline = Pipeline(
             db,
@@ -110,6 +112,7 @@ class Wiring:
             vectors,
             reembedder,
             folders,
+            originals,
             passwords,
             self._recogniser,
             renewal,
@@ -143,6 +146,8 @@ class Wiring:
         """Return what the handlers reach, made for the settings that are in `before`."""
         s, db = before.settings, self._db
         retriever = Retriever(db, self._embedders, s.search, arriving=self.pipeline.arriving, host=self.pipeline.host)
+        if self._drawing[0] != s.ingest:
+            self._drawing = s.ingest, self._facsimiles(s.ingest)
         return dataclasses.replace(
             before,
             db=db,
@@ -151,8 +156,11 @@ class Wiring:
             pipeline=self.pipeline,
             reembedder=self.pipeline.reembedder,
             roots=self.pipeline.shared_roots,
-            facsimiles=facsimile.Facsimiles(db, self._originals, self._passwords, self._drawers, s.ingest),
+            facsimiles=self._drawing[1],
         )
+
+    def _facsimiles(self, settings: IngestSettings) -> facsimile.Facsimiles:
+        return facsimile.Facsimiles(self._db, self._originals, self._passwords, self._drawers, settings)
 
     async def configure(self, settings: Settings) -> None:
         """Go by these settings from now on, all but what `foliod.start.reload` says can't change."""

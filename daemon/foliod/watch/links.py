@@ -51,10 +51,3 @@ def straight(paths: Iterable[bytes], root: bytes) -> set[bytes]:
             if real == real_root or below(real, real_root):
                 found.add(os.path.join(inside(real, real_root, root), name))
     return found
-
-
-def there(path: bytes, root: bytes) -> bool:
-    """Say whether something is at a path in a root; what lies behind a link to a folder is not looked at."""
-    if path != root and elsewhere(os.path.dirname(path), os.path.realpath(root), root):
-        return False
-    return os.path.lexists(path)

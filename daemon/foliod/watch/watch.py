@@ -10,8 +10,10 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from functools import partial
 from typing import Final
 
 import structlog
@@ -26,6 +28,8 @@ from foliod.watch.sight import Sight
 
 Hint = Callable[[bytes | None], None]
 """Told the path of what may have changed (a file or a folder), None when that is the whole root."""
+Look = Callable[[], Awaitable[Place | None]]
+"""Tells what the root is now; None when it is not there."""
 
 STEP_MS: Final = 50
 DEBOUNCE_MS: Final = 400
@@ -52,11 +56,19 @@ log = structlog.get_logger()
 async def watch(root: Watch, hint: Hint, sight: Sight) -> None:
     """Tell `hint` what may have changed below a root, for ever; a root that is not there is waited for."""
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
-    path = os.fsencode(root.path)
-    folder = display(path)
+    # A thread of its own: a file system that hangs takes none away from anybody else.
+    thread = ThreadPoolExecutor(1, thread_name_prefix="watch")
+    try:
+        await _watch(root, partial(_place, thread, os.fsencode(root.path)), hint, sight)
+    finally:
+        thread.shutdown(wait=False)
+
+
+async def _watch(root: Watch, look: Look, hint: Hint, sight: Sight) -> None:
+    folder = display(os.fsencode(root.path))
     wait, lenient, missing = FIRST_WAIT, False, False
     while True:
-        seen = await _place(path)
+        seen = await look()
         if seen is None:
             if not missing:
                 missing = True
@@ -70,29 +82,28 @@ async def watch(root: Watch, hint: Hint, sight: Sight) -> None:
             reason = "poll = true" if root.poll else f"{seen.remote} sends no events for what others do"
             sight.now("polling", reason)
             log.info("watch_polling", root=folder, file_system=seen.remote, seconds=POLL_SECONDS)
-            await _poll(path, seen, hint)
+            await _poll(look, seen, hint)
             continue
         started = time.monotonic()
         try:
-            renewed = await _follow(root, seen, hint, sight, lenient=lenient)
+            renewed = await _follow(root, look, seen, hint, sight, lenient=lenient)
         except (OSError, RuntimeError, ValueError, ExceptionGroup) as error:
             denied = _denied(error)
             lenient = lenient or denied
             wait = FIRST_WAIT if time.monotonic() - started > STEADY_SECONDS else min(wait * 2, LONGEST_WAIT)
             sight.now("sweeps", _reason(error))
             log.warning("watch_broken", root=folder, reason=sight.reason, seconds=wait)
-            await _poll(path, seen, hint, wait)
+            await _poll(look, seen, hint, wait)
         else:
             log.info("watch_renewed", root=folder, reason=renewed)
             hint(None)
 
 
-async def _follow(root: Watch, seen: Place, hint: Hint, sight: Sight, *, lenient: bool) -> str:
+async def _follow(root: Watch, look: Look, seen: Place, hint: Hint, sight: Sight, *, lenient: bool) -> str:
     """Turn events into hints until the watch has to be made anew; return why. Raises what watchfiles raises.
 
     `lenient` goes without the subfolders that can't be watched; else one such ends everything.
     """
-    path = os.fsencode(root.path)
     deleted = Change.deleted, str(root.path)
     events = awatch(
         root.path,
@@ -113,7 +124,7 @@ async def _follow(root: Watch, seen: Place, hint: Hint, sight: Sight, *, lenient
             stalled = time.monotonic() - asked > LOOK_MS / 1000 + STALL_SECONDS
             asked = time.monotonic()
             WATCH_EVENTS.inc(len(changes))
-            now = await _place(path)
+            now = await look()
             # A folder made right after one was deleted may have its inode, which the watch is not on.
             if now is None or deleted in changes or (now.device, now.inode) != (seen.device, seen.inode):
                 return "the folder was replaced by another one"
@@ -138,22 +149,22 @@ async def _follow(root: Watch, seen: Place, hint: Hint, sight: Sight, *, lenient
     return "it ended"
 
 
-async def _poll(path: bytes, seen: Place, hint: Hint, seconds: float = float("inf")) -> None:
+async def _poll(look: Look, seen: Place, hint: Hint, seconds: float = float("inf")) -> None:
     """Have the root swept again and again, so long at most or until it is not the same folder any more.
 
     Not by watchfiles' own polling: that reads the whole tree while the event loop waits.
     """
     end = time.monotonic() + seconds
-    while await _place(path) == seen:
+    while await look() == seen:
         hint(None)
         if (left := end - time.monotonic()) <= 0:
             return
         await asyncio.sleep(min(POLL_SECONDS, left))
 
 
-async def _place(path: bytes) -> Place | None:
+async def _place(thread: ThreadPoolExecutor, path: bytes) -> Place | None:
     with patiently(FILES):
-        return await asyncio.to_thread(place, path)
+        return await asyncio.get_running_loop().run_in_executor(thread, place, path)
 
 
 def _denied(error: BaseException) -> bool:
