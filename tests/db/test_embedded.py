@@ -288,6 +288,30 @@ async def test_a_server_that_never_gets_ready_is_ended(made, monkeypatch):
         assert not any(server._running())
 
 
+async def test_a_server_that_says_that_it_recovers_is_waited_for(made, monkeypatch):
+    """After a power cut the log is replayed for as long as that takes: only silence counts against a server."""
+    connect, told = asyncpg.connect, 0
+
+    async def recovering(*args: object, **options: object) -> object:
+        nonlocal told
+        try:
+            if told >= 5:
+                return await connect(*args, **options)
+        except OSError:
+            pass
+        told += 1
+        raise asyncpg.CannotConnectNowError
+
+    async with EmbeddedServer(made, 16, sync=False) as server:
+        os.kill(server.pid, signal.SIGKILL)
+        await server.wait_died()
+        monkeypatch.setattr(embedded, "READY_SECONDS", 0.0)
+        monkeypatch.setattr(asyncpg, "connect", recovering)
+        await server.restart()
+        assert server.pid is not None
+        assert told >= 5
+
+
 async def refuse(*args: object, **options: object) -> None:
     raise ConnectionRefusedError
 

@@ -10,6 +10,7 @@ output, all else to standard error. Exit codes: 0 done, 1 failed, 2 usage or con
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 USAGE = 2
 INTERRUPTED = 130
+UNWRITTEN = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class Commands(TyperGroup):
@@ -47,17 +49,30 @@ class Commands(TyperGroup):
         except FoliodError as error:
             complain(error.message)
             raise typer.Exit(USAGE if isinstance(error, BadRequestError) else error.exit_code) from None
-        except BrokenPipeError:
-            # Whoever read us has seen enough. Without this the interpreter complains when it ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            raise typer.Exit(0) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
         except OSError as error:
-            # Standard output is full or gone.
-            complain(f"the output can't be written: {error.strerror}")
+            if not _of_output(error):
+                file = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+                complain(f"{file}{error.strerror or error}")
+                raise typer.Exit(1) from None
+            # Without this the interpreter complains when it ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            if isinstance(error, BrokenPipeError):
+                # Whoever read us has seen enough.
+                raise typer.Exit(0) from None
+            complain(f"the output can't be written: {error.strerror}")
             raise typer.Exit(1) from None
+
+
+def _of_output(error: OSError) -> bool:
+    """Say whether an error is one of standard output: full, or gone."""
+    try:
+        # What could not be written is mostly still there, and fails again.
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return error.filename is None and error.errno in UNWRITTEN
 
 
 app = typer.Typer(

@@ -251,8 +251,12 @@ class _Daemon:
             await self._wiring.configure(settings)
 
     def _resumed(self, pipeline: Pipeline) -> None:
-        # Service managers send SIGCONT right after SIGTERM, which the kernel may hand over first.
-        asyncio.get_running_loop().call_soon(lambda: self._stop.is_set() or pipeline.resumed())
+        def unless_stopping() -> None:
+            if not self._stop.is_set():
+                pipeline.resumed()
+
+        # Service managers send SIGCONT right after SIGTERM, and the kernel may hand that over first.
+        asyncio.get_running_loop().call_soon(unless_stopping)
 
     def _take_signals(self) -> None:
         terminal = Terminal()
