@@ -19,6 +19,21 @@ pytestmark = needs_systemd()
 
 UNIT = "/etc/systemd/system/foliod.service"
 CONFIG = "/etc/foliod/foliod.toml"
+SLOW = """
+import asyncio
+from foliod.start.cli import app
+from foliod.store.embedded import EmbeddedServer
+
+wait_ready = EmbeddedServer._wait_ready
+
+async def slow(self, child):
+    await asyncio.sleep(12)
+    await wait_ready(self, child)
+
+EmbeddedServer._wait_ready = slow
+app(prog_name="foliod")
+"""
+"""The daemon with a PostgreSQL that is at work for longer before it answers."""
 TOKEN = "a-token-that-root-has-written-down"
 MOST_EXPOSED = 13
 """Tenths of the scale from 0 to 10 on which systemd-analyze tells how much a service could do."""
@@ -285,6 +300,18 @@ def test_a_frozen_daemon_is_started_again(service):
         wait_for(lambda: int(service.show("NRestarts")) == before + 1, why="systemd to start it again")
         assert "Watchdog timeout" in service.log_text()
         service.wait_read(path)
+
+
+def test_a_start_that_takes_longer_than_systemd_allows_is_waited_for(service):
+    """A PostgreSQL that takes its time after a power cut: the daemon asks systemd for more, and gets it."""
+    service.machine.path("/opt/slow.py").write_text(SLOW)
+    slow = ("ExecStart=", f"ExecStart=/opt/foliod/bin/python /opt/slow.py run --config {CONFIG}", "TimeoutStartSec=10")
+    with service.drop_in(*slow):
+        assert (service.show("ActiveState"), service.show("Result")) == ("active", "success")
+        started, ready = (
+            int(service.show(name)) for name in ("ExecMainStartTimestampMonotonic", "ActiveEnterTimestampMonotonic")
+        )
+        assert ready - started > 10e6
 
 
 def test_it_stops_in_time_while_it_reads(service):
