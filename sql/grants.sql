@@ -22,15 +22,14 @@
 -- owner of nothing else.
 
 \set ON_ERROR_STOP on
+\set SHOW_CONTEXT never
 \if :{?owner}
 \else
-  \warn 'name the role that owns the schema: psql -v owner=foliod_owner -v runtime=foliod -f grants.sql'
-  \quit
+DO $$ BEGIN RAISE EXCEPTION 'name the role that owns the schema: psql -v owner=foliod_owner -v runtime=foliod -f grants.sql'; END $$;
 \endif
 \if :{?runtime}
 \else
-  \warn 'name the role of the daemon: psql -v owner=foliod_owner -v runtime=foliod -f grants.sql'
-  \quit
+DO $$ BEGIN RAISE EXCEPTION 'name the role of the daemon: psql -v owner=foliod_owner -v runtime=foliod -f grants.sql'; END $$;
 \endif
 
 -- One that exists is left where it is, in whichever schema. Trusted since pgvector 0.5: the database's owner may do it.

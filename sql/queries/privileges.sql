@@ -21,3 +21,18 @@ SELECT 'it does not own foliod.embeddings, whose indexes it makes'
 FROM pg_class c
 WHERE c.relnamespace = to_regnamespace('foliod') AND c.relname = 'embeddings' AND c.relkind = 'r'
   AND NOT pg_has_role(c.relowner, 'USAGE');
+
+-- name: missing_set_up
+-- What keeps this role from setting the database up where that is not done yet, a sentence a row.
+SELECT 'the extension vector is missing, and it may not make it' AS lacks
+WHERE NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'vector')
+  AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+  AND NOT (has_database_privilege(current_database(), 'CREATE')
+           AND EXISTS (SELECT FROM pg_available_extension_versions WHERE name = 'vector' AND trusted))
+UNION ALL
+SELECT 'there is no schema foliod, and it may not make it'
+WHERE to_regnamespace('foliod') IS NULL AND NOT has_database_privilege(current_database(), 'CREATE')
+UNION ALL
+SELECT 'there are no tables in the schema foliod, and it may not make them'
+FROM pg_namespace n WHERE n.nspname = 'foliod' AND NOT has_schema_privilege(n.oid, 'CREATE')
+  AND NOT EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'migrations');

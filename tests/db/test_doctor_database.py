@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 
 from foliod.base.config import Settings
 from foliod.start.doctor_database import examine_database
 from foliod.store import address as address_module
+from foliod.store.privileges import summary
 from pgbouncer import MISSING, PROGRAM, PgBouncer
 from tls_server import authority, needs_openssl, tls_before
 
@@ -29,6 +32,40 @@ async def test_a_wrong_address_is_told_without_the_password():
     assert status == "fail"
     assert "require_auth" in message
     assert "hunter2" not in message
+
+
+async def test_a_server_that_runs_is_not_said_to_be_away(dsn):
+    """A database that is not there is to be made, a server that does not answer to be looked for; nothing is tried again."""
+    parts = urlsplit(dsn)
+    status, message, fix = (await examined(url=parts._replace(path="/nowhere").geturl()))["database"]
+    assert (status, 'database "nowhere" does not exist' in message) == ("fail", True)
+    assert "CREATE DATABASE" in str(fix)
+    assert "runs" not in str(fix)
+    status, message, fix = (await examined(url="postgresql://u@127.0.0.1:1/x"))["database"]
+    assert (status, "that the server runs" in str(fix), "tried again" in message) == ("fail", True, False)
+
+
+async def test_a_wrong_role_is_not_a_server_that_is_away(dsn):
+    """Who may not log in is told to correct user and password."""
+    parts = urlsplit(dsn)
+    url = parts._replace(netloc=f"nobody_of_this_name@{parts.netloc.rpartition('@')[2]}").geturl()
+    status, _, fix = (await examined(url=url))["database"]
+    assert (status, "the server runs: correct user and password" in str(fix)) == ("fail", True)
+
+
+def test_many_missing_rights_are_one_short_sentence():
+    """What is missing on many tables is said once, with one of them."""
+    missing = [f"it may not {verb} foliod.t{n}" for n in range(21) for verb in ("select", "insert")]
+    missing += [f"it may not use the sequence foliod.s{n}" for n in range(5)]
+    missing += ["it may not use the schema foliod", "it does not own foliod.embeddings, whose indexes it makes"]
+    assert summary(missing) == (
+        "it may not select 21 tables, such as foliod.t0; it may not insert 21 tables, such as foliod.t0; it may not use "
+        "5 sequences, such as foliod.s0; it may not use the schema foliod; it does not own foliod.embeddings, whose "
+        "indexes it makes"
+    )
+    assert summary(["it may not update foliod.a", "it may not update foliod.b"]) == (
+        "it may not update foliod.a; it may not update foliod.b"
+    )
 
 
 @pytest.mark.skipif(PROGRAM is None, reason=MISSING)

@@ -43,13 +43,15 @@ class Roles(NamedTuple):
     owner_url: str
     runtime_url: str
 
-    def grant(self) -> str:
-        """Run sql/grants.sql as the README says."""
-        done = subprocess.run(
-            [str(installation() / "bin/psql"), "-X", "-q", self.admin, "-v", f"owner={self.owner}",
-             "-v", f"runtime={self.runtime}", "-f", str(asset("sql/grants.sql"))],
+    def psql(self, *args: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(installation() / "bin/psql"), "-X", "-q", self.admin, *args, "-f", str(asset("sql/grants.sql"))],
             capture_output=True, text=True, check=False, env={"PATH": os.defpath},
         )  # fmt: skip
+
+    def grant(self) -> str:
+        """Run sql/grants.sql as the README says."""
+        done = self.psql("-v", f"owner={self.owner}", "-v", f"runtime={self.runtime}")
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -90,6 +92,14 @@ def works(daemon: Daemon) -> None:
 
 def test_a_daemon_works_with_the_rights_of_the_script_and_no_more(roles):
     """sql/grants.sql: the owner migrates, the daemon does all its work as another role, and can't alter the schema."""
+    told = roles.psql()
+    assert told.returncode != 0
+    assert "name the role that owns the schema" in told.stderr
+    assert asked(roles.admin, "SELECT to_regnamespace('foliod')") is None
+    with over(roles.runtime_url, start=False) as daemon:
+        check = next(c for c in doctor(daemon) if c["name"] == "database rights")
+        assert (check["status"], "may not set up" in check["message"]) == ("fail", True)
+        assert "foliod migrate" in check["fix"]
     assert f"as {roles.owner}" in roles.grant()
     with (
         ollama_running() as ollama,

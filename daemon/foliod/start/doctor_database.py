@@ -7,14 +7,16 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import asyncpg
+
 from foliod.base.assets import asset
-from foliod.base.errors import EmbeddedServerError, FoliodError
+from foliod.base.errors import ConfigError, EmbeddedServerError, FoliodError
 from foliod.start.checks import Check
 from foliod.store.address import Address
 from foliod.store.connection import behind_pooler, connect, read
 from foliod.store.lodging import installation
 from foliod.store.migrate import PGVECTOR, PGVECTOR_SAFE, POSTGRES
-from foliod.store.privileges import SCRIPT
+from foliod.store.privileges import SCRIPT, summary
 from foliod.store.statements import load_queries
 
 if TYPE_CHECKING:
@@ -48,15 +50,18 @@ async def examine_database(settings: Settings, status: dict[str, Any] | None) ->
                 "FROM pg_available_extensions a LEFT JOIN pg_extension e ON e.extname = a.name WHERE a.name = 'vector'"
             )
             lacks = [r["lacks"] for r in await connection.fetch(_query("missing_privileges"))]
+            undone = [r["lacks"] for r in await connection.fetch(_query("missing_set_up"))]
             identity = await connection.fetchval(IDENTITY)
     except FoliodError as error:
-        message = error.message.removesuffix("; it is tried again")
-        yield Check(NAME, "fail", message, "check [database] url, and that the server runs")
+        yield Check(NAME, "fail", error.message.removesuffix("; check [database] url"), _fix(error, "url"))
         return
     where = f"PostgreSQL {server.major}.{server.minor} at {address.shown}"
     yield _server(where, server.major, row)
-    if lacks:
-        yield Check("database rights", "fail", f"foliod's role lacks something: {'; '.join(lacks)}", f"run {SCRIPT}")
+    if undone and settings.database.direct_url is None:
+        fix = f"run {SCRIPT}, and `foliod migrate` with the owner's URL, as it says"
+        yield Check("database rights", "fail", f"foliod's role may not set up the database: {summary(undone)}", fix)
+    elif lacks and not undone:
+        yield Check("database rights", "fail", f"foliod's role lacks something: {summary(lacks)}", f"run {SCRIPT}")
     if address.remote:
         yield await _tls(dsn, address)
     async for check in _ways(settings, dsn, identity):
@@ -125,8 +130,22 @@ async def _ways(settings: Settings, dsn: str, identity: str) -> AsyncIterator[Ch
                 name, "ok", f"direct_url leads past {'the pooler' if pooled else 'nothing'} to the same database"
             )
     except FoliodError as error:
-        message = f"the direct_url can't be used: {error.message.removesuffix('; it is tried again')}"
-        yield Check(name, "fail", message, "check [database] direct_url")
+        message = f"the direct_url can't be used: {error.message.removesuffix('; check [database] url')}"
+        yield Check(name, "fail", message, _fix(error, "direct_url"))
+
+
+def _fix(error: FoliodError, key: str) -> str:
+    """Return what to do about an address that could not be used."""
+    match error.__cause__:
+        case asyncpg.InvalidCatalogNameError():
+            return (
+                f"make the database (CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0), or correct [database] {key}"
+            )
+        case asyncpg.InvalidAuthorizationSpecificationError():
+            return f"the server runs: correct user and password in [database] {key}, or let the server accept them"
+    if isinstance(error, ConfigError):
+        return f"correct [database] {key}"
+    return f"check [database] {key}, and that the server runs"
 
 
 def _query(name: str) -> str:

@@ -197,11 +197,11 @@ class _Daemon:
                 return await stack.enter_async_context(Database.open(dsn, pool_size=size, pooled=pooled, direct=direct))
             except DatabaseUnavailableError as outage:
                 log.warning("waiting", task="database", reason=outage.message, seconds=wait)
-                self._doing = f"waiting for the database: {outage.message}"
+                self._doing = f"waiting for the database: {outage.message}; it is tried again"
                 if not s.embedded:
                     self._manager.say(self._doing)
                     self._manager.begin()
-                self._services = dataclasses.replace(self._services, trouble=outage.message)
+                self._services = dataclasses.replace(self._services, trouble=f"{outage.message}; it is tried again")
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, RETRY_SECONDS)
 

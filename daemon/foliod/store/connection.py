@@ -184,10 +184,7 @@ def connecting(address: str) -> Iterator[None]:
         msg = f"PostgreSQL at {address} refuses the login: {_reason(error)}; check [database] url"
         raise DatabaseUnavailableError(msg) from error
     except (ssl.SSLError, ConnectionError) as error:
-        msg = (
-            distrusted(address, error)
-            or f"PostgreSQL at {address} can't be reached: {_reason(error)}; it is tried again"
-        )
+        msg = distrusted(address, error) or f"PostgreSQL at {address} can't be reached: {_reason(error)}"
         raise DatabaseUnavailableError(msg) from error
     except (asyncpg.ClientConfigurationError, ValueError):
         # All others may quote the password.
@@ -209,7 +206,7 @@ def connecting(address: str) -> Iterator[None]:
             # Found out at the start, unless it came later or [database] pooled says otherwise.
             msg = f"{address} is a connection pooler: set [database] pooled = true, or start foliod again"
             raise DatabaseUnavailableError(msg) from error
-        msg = f"PostgreSQL at {address} can't be reached: {_reason(error)}; it is tried again"
+        msg = f"PostgreSQL at {address} can't be reached: {_reason(error)}"
         raise DatabaseUnavailableError(msg) from error
 
 

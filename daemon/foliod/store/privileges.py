@@ -4,16 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-SHOWN = 3
-"""So many are named; one is mostly like the other."""
+SHOWN = 6
+"""So many sentences are said; one is mostly like the other."""
+ALIKE = 2
+"""So many things of one kind are named one by one."""
 SCRIPT = "sql/grants.sql"
 """Lies in foliod's sources, and beside its package where it is installed."""
 
 
 def lacking(address: str, missing: Sequence[str]) -> str:
     """Return the sentence for what a role lacks, in the words of the query `missing_privileges`."""
-    more = f", and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-    return f"foliod's role may not work in {address}: {'; '.join(missing[:SHOWN])}{more}; {SCRIPT} grants what it needs"
+    return f"foliod's role may not work in {address}: {summary(missing)}; {SCRIPT} grants what it needs"
+
+
+def summary(missing: Sequence[str]) -> str:
+    """Return those sentences as one; what is said of many tables or sequences is said once, with one of them."""
+    kinds: dict[str, list[str]] = {}
+    for sentence in missing:
+        what, dot, name = sentence.partition(" foliod.")
+        # What does not end with a name is a kind of its own.
+        kinds.setdefault(what if dot and " " not in name else sentence, []).append(f"foliod.{name}")
+    said = []
+    for what, names in kinds.items():
+        if what in missing:
+            said.append(what)
+        elif len(names) <= ALIKE:
+            said += [f"{what} {name}" for name in names]
+        elif what.endswith(" the sequence"):
+            said.append(f"{what.removesuffix(' the sequence')} {len(names)} sequences, such as {names[0]}")
+        else:
+            said.append(f"{what} {len(names)} tables, such as {names[0]}")
+    return "; ".join(said[:SHOWN]) + (f", and {len(said) - SHOWN} more" if len(said) > SHOWN else "")
 
 
 def may_not_set_up(address: str, why: str) -> str:

@@ -173,7 +173,7 @@ class Pulse:
         except (DatabaseUnavailableError, ConfigError) as error:
             if isinstance(error.__cause__, asyncpg.TooManyConnectionsError):
                 return None, False
-            return error.message, isinstance(error.__cause__, TimeoutError)
+            return f"{error.message}; it is tried again", isinstance(error.__cause__, TimeoutError)
         return None, False
 
     async def _until_back(self, reason: str) -> None:
