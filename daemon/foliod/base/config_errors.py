@@ -55,6 +55,16 @@ def told(error: ValidationError, path: Path | None, text: str, tables: Sequence[
     return "\n".join(dict.fromkeys(lines))
 
 
+def misspelt(what: str, line: Sequence[str]) -> str:
+    """Return what is wrong with a line that is no TOML, as tomllib calls it; `line` is empty where there is none."""
+    written = line[0].partition("#")[0].strip() if line else ""
+    if written.startswith("[") and what.startswith(("Cannot declare", "Cannot overwrite")):
+        return f"the section {written} is there already; keep one, with all its keys below it"
+    if what.startswith(("Cannot overwrite", "Cannot mutate")):
+        return f"{written.partition('=')[0].strip()} is set a second time; keep one of the two"
+    return f'{what[:1].lower()}{what[1:]}; a line reads key = value, with text in "quotes"'
+
+
 def nearest(wrong: str, known: Mapping[str, Any], cutoff: float = 0.6) -> str:
     """Return "; did you mean …?" for a name that is nearly a known one, else nothing."""
     near = difflib.get_close_matches(wrong, known, n=1, cutoff=cutoff)

@@ -16,7 +16,7 @@ from typing import Any, get_origin
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from foliod.base.config import Settings
-from foliod.base.config_errors import PREFIX, SECTIONS, Table, nearest, told
+from foliod.base.config_errors import PREFIX, SECTIONS, Table, misspelt, nearest, told
 from foliod.base.errors import ConfigError
 
 SYSTEM_CONFIG = Path("/etc/foliod/foliod.toml")
@@ -121,9 +121,8 @@ def _parse(text: str, path: Path | None) -> Table:
     except tomllib.TOMLDecodeError as error:
         place = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", str(error))
         what = str(error)[: place.start()] if place else str(error)
-        line = place[1] if place and place[1] else text.count("\n") + 1
-        msg = f'{path}, line {line}: {what[:1].lower()}{what[1:]}; a line reads key = value, with text in "quotes"'
-        raise ConfigError(msg) from None
+        line = int(place[1]) if place and place[1] else text.count("\n") + 1
+        raise ConfigError(f"{path}, line {line}: {misspelt(what, text.splitlines()[line - 1 : line])}") from None
     except RecursionError:
         raise ConfigError(f"{path} is nested too deeply") from None
 

@@ -25,7 +25,7 @@ Mode = Annotated[
 ]
 Folder = Annotated[Path | None, typer.Option(metavar="DIR", help="Only documents in this folder.", readable=False)]
 Document = Annotated[str | None, typer.Option(metavar="NAME", help="Only this one: its number, path, or title.")]
-After = Annotated[str | None, typer.Option(metavar="DATE", help="Only documents made after this date.")]
+After = Annotated[str | None, typer.Option(metavar="DATE", help="Only documents made on this date or later.")]
 Before = Annotated[str | None, typer.Option(metavar="DATE", help="Only documents made before this date.")]
 Wait = Annotated[
     str | None,

@@ -115,6 +115,9 @@ def run(
     """
     # What is relative starts here, also when it is read again.
     named = [os.path.abspath(path.expanduser()) for path in (*(watch or []), *(folders or []))]
+    for path in named:
+        if not os.path.lexists(path):
+            terminal().say(f"warning: {path} is not there; if it comes, it is watched", "yellow")
     overrides = {"watch": [{"path": path} for path in named]} if named else {}
 
     def load() -> Settings:

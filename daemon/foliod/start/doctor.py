@@ -8,6 +8,7 @@ import pwd
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from foliod.start.checks import Check
 from foliod.start.command import settings_of, socket_of
 from foliod.start.doctor_daemon import change_of_model, look, look_at_the_machines
 from foliod.start.doctor_database import examine_database
+from foliod.start.doctor_rights import accounts, barred, better_stack, token
 from foliod.start.fallback import what_can_be_known
 from foliod.start.whose import of_the_machine
 from foliod.store.lodging import USERS, User, first_barred
@@ -54,10 +56,14 @@ async def examine(settings: Settings, source: Path | None) -> AsyncIterator[Chec
         Watch(path=Path(root["path"])) for root in (running or {}).get("roots", []) if root["state"] != "not_watched"
     ]
     watched = settings.watch or tuple(roots)
-    for check in await asyncio.to_thread(lambda: [*_folders(watched), *_inotify(watched), _state(settings)]):
+    for check in await asyncio.to_thread(
+        lambda: [*_folders(watched, *barred(settings, source)), *_inotify(watched), _state(settings)]
+    ):
         yield check
     yield _sandbox()
-    for check in await asyncio.to_thread(lambda: [*_passwords(settings), _ocr(settings)]):
+    for check in await asyncio.to_thread(
+        lambda: [*_passwords(settings), _ocr(settings), *accounts(settings), *token(settings, source)]
+    ):
         yield check
     async for check in examine_database(settings, running):
         yield check
@@ -70,7 +76,7 @@ async def examine(settings: Settings, source: Path | None) -> AsyncIterator[Chec
         yield Check(
             "vectors", "warn", str(trouble), "the log of Ollama tells more; the vectors follow when it is mended"
         )
-    for check in daemon:
+    for check in [*await asyncio.to_thread(lambda: [*better_stack(settings, running)]), *daemon]:
         yield check
 
 
@@ -97,12 +103,16 @@ async def diagnose(file: Path | None) -> AsyncIterator[Check]:
 # --- folders ----------------------------------------------------------------------------
 
 
-def _folders(watched: Sequence[Watch]) -> Iterator[Check]:
+def _folders(watched: Sequence[Watch], reader: str | None, unread: dict[Path, Check]) -> Iterator[Check]:
+    """Yield a check for each; `reader` is who else was asked whether they can read it, `unread` what they can't."""
     if not watched:
         fix = "name one: foliod run --watch FOLDER, or a [[watch]] section in the configuration"
         yield Check("folders", "warn", "no folder is watched", fix)
     for watch in watched:
-        yield _folder(watch)
+        check = _folder(watch)
+        if reader is not None and check.status != "fail":
+            check = unread.get(watch.path) or replace(check, message=f"{check.message} (read by the user {reader})")
+        yield check
 
 
 def _folder(watch: Watch) -> Check:

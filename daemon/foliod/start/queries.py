@@ -7,7 +7,8 @@ Imported with the command line, so quick to import: what a command needs is impo
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,6 +30,9 @@ from foliod.start.arguments import (
     text_of,
 )
 from foliod.start.command import client_of, pause, print_events, print_json, terminal
+
+if TYPE_CHECKING:
+    from foliod.start.client import Client
 
 
 def ask(
@@ -106,12 +110,25 @@ def search(
             from foliod.start.show import show_hits
 
             show_hits(terminal(), answer)
+        if not answer["hits"] and only["folder"] is not None:
+            tell_of_folder(client, only["folder"])
         if open_page:
             from foliod.start.opening import Target, open_best
 
             target = Target()
             target.look(answer["hits"])
             open_best(terminal(), client, target)
+
+
+def tell_of_folder(client: Client, folder: str) -> None:
+    """Say it when nothing is found in a folder because there is nothing in it, or because nobody watches it."""
+    if client.documents(folder=folder, limit=1)["documents"]:
+        return
+    roots = [Path(root["path"]) for root in client.status()["roots"]]
+    place = Path(folder)
+    watched = any(place.is_relative_to(root) or root.is_relative_to(place) for root in roots)
+    why = "" if watched else ", which is no watched folder"
+    terminal().say(f"no document lies in {folder}{why}", "yellow")
 
 
 def status(

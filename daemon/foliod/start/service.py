@@ -36,9 +36,9 @@ def install(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Install, enable and start it, for the whole machine or with --user for yourself.
+    """Install, enable and start it.
 
-    Run it again after an upgrade. A configuration that is there is kept.
+    For the whole machine, or with --user for yourself. Run it again after an upgrade. A configuration that is there is kept.
     """
     from foliod.start import service_install
     from foliod.start.service_manager import Manager
@@ -57,7 +57,10 @@ def uninstall(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """Stop it and take away what install wrote; data and configuration are kept."""
+    """Stop it and take away what install wrote.
+
+    Data and configuration are kept, unless --purge is given.
+    """
     from foliod.start import service_install
     from foliod.start.service_manager import Manager
 
