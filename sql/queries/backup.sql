@@ -6,6 +6,11 @@ SELECT (SELECT count(*) FROM foliod.documents) AS documents, (SELECT count(*) FR
        (SELECT count(*) FROM foliod.pages) AS pages, (SELECT count(*) FROM foliod.chunks) AS chunks,
        (SELECT count(*) FROM foliod.embeddings) AS vectors;
 
+-- name: without_limits
+-- Lifts limits until the transaction ends; those that this server does not know are left out.
+-- $1 names of settings
+SELECT set_config(name, '0', true) FROM pg_settings WHERE name = ANY($1::text[]);
+
 -- name: other_daemons
 -- How many connections other daemons hold to this database.
 SELECT count(*) FROM pg_stat_activity

@@ -7,11 +7,12 @@ INSERT INTO foliod.hosts (host, version, started_at, seen_at) VALUES ($1, $2, no
 ON CONFLICT (host) DO UPDATE SET version = excluded.version, started_at = now(), seen_at = now(), left_at = NULL;
 
 -- name: host_seen
--- A sign of life of this host. Returns how many migrations were applied: a newer foliod may have come meanwhile.
+-- A sign of life of this host. Returns how many migrations were applied, since a newer foliod may have come meanwhile,
+-- and whether the host was not known: it was forgotten then.
 -- $1 host, $2 version
 INSERT INTO foliod.hosts (host, version, started_at, seen_at) VALUES ($1, $2, now(), now())
 ON CONFLICT (host) DO UPDATE SET seen_at = now(), left_at = NULL
-RETURNING (SELECT count(*) FROM foliod.migrations) AS schema;
+RETURNING (SELECT count(*) FROM foliod.migrations) AS schema, xmax = 0 AS forgotten;
 
 -- name: host_left
 -- The daemon of this host stopped: no sign of life follows.
@@ -32,7 +33,7 @@ FROM foliod.hosts h ORDER BY h.seen_at DESC, h.host;
 -- name: lock_host
 -- Keeps a host from giving signs of life until the transaction ends; no row when it is not known.
 -- $1 host
-SELECT extract(epoch FROM now() - seen_at)::float8 AS seconds, left_at FROM foliod.hosts WHERE host = $1 FOR UPDATE;
+SELECT seen_at, extract(epoch FROM now() - seen_at)::float8 AS seconds, left_at FROM foliod.hosts WHERE host = $1 FOR UPDATE;
 
 -- name: forget_files_of
 -- All files of a host are not coming back: no grace for them. Returns how many these are.
@@ -46,9 +47,10 @@ SELECT count(*) FROM forgotten;
 SELECT count(*) FROM foliod.files WHERE host = $1;
 
 -- name: drop_host
--- Removes what else is known of a host whose files are forgotten.
--- $1 host
-WITH configuration AS (DELETE FROM foliod.host_configurations WHERE host = $1),
-     builds AS (DELETE FROM foliod.host_builds WHERE host = $1),
-     folders AS (DELETE FROM foliod.roots WHERE host = $1)
-DELETE FROM foliod.hosts WHERE host = $1;
+-- Removes what else is known of a host whose files are forgotten, unless it came back. Returns how many hosts went: 0 or 1.
+-- $1 host, $2 when it was seen last
+WITH gone AS (DELETE FROM foliod.hosts WHERE host = $1 AND seen_at = $2 RETURNING host),
+     configuration AS (DELETE FROM foliod.host_configurations WHERE host IN (SELECT host FROM gone)),
+     builds AS (DELETE FROM foliod.host_builds WHERE host IN (SELECT host FROM gone)),
+     folders AS (DELETE FROM foliod.roots WHERE host IN (SELECT host FROM gone))
+SELECT count(*) FROM gone;

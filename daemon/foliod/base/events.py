@@ -109,6 +109,7 @@ FIELDS: dict[str, Field] = {
     "given_up": Field("boolean", "whether it is not tried again"),
     "gone": _count("files that are missing"),
     "hits": _count("passages found"),
+    "host": Field("text", "a host's name in the shared store"),
     "how": Field("text", "how it happened or ended"),
     "languages": Field("texts", "Tesseract's codes of languages"),
     "lines": _count("how many lines of the log"),
@@ -207,6 +208,7 @@ EVENTS: dict[str, Event] = {
     "database_back": Event("info", "The database answers again.", "seconds"),
     "lease_not_extended": Event("warning", "Claims on documents could not be extended.", "error documents"),
     "lease_lost": Event("warning", "Another daemon took a document over; what was done here is dropped.", "", "reason document_ids"),
+    "host_forgotten": Event("warning", "The shared store was made to forget this host, which runs all the same.", "host why"),
     "schema_newer": Event("warning", "A newer foliod has changed the schema of the shared store.", "schema why"),
     # --- folders and files ---
     "watch_waiting": Event("warning", "A watched folder is not there; it is waited for.", "root reason"),

@@ -19,7 +19,7 @@ from foliod.base.patience import alone, patiently
 from foliod.base.version import EXTRACTOR, __version__
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     import asyncpg
 
@@ -64,7 +64,10 @@ class Claim:
 class Backlog:
     """Claims, keeps and gives back documents for one daemon, known by `owner` on `host`."""
 
-    def __init__(self, db: Database, *, host: str, owner: str, max_deaths: int) -> None:
+    def __init__(
+        self, db: Database, *, host: str, owner: str, max_deaths: int, when_forgotten: Callable[[], None] = lambda: None
+    ) -> None:
+        """`when_forgotten` is called when the store was made to forget this host though it runs."""
         self.host = host
         self.owner = owner
         self.held: set[int] = set()
@@ -73,6 +76,7 @@ class Backlog:
         """Documents to give back as soon as the database is there again."""
         self._db = db
         self._max_deaths = max_deaths
+        self._when_forgotten = when_forgotten
         self._wakers: dict[str, asyncio.Event] = {}
         self._lock = asyncio.Lock()
 
@@ -212,7 +216,14 @@ class Backlog:
             await asyncio.sleep(LEASE_SECONDS / 3)
             ids = list(self.held)
             try:
-                schema = await self._db.fetchval("host_seen", self.host, __version__)
+                row = await self._db.fetchrow("host_seen", self.host, __version__)
+                assert row is not None
+                schema = row["schema"]
+                if row["forgotten"]:
+                    log.warning(
+                        "host_forgotten", host=self.host, why="its folders are written down and looked through again"
+                    )
+                    self._when_forgotten()
                 if known and schema > known:
                     log.warning(
                         "schema_newer", schema=schema, why="a newer foliod uses this store: install it here too"

@@ -74,7 +74,16 @@ class Wiring:
         self._embedders = embedders
         self._drawers = drawers
         owner = f"{state.host}:{os.getpid()}-{time.time_ns()}"
-        self._backlog = backlog = Backlog(db, host=state.host, owner=owner, max_deaths=ingest.max_attempts)
+        roots = Roots(db, state.host)
+
+        def forgotten() -> None:
+            roots.forgotten()
+            for sweeper in folders:
+                sweeper.hint()
+
+        self._backlog = backlog = Backlog(
+            db, host=state.host, owner=owner, max_deaths=ingest.max_attempts, when_forgotten=forgotten
+        )
         files = Files(db, state.host)
 
         def sweeper(root: Watch, settings: IngestSettings) -> Sweeper:
@@ -116,7 +125,7 @@ class Wiring:
             passwords,
             self._recogniser,
             renewal,
-            Roots(db, state.host),
+            roots,
             watched=watched,
             readers=readers_of(settings),
             grace_seconds=ingest.grace_seconds,

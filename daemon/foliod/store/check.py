@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = 20
 """Findings of one kind that are told; the others are counted."""
+PATIENT: Final = ("idle_in_transaction_session_timeout", "statement_timeout", "transaction_timeout")
+"""Limits of the server (the last of 17 and later) that would end a snapshot which others read in for hours."""
 LATE_SECONDS: Final = 300.0
 """A daemon that runs extends its claims, and forgets what is due, long before."""
 READ_AGAIN: Final = "foliod retry {file}"
@@ -129,6 +131,8 @@ async def snapshot(dsn: str) -> AsyncIterator[Transaction]:
         queries = load_queries(asset("sql/queries"))
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             tx = Transaction(connection, queries, address_of(dsn))
+            # Those of them that this server knows.
+            await tx.execute("without_limits", list(PATIENT))
             await _check_schema(tx)
             await prepare(connection)
             yield tx

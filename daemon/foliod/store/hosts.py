@@ -29,7 +29,7 @@ async def forget(db: Database, host: str) -> dict[str, int]:
     """Forget all files of a host, and the documents that lie nowhere else; return how many of each.
 
     What it had claimed is free again. Should it come back, it finds its files anew.
-    Raises NotFoundError, ConflictError for a host whose daemon runs, or when documents are in use for long.
+    Raises NotFoundError, ConflictError for a host whose daemon runs or comes back, or when documents are in use for long.
     """
     async with db.transaction() as tx:
         row = await tx.fetchrow("lock_host", host)
@@ -56,7 +56,9 @@ async def forget(db: Database, host: str) -> dict[str, int]:
     else:
         msg = f"{left} files of {host} are of documents that are being written; try again later"
         raise ConflictError(msg)
-    await db.execute("drop_host", host)
+    if not await db.fetchval("drop_host", host, row["seen_at"]):
+        msg = f"the host {host} came back while it was forgotten: it stays, and finds its files anew; stop foliod there first"
+        raise ConflictError(msg)
     return {"files": files, "documents": documents}
 
 

@@ -54,6 +54,10 @@ class Roots:
         self._registered = tuple(watched)
         return news
 
+    def forgotten(self) -> None:
+        """Have this host's folders written down anew: the store was made to forget it."""
+        self._registered = None
+
     async def _register(self, tx: Transaction, watched: Sequence[Watch]) -> bool:
         paths = [os.fsencode(watch.path) for watch in watched]
         rows = await tx.fetch("put_roots", self.host, paths, [watch.restricted for watch in watched])
