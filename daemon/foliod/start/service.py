@@ -61,13 +61,13 @@ def uninstall(
 
     Data and configuration are kept, unless --purge is given.
     """
-    from foliod.start import service_install
+    from foliod.start import service_install, service_remove
     from foliod.start.service_manager import Manager
 
     steps = _steps(dry_run, as_json)
     # A configuration that can't be used is no reason to stay; but it says where the data are.
     where = service_install.plan(config, (), user=user, lenient=not purge)
-    _tell(steps, service_install.uninstall(steps, Manager(user=user), where, purge=purge), as_json)
+    _tell(steps, service_remove.uninstall(steps, Manager(user=user), where, purge=purge), as_json)
 
 
 @service.command(hidden=True)

@@ -1,4 +1,4 @@
-"""Installs foliod as a service, and takes that back: files, user, folders, units, in this order, and the other way.
+"""Installs foliod as a service: files, user, folders, units, in this order.
 
 Everything is looked at before anything is changed. Done twice it changes nothing; after an upgrade it renews what
 differs, and starts the service anew.
@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from foliod.base.errors import BadRequestError, ConfigError, ConflictError, FoliodError
+from foliod.base.errors import BadRequestError, ConfigError, ConflictError
 from foliod.base.sources import CREDENTIALS, SYSTEM_CONFIG, SYSTEM_SOCKET, load
 from foliod.start import service_reach, service_units
 from foliod.start.service_manager import SERVICE, SOCKET, Manager, lingers, me
 from foliod.start.service_ready import readiness
-from foliod.start.service_steps import check, write
+from foliod.start.service_steps import check, run, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -113,38 +111,6 @@ def install(steps: Steps, manager: Manager, where: Plan, watched: Sequence[Path]
     return _remarks(manager, where)
 
 
-def uninstall(steps: Steps, manager: Manager, where: Plan, *, purge: bool) -> list[str]:
-    """Stop the service and take away what `install` wrote; with `purge` data and configuration too.
-
-    Returns what there is still to say: what was kept, and where. Raises FoliodError.
-    """
-    manager.check()
-    files = [where.units / name for name in UNITS]
-    if any(os.path.lexists(path) for path in files):
-        ours = [path.name for path in files if _is_ours(path)]
-        if ours:
-            if not steps.rehearsal:
-                manager.call("disable", "--now", "--quiet", *ours)
-            steps.add("stop", " and ".join(ours), "disabled")
-    removed = [path for path in (*files, where.drop_in, *where.others) if steps.unsign(path)]
-    steps.tidy(where.drop_in.parent)
-    if any(path.is_relative_to(where.units) for path in removed) and not steps.rehearsal:
-        manager.call("daemon-reload")
-        manager.call("reset-failed", *UNITS, check=False)
-    nothing = ["nothing of a service is installed here"]
-    if purge:
-        told = _purge(steps, where)
-        return told if told or steps.done else nothing
-    kept = [f"data: {where.state}"] if where.state.exists() else []
-    kept += [f"configuration: {where.config}"] if where.config.exists() else []
-    if not where.user and service_reach.account() is not None:
-        kept.append(f"the user and group {service_reach.NAME}, to whom the data belong")
-    told = [f"kept {what}" for what in kept]
-    if kept:
-        told.append(f"`foliod service uninstall{' --user' if where.user else ''} --purge` removes that too")
-    return told if removed or kept else nothing
-
-
 # --- installing -------------------------------------------------------------------------
 
 
@@ -179,7 +145,7 @@ def _prepare(steps: Steps, where: Plan) -> None:
             # Also when the file was there: somebody may have taken away what it describes.
             if not steps.rehearsal:
                 arguments = [str(path)] if kind == "sysusers" else ["--create", str(path)]
-                _run(f"systemd-{kind}", *arguments)
+                run(f"systemd-{kind}", *arguments)
         if new:
             steps.add("make", f"the user and group {service_reach.NAME}")
     if fresh:
@@ -242,45 +208,7 @@ def _remarks(manager: Manager, where: Plan) -> list[str]:
     return told
 
 
-# --- uninstalling -----------------------------------------------------------------------
-
-
-def _purge(steps: Steps, where: Plan) -> list[str]:
-    """Remove data, configuration, secrets and user; keep what may not be ours, and say so."""
-    told: list[str] = []
-    # A folder that is no state folder of ours may hold anything.
-    inside = [watch.path for watch in where.settings.watch if watch.path.is_relative_to(where.state)]
-    if inside:
-        told.append(f"kept {where.state}: the watched folder {inside[0]} lies in it")
-    elif where.state.exists() and not (where.state / "host").is_file() and any(where.state.iterdir()):
-        told.append(f"kept {where.state}: it does not look like foliod's state folder")
-    elif where.state.exists():
-        steps.clear(where.state, "data")
-    if where.config.exists():
-        steps.clear(where.config, "configuration")
-        with contextlib.suppress(OSError):
-            if not steps.rehearsal:
-                where.config.parent.rmdir()
-    if not where.user:
-        for secret in sorted(CREDSTORE.glob("foliod.*")):
-            steps.clear(secret, "secret")
-        if (service_reach.account()) is not None:
-            if not steps.rehearsal:
-                _run("userdel", service_reach.NAME)
-            steps.add("remove", f"the user and group {service_reach.NAME}")
-    if not where.settings.database.embedded:
-        told.append("the database is not foliod's own and stays: drop it there")
-    return told
-
-
 # --- places -----------------------------------------------------------------------------
-
-
-def _is_ours(path: Path) -> bool:
-    with contextlib.suppress(ConflictError):
-        check(path)
-        return path.exists()
-    return False
 
 
 def _usual_config(*, user: bool) -> Path:
@@ -301,12 +229,3 @@ def _environment(*, user: bool) -> Iterator[dict[str, str]]:
 
 def _config_home() -> Path:
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-
-
-def _run(program: str, *arguments: str) -> None:
-    found = shutil.which(program, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
-    if found is None:
-        raise FoliodError(f"{program} is not installed")
-    done = subprocess.run([found, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise FoliodError(f"`{program} {' '.join(arguments)}` failed: {' '.join((done.stderr or done.stdout).split())}")

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -154,3 +155,13 @@ def write(path: Path, text: str, mode: int = 0o644) -> None:
             raise
     except OSError as error:
         raise FoliodError(f"{path} can't be written: {error.strerror}") from error
+
+
+def run(program: str, *arguments: str) -> None:
+    """Run a program of the system. Raises FoliodError when it is not there or fails."""
+    found = shutil.which(program, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
+    if found is None:
+        raise FoliodError(f"{program} is not installed")
+    done = subprocess.run([found, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise FoliodError(f"`{program} {' '.join(arguments)}` failed: {' '.join((done.stderr or done.stdout).split())}")
