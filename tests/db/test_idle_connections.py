@@ -95,3 +95,14 @@ async def test_a_server_that_has_to_wake_up_is_waited_for(dsn):
                 await asyncio.gather(*(ask(db) for _ in range(4)))
             assert db.pulse.away is None
             watch.cancel()
+
+
+async def test_connections_that_ended_are_not_remembered(dsn):
+    """However many connections were made and lost, no more is known than how long those of now have rested."""
+    async with Database.open(dsn, pool_size=2) as db:
+        for _ in range(10):
+            await db.ping()
+            await db._pool.expire_connections()
+        assert len(db._rested) <= 2
+        await db.ping()
+        assert len(db._rested) == 1

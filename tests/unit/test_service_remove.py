@@ -75,11 +75,11 @@ def test_documents_in_the_state_folder_stay(tmp_path, state, way):
 
 def test_a_watched_folder_of_our_name_stays(tmp_path, state):
     """Also one that bears a name of foliod's stays while it is watched, from wherever it is."""
-    (state / "postgresql-lectures").mkdir()
-    (state / "postgresql-lectures/mine.pdf").write_bytes(b"mine")
-    (tmp_path / "docs").symlink_to(state / "postgresql-lectures")
+    (state / "postgresql-18").mkdir()
+    (state / "postgresql-18/mine.pdf").write_bytes(b"mine")
+    (tmp_path / "docs").symlink_to(state / "postgresql-18")
     purge(configured(tmp_path, state, tmp_path / "docs"))
-    assert (state / "postgresql-lectures/mine.pdf").exists()
+    assert (state / "postgresql-18/mine.pdf").exists()
     assert not (state / "postgres").exists()
 
 

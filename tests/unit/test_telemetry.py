@@ -5,6 +5,8 @@ import io
 import json
 import logging
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -226,3 +228,15 @@ async def test_a_snapshot_has_all_numbers():
     another = asyncio.create_task(asyncio.sleep(60))
     assert telemetry.snapshot()["tasks"] == before["tasks"] + 1
     another.cancel()
+
+
+@pytest.mark.parametrize("first", ["metrics", "gathered"])
+def test_an_environment_made_for_others_does_not_change_how_is_counted(first, tmp_path):
+    """With PROMETHEUS_MULTIPROC_DIR, as other services on a machine have it, metrics stay in memory."""
+    code = f"import foliod.base.{first}; from prometheus_client import values; print(values.ValueClass.__name__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}, check=True,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "MutexValue"
+    assert list(tmp_path.iterdir()) == []

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+# Before the library, which looks at the environment when it is imported.
+from foliod.base.metrics import OF_DOCUMENTS, REGISTRY
+
+# isort: split
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
-
-from foliod.base.metrics import OF_DOCUMENTS, REGISTRY
 
 if TYPE_CHECKING:
     from prometheus_client import Metric

@@ -7,9 +7,14 @@ known beforehand. What is counted without labels is in `telemetry.Counters`; wha
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
-from prometheus_client import (
+# The library writes its values into files of that folder instead, when it is imported: for servers of many processes.
+for _name in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):
+    os.environ.pop(_name, None)
+
+from prometheus_client import (  # noqa: E402
     CollectorRegistry,
     Counter,
     Gauge,

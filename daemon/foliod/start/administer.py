@@ -26,14 +26,14 @@ def migrate(config: Config = None, as_json: Json = False) -> None:
     """
     import asyncio
 
-    from foliod.base.logs import set_up_logs
+    from foliod.start.logs import open_error_log
     from foliod.start.whose import own_settings
     from foliod.store.address import parse
     from foliod.store.connection import behind_pooler
     from foliod.store.migrate import migrate as bring_up
 
     settings = own_settings(config, secrets=True)
-    set_up_logs(settings.log.model_copy(update={"level": "error"}))
+    open_error_log(settings)
     if settings.database.embedded:
         if as_json:
             print_json({"applied": 0, "database": "embedded"})
@@ -63,11 +63,11 @@ def hosts(forget: Forget = None, config: Config = None, as_json: Json = False) -
     """
     import asyncio
 
-    from foliod.base.logs import set_up_logs
+    from foliod.start.logs import open_error_log
     from foliod.start.whose import own_settings
 
     settings = own_settings(config, secrets=True)
-    set_up_logs(settings.log.model_copy(update={"level": "error"}))
+    open_error_log(settings)
     answer = asyncio.run(_hosts(settings, forget))
     if as_json:
         print_json(answer)

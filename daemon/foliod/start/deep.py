@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from foliod.base.config import Watch
 from foliod.base.errors import FoliodError
-from foliod.base.logs import set_up_logs
 from foliod.start.checks import Check
+from foliod.start.logs import open_error_log
 from foliod.start.reach import host_of, reached, status_of
 from foliod.start.terminal import count
 from foliod.store.check import EXAMPLES, LATE_SECONDS, Finding, Running, check, snapshot
@@ -50,7 +50,7 @@ class Deep:
 
 async def examine_store(settings: Settings) -> Deep:
     """Check the whole store; what keeps it from being checked is a failed check too."""
-    set_up_logs(settings.log.model_copy(update={"level": "error"}))
+    open_error_log(settings)
     status = await asyncio.to_thread(status_of, settings)
     deep = Deep()
     try:

@@ -1,4 +1,4 @@
-"""Where the daemon's log goes, as the configuration says."""
+"""Where the log of the daemon goes, as the configuration says, and that of commands."""
 
 from __future__ import annotations
 
@@ -24,3 +24,9 @@ def open_logs(settings: Settings) -> None:
 
         also.append(Shipper(settings.betterstack, lambda: known_host(settings.state)))
     set_up_logs(settings.log, also=also)
+
+
+def open_error_log(settings: Settings) -> None:
+    """Write only errors: for commands, which tell the rest themselves; secrets of the settings are hidden."""
+    hide_secrets_of(settings)
+    set_up_logs(settings.log.model_copy(update={"level": "error"}))

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -20,16 +19,17 @@ import asyncpg
 
 from foliod.base.assets import asset
 from foliod.base.errors import ConflictError, FoliodError, NotFoundError
-from foliod.base.logs import set_up_logs
+from foliod.start.logs import open_error_log
 from foliod.start.reach import host_of, reached, status_of
 from foliod.start.state import name_host, open_state
+from foliod.start.target import atomically, target_of
 from foliod.start.terminal import Terminal
 from foliod.store import archive
 from foliod.store.check import check, snapshot
 from foliod.store.connection import behind_pooler, connect
 from foliod.store.database import Database
 from foliod.store.embedded import EmbeddedServer
-from foliod.store.migrate import load_migrations, migrate
+from foliod.store.migrate import LOCK, load_migrations, migrate
 from foliod.store.privileges import may_not_create, may_not_replace
 from foliod.store.statements import load_queries
 from foliod.store.tunnel import tunnel
@@ -65,7 +65,7 @@ class Progress:
 
 def run(settings: Settings, work: Callable[[], Coroutine[Any, Any, dict[str, Any]]]) -> dict[str, Any]:
     """Run it; SIGTERM ends it as Ctrl-C does, with nothing left behind."""
-    set_up_logs(settings.log.model_copy(update={"level": "error"}))
+    open_error_log(settings)
 
     async def whole() -> dict[str, Any]:
         task = asyncio.create_task(work())
@@ -81,20 +81,26 @@ def run(settings: Settings, work: Callable[[], Coroutine[Any, Any, dict[str, Any
 async def save(settings: Settings, file: Path, *, force: bool, progress: Progress) -> dict[str, Any]:
     """Make a backup; return `{file, bytes, seconds, totals, schema}`. Raises FoliodError."""
     started = time.monotonic()
-    target = await asyncio.to_thread(_free, file, force=force)
+    target = await asyncio.to_thread(target_of, file, force=force)
     status = await asyncio.to_thread(status_of, settings)
     async with reached(settings, running=status is not None) as dsn:
         if dsn is None:
             msg = "nothing is stored yet: there is nothing to save"
             raise NotFoundError(msg)
         await _no_pooler(dsn)
-        async with snapshot(dsn) as tx, tunnel(dsn) as way:
+        async with _no_migration(dsn) as allow, snapshot(dsn) as tx, tunnel(dsn) as way:
+
+            def saved(count: int) -> None:
+                # Nothing is written before pg_dump has locked all tables.
+                allow()
+                progress(count)
+
             totals = dict(await tx.fetchrow("store_totals") or {})
             schema = await tx.fetchval("check_schema")
             name = await tx.connection.fetchval("SELECT pg_export_snapshot()")
             major = tx.connection.get_server_version().major
-            with _atomically(target, force=force) as (into, finish):
-                work = partial(archive.dump, way, major, name, into, progress)
+            with atomically(target, force=force) as (into, finish):
+                work = partial(archive.dump, way, major, name, into, saved)
                 size = await _in_thread(work, progress)
                 await asyncio.to_thread(finish)
     seconds = round(time.monotonic() - started, 1)
@@ -109,8 +115,7 @@ async def put_back(
     found = await asyncio.to_thread(archive.contents, Path(file))
     known = {step.number: (step.name, step.sha256) for step in load_migrations(asset("sql/migrations"))}
     archive.fits(found, known, file)
-    own = host_of(settings.state)
-    name = _host(found, host, own)
+    name = _host(found, host, host_of(settings.state))
     async with _alone(settings) as dsn:
         async with connect(dsn) as connection:
             major = connection.get_server_version().major
@@ -119,6 +124,8 @@ async def put_back(
         async with tunnel(dsn) as way:
             names = found.vector_schema, now
             await _in_thread(partial(archive.restore, Path(file), way, major, names, first, progress), progress)
+        # Not before the store is this one: what fails can be repeated as if nothing had been.
+        await asyncio.to_thread(name_host, settings.state, name)
         await migrate(dsn)
         async with Database.open(dsn, pool_size=2, pooled=False) as db:
             await db.execute("free_all_claims")
@@ -128,8 +135,6 @@ async def put_back(
                 await connection.execute(statement, timeout=600)
         async with snapshot(dsn) as tx:
             report = await check(tx)
-        if name is not None:
-            await asyncio.to_thread(name_host, settings.state, name)
         await _fit_for_the_daemon(settings)
     host_now = host_of(settings.state)
     return {
@@ -143,7 +148,7 @@ async def put_back(
 async def _alone(settings: Settings) -> AsyncIterator[str]:
     """Give the address of the database while no daemon of this state folder runs. Raises StateInUseError."""
     async with AsyncExitStack() as stack:
-        stack.enter_context(open_state(settings.state))
+        stack.enter_context(open_state(settings.state, named=False))
         if not settings.database.embedded:
             dsn = settings.database.direct
             await _no_pooler(dsn)
@@ -153,13 +158,21 @@ async def _alone(settings: Settings) -> AsyncIterator[str]:
         yield (await stack.enter_async_context(server)).url
 
 
-def _free(file: Path, *, force: bool) -> Path:
-    """Return where a file is to come; raises ConflictError when there is one that may not be replaced."""
-    target = Path(os.path.abspath(file.expanduser()))
-    if os.path.lexists(target) and not force:
-        msg = f"{target} exists: name another file, or replace it with --force"
-        raise ConflictError(msg)
-    return target
+@asynccontextmanager
+async def _no_migration(dsn: str) -> AsyncIterator[Callable[[], None]]:
+    """Keep migrations out until what is given is called, from any thread: between a snapshot and pg_dump's locks.
+
+    By then the snapshot shows one schema, and pg_dump would describe another. Not for longer, since daemons that
+    start wait for it.
+    """
+    loop = asyncio.get_running_loop()
+    async with connect(dsn) as connection:
+        await connection.execute(f"SET statement_timeout = 0; SELECT pg_advisory_lock_shared({LOCK})")
+
+        def allow() -> None:
+            loop.call_soon_threadsafe(connection.terminate)
+
+        yield allow
 
 
 async def _no_pooler(dsn: str) -> None:
@@ -175,7 +188,11 @@ async def _refuse(connection: asyncpg.Connection[asyncpg.Record], *, replace: bo
     """Raise ConflictError when others use the store, or when it holds something that is not to be replaced."""
     queries = load_queries(asset("sql/queries"))
     if others := await connection.fetchval(queries["other_daemons"].sql):
-        msg = f"foliod still uses this database ({others} connections): stop all daemons that share it first"
+        msg = (
+            f"foliod still uses this database ({others} connections): stop all daemons that share it first. What a pooler "
+            "keeps open for them counts too: it goes when the pooler is told so (PgBouncer: RECONNECT), or after its "
+            "server_idle_timeout"
+        )
         raise ConflictError(msg)
     if replace or not await connection.fetchval("SELECT to_regclass('foliod.documents') IS NOT NULL"):
         return
@@ -246,35 +263,3 @@ async def _in_thread(work: Callable[[], Any], progress: Progress) -> Any:
         with contextlib.suppress(FoliodError, OSError):
             await task
         raise
-
-
-@contextlib.contextmanager
-def _atomically(target: Path, *, force: bool) -> Any:
-    """Give a file to write, and what puts it in its place when it is whole; else nothing of it stays."""
-    try:
-        descriptor, part = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as error:
-        raise archive.ArchiveError(f"{target} can't be written: {error.strerror}") from error
-
-    def finish() -> None:
-        into.flush()
-        os.fsync(into.fileno())
-        if force:
-            os.rename(part, target)
-            return
-        try:
-            os.link(part, target)
-        except FileExistsError:
-            raise ConflictError(f"{target} came to be meanwhile: name another file") from None
-        except OSError:
-            # File systems without links.
-            os.rename(part, target)
-
-    try:
-        with os.fdopen(descriptor, "wb") as into:
-            yield into, finish
-    except OSError as error:
-        raise archive.ArchiveError(f"{target} can't be written: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(part)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from foliod.base.errors import FoliodError, StateInUseError
 from foliod.start.client import Client
 from foliod.start.command import socket_of
-from foliod.start.state import open_state
+from foliod.start.state import known_host, open_state
 from foliod.store.embedded import EmbeddedServer, address
 from foliod.store.lodging import Lodging
 
@@ -40,7 +40,7 @@ async def reached(settings: Settings, *, running: bool) -> AsyncIterator[str | N
         return
     async with AsyncExitStack() as stack:
         try:
-            stack.enter_context(open_state(settings.state))
+            stack.enter_context(open_state(settings.state, named=False))
         except StateInUseError:
             # A daemon that runs, and does not answer: its database may.
             yield theirs
@@ -60,7 +60,4 @@ def status_of(settings: Settings) -> dict[str, Any] | None:
 
 def host_of(state: Path) -> str:
     """Return this host's name in the store; empty when it has none yet."""
-    try:
-        return (state / "host").read_text("utf-8").strip()
-    except OSError:
-        return ""
+    return known_host(state) or ""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from foliod.start.service_steps import Steps
 
 OURS: Final = re.compile(
-    r"(?:host(?:\.new)?|lock|postgres(?:-run|\.lock|\.new-\w+)?|postgresql(?:-[\w.+]+|\.new-\w+)"
+    r"(?:host(?:\.new)?|lock|postgres(?:-run|\.lock|\.new-\w+)?|postgresql(?:-\d[\w.+]*|\.new-\w+)"
     r"|token|\.token\.[0-9a-f]{12}|foliod\.sock(?:\.lock)?)"
 )
 """Names that foliod gives in its state folder: see start/state, store/lodging, store/embedded, serve/bearer, serve/sockets."""

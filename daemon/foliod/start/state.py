@@ -23,12 +23,12 @@ class State:
 
     folder: Path
     host: str
-    """Names this state folder among the hosts that share a store; made once, kept for ever."""
+    """Names this state folder among the hosts that share a store; made once, kept for ever. Empty where it has none yet."""
 
 
 @contextmanager
-def open_state(folder: Path) -> Iterator[State]:
-    """Make the folder where needed and hold it; no second daemon gets in.
+def open_state(folder: Path, *, named: bool = True) -> Iterator[State]:
+    """Make the folder where needed and hold it; no second daemon gets in. Without `named` a new host gets no name yet.
 
     Raises ConfigError when it can't be made or written, StateInUseError when it is held.
     """
@@ -52,7 +52,9 @@ def open_state(folder: Path) -> Iterator[State]:
         try:
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-            host = _host(folder)
+            host = _named(folder) or ""
+            if named and not host:
+                host = name_host(folder)
         except OSError as error:
             msg = f"the state folder {folder} can't be written: {error.strerror}; make room, or set another state_dir"
             raise ConfigError(msg) from error
@@ -69,25 +71,22 @@ def known_host(folder: Path) -> str | None:
 
 
 def _named(folder: Path) -> str | None:
-    # Empty after a power cut in the wrong moment.
-    return (folder / "host").read_text("utf-8").strip() or None
-
-
-def _host(folder: Path) -> str:
-    """Return the host's name in the store: readable, and unique to this state folder."""
     with contextlib.suppress(FileNotFoundError):
-        if known := _named(folder):
-            return known
-    name = f"{os.uname().nodename}-{uuid.uuid4().hex[:12]}"
-    name_host(folder, name)
-    return name
+        # Empty after a power cut in the wrong moment.
+        return (folder / "host").read_text("utf-8").strip() or None
+    return None
 
 
-def name_host(folder: Path, name: str) -> None:
-    """Give the state folder its host's name: at once, or not at all. Raises OSError."""
+def name_host(folder: Path, name: str | None = None) -> str:
+    """Give the state folder its host's name: at once, or not at all; return it. Raises OSError.
+
+    Without `name` it keeps the one that it has, or gets a new one, readable and unique to this folder.
+    """
+    name = name or _named(folder) or f"{os.uname().nodename}-{uuid.uuid4().hex[:12]}"
     part = folder / "host.new"
     with part.open("w", encoding="utf-8") as new:
         new.write(name + "\n")
         new.flush()
         os.fsync(new.fileno())
     part.rename(folder / "host")
+    return name

@@ -10,6 +10,7 @@ import asyncio
 import random
 import time
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypeVar
 
 import asyncpg
@@ -78,10 +79,11 @@ class Database(Session):
         pulse: Pulse,
         settings: Mapping[str, str] | None = None,
         direct: str | None = None,
+        rested: dict[int, float] | None = None,
     ) -> None:
         """`settings` are made anew in each transaction, because a pooler stands before the server.
 
-        `direct` is an address of the same database without a pooler, for what takes long.
+        `direct` is an address of the same database without a pooler, for what takes long. `rested` loses what ends.
         """
         self._pool = pool
         self.queries = queries
@@ -92,7 +94,7 @@ class Database(Session):
         self._pooled = settings is not None
         self._settings = "".join(f"; SET LOCAL {name} = {value}" for name, value in (settings or {}).items())
         self._direct = direct
-        self._rested: dict[int, float] = {}
+        self._rested = {} if rested is None else rested
         """When connections were given back, by the server's process."""
         self._waiting = 0
 
@@ -128,8 +130,10 @@ class Database(Session):
         if pooled and (path := await _path_through(dsn)) is not None:
             anew["search_path"] = path
         pulse = Pulse(dsn, pooled=pooled)
+        rested: dict[int, float] = {}
 
         async def init(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+            connection.add_termination_listener(partial(_forget, rested, connection.get_server_pid()))
             with pulse.preparing(connection):
                 await (prepare_pooled if pooled else prepare)(connection, address.keep_alive)
 
@@ -149,7 +153,7 @@ class Database(Session):
             statement_cache_size=0 if pooled else 100,
         )
         queries = load_queries(asset("sql/queries"))
-        database = cls(pool, queries, address.shown, pulse, anew if pooled else None, direct)
+        database = cls(pool, queries, address.shown, pulse, anew if pooled else None, direct, rested)
         try:
             await database.ping()
             await _demand_privileges(database)
@@ -316,7 +320,8 @@ class Database(Session):
 
     async def _give_back(self, connection: PoolConnectionProxy[asyncpg.Record]) -> None:
         with suppress(asyncpg.InterfaceError):
-            self._rested[connection.get_server_pid()] = time.monotonic()
+            if not connection.is_closed():
+                self._rested[connection.get_server_pid()] = time.monotonic()
         # A connection that can't be reset is closed by the pool; what was done on it is done. One that is lost this
         # very moment is given back by the loss itself, and then asyncpg complains (InternalClientError).
         with suppress(asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresError, OSError):
@@ -340,6 +345,11 @@ async def _undo(connection: Connection) -> None:
     """End a transaction, if there is one. When this fails the connection is thrown away, which undoes as well."""
     with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
         await connection.execute("ROLLBACK")
+
+
+def _forget(rested: dict[int, float], server: int, _ended: object) -> None:
+    """Forget when a connection that ended was given back."""
+    rested.pop(server, None)
 
 
 async def _unchanged(connection: Connection) -> None:
