@@ -236,9 +236,18 @@ def test_members_of_the_group_may_ask_and_others_not(service):
     """Who is in the group foliod gets answers, with nothing to configure; others are turned away by the kernel."""
     machine = service.machine
     service.wait_read(service.put(letters("The gannet dives for herring.")))
-    assert machine.run(FOLIOD, "search", "gannet", user="bob", check=False).returncode == 1
+    refused = machine.run(FOLIOD, "search", "gannet", user="bob", check=False)
+    assert refused.returncode == 1
+    assert "usermod -aG foliod bob" in refused.stderr
     machine.run("usermod", "-aG", "foliod", "alice")
     assert "gannet" in machine.run(FOLIOD, "ask", "Which bird dives for herring?", user="alice").stdout
+    # What is for the administrator is not done to an installation of hers that there is not.
+    for command in (("token", "--new"), ("hosts",), ("backup", "/tmp/b")):
+        refused = machine.run(FOLIOD, *command, user="alice", check=False)
+        assert (refused.returncode, refused.stdout) == (2, ""), command
+        assert "the service of this machine answers at /run/foliod.sock" in refused.stderr
+    assert not machine.path("/home/alice/.local").exists()
+    assert "daemon: version" in machine.run(FOLIOD, "doctor", user="alice").stdout
 
 
 def test_a_question_before_the_daemon_is_up_is_answered(service):
@@ -354,6 +363,11 @@ def test_secrets_come_as_credentials(service):
     assert machine.run(*ask, "--header", "Authorization: Bearer another-token-altogether").stdout == "401"
     assert not machine.path("/var/lib/foliod/token").exists()
     assert TOKEN not in service.log_text()
+    assert machine.run(FOLIOD, "token").stdout == "/etc/credstore/foliod.token\n"
+    refused = machine.run(FOLIOD, "token", "--new", check=False)
+    assert refused.returncode == 1
+    assert "/etc/credstore/foliod.token" in refused.stderr
+    assert not machine.path("/var/lib/foliod/token").exists()
 
 
 def reached(service: Service, url: str) -> bool:
