@@ -150,7 +150,7 @@ def test_an_outage_is_bounded_in_memory_and_counted(monkeypatch):
         waiting = report()["betterstack"]
         assert waiting["waiting"] <= 200
         assert waiting["dropped"] >= 100
-        assert "ConnectionError" in wait_for(lambda: report()["betterstack"]["error"])
+        assert "connection refused (ConnectionError)" in wait_for(lambda: report()["betterstack"]["error"])
         with receiving(int(url.rpartition(":")[2])) as receiver:
             wait_for(lambda: told(shipper, "logs_dropped"))
             wait_for(lambda: report()["betterstack"]["waiting"] == 0)

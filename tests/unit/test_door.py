@@ -193,6 +193,43 @@ async def test_the_daemon_s_own_folders_are_not_named_to_others(short_dir):
             assert trouble in await (await ours.get(path)).text()
 
 
+async def test_who_guesses_a_token_is_seen(short_dir):
+    """Refusals are told with their reason and address on every route, on those too that are asked again and again."""
+    async with tcp_daemon(short_dir) as (client, bearer, _):
+        with capture_logs() as logs:
+            for path in ("/healthz", "/v1/status", "/metrics", "/v1/documents"):
+                assert (await client.get(path, headers={"Authorization": "Bearer guessed"})).status == 401
+            assert (await client.get("/healthz")).status == 401
+            assert (await client.get("/healthz", headers=bearer | {"Host": "evil.example"})).status == 421
+            assert (await client.get("/healthz", headers=bearer | {"Origin": "https://evil.example"})).status == 403
+            assert (await client.get("/healthz", headers=bearer)).status == 200
+    refused = [entry for entry in logs if entry["event"] == "client_refused"]
+    assert {(entry["log_level"], entry["peer"]) for entry in refused} == {("warning", "127.0.0.1")}
+    assert [entry["reason"] for entry in refused] == [
+        *["a wrong token"] * 4,
+        "no token",
+        "the host asked for is not in [server] allowed_hosts",
+        "a web page whose origin is not in [server] allowed_origins",
+    ]
+    assert "guessed" not in str(logs)
+    assert "evil" not in str(refused)
+
+
+async def test_a_token_that_only_changed_its_rights_is_no_new_one(short_dir):
+    """Nothing is told of a token that stayed the same; of a file that is gone it is told in words what to do."""
+    async with tcp_daemon(short_dir) as (client, bearer, settings):
+        path = settings.state / "token"
+        with capture_logs() as logs:
+            os.utime(path, (1, 1))
+            path.chmod(0o400)
+            assert (await client.get("/healthz", headers=bearer)).status == 200
+            assert {entry["event"] for entry in logs} == {"request"}
+            path.unlink()
+            assert (await client.get("/healthz", headers=bearer)).status == 401
+        [told] = [entry["reason"] for entry in logs if entry["event"] == "token_unusable"]
+        assert told == f"the token file {path} is gone; make a token with: foliod token --new"
+
+
 # --- browsers ---------------------------------------------------------------------------
 
 EVIL = "https://evil.example"

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import random
+import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -206,7 +207,7 @@ class _Upload(Uploader):
                 self._trouble(answer.status_code, f"it answered {answer.status_code} {answer.reason}")
                 return answer.status_code, _seconds(answer.headers.get("Retry-After", ""))
         except requests.RequestException as error:
-            self._trouble(None, type(error).__name__)
+            self._trouble(None, _why(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, the thread goes on
             self._trouble(None, type(error).__name__)
         return None, None
@@ -254,6 +255,23 @@ def bounded(value: Any, depth: int = 0) -> Any:
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
         return str(value)
     return value
+
+
+def _why(error: requests.RequestException) -> str:
+    """Return why nothing was answered: what the system says, else the kind of the error; never the library's text."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate is not to be trusted (SSLError)"
+    if isinstance(error, requests.Timeout):
+        return f"no answer in time ({type(error).__name__})"
+    below: BaseException | None = error
+    while below is not None:
+        if isinstance(below, socket.gaierror):
+            return "its name is not known (ConnectionError)"
+        if isinstance(below, OSError) and below.strerror:
+            return f"{below.strerror.lower()} (ConnectionError)"
+        reason = getattr(below.args[0] if below.args else None, "reason", None)
+        below = below.__cause__ or below.__context__ or (reason if isinstance(reason, BaseException) else None)
+    return type(error).__name__
 
 
 def _seconds(retry_after: str) -> float | None:

@@ -78,7 +78,7 @@ class Tesseract:
                     self._found = replace(self._found, missing=reason)
             if self.note != self._said:
                 self._said = self.note
-                log.info("ocr", folder=self._found.folder, languages=self._found.languages, state=self.note)
+                log.info("ocr", folder=self._found.folder, languages=self._found.languages, note=self.note)
         return self._found
 
     def started(self) -> None:

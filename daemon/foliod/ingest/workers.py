@@ -33,6 +33,15 @@ STARTS = 3
 log = structlog.get_logger()
 
 
+def tell_sandbox() -> None:
+    """Say what holds all such processes, of whichever kind."""
+    offer = sandbox.offered()
+    if offer.lacks is None:
+        log.info("sandbox", confinement=str(offer))
+    else:
+        log.warning("sandbox_incomplete", confinement=str(offer), a_hostile_pdf_could=offer.lacks)
+
+
 class Workers:
     """Up to `count` reading processes, started when needed. An async context manager.
 
@@ -53,11 +62,6 @@ class Workers:
         """Processes that died, hung or misbehaved since start."""
 
     async def __aenter__(self) -> Self:
-        offer = sandbox.offered()
-        if offer.lacks is None:
-            log.info("sandbox", confinement=str(offer))
-        else:
-            log.warning("sandbox_incomplete", confinement=str(offer), a_hostile_pdf_could=offer.lacks)
         return self
 
     async def __aexit__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import grp
 import pwd
 import time
@@ -61,15 +62,17 @@ class Accounts:
             return self._lists
         lists, unknown = await asyncio.to_thread(_looked_up, settings)
         if settings is not self._settings:
+            # Whose request comes first after a change of the configuration has nothing to do with it.
             if unknown:
-                log.warning("accounts_unknown", accounts=unknown, reason="nobody has these names, so they allow nobody")
+                reason = "nobody has these names, so they allow nobody"
+                contextvars.Context().run(log.warning, "accounts_unknown", accounts=unknown, reason=reason)
             listed = any((settings.server.users, settings.server.groups, *(w.restricted for w in settings.watch)))
             if listed and not sees_all_users():
                 reason = (
                     "the daemon runs in a user namespace that does not have all users (PrivateUsers= of systemd):"
                     " it can't tell them apart, and the lists let in those only that it knows"
                 )
-                log.warning("accounts_not_seen", reason=reason)
+                contextvars.Context().run(log.warning, "accounts_not_seen", reason=reason)
         self._again_at = time.monotonic() + AGAIN_SECONDS if unknown else float("inf")
         self._settings, self._lists = settings, lists
         return lists

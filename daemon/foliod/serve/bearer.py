@@ -94,11 +94,21 @@ class Bearer:
     def _take(self, seen: tuple[int, ...] | None) -> None:
         """Take the token of a file that changed; without a good one the door is shut."""
         try:
-            self._token, trouble = _read(self._path), None
-            SECRETS.hide(self._token)
-            log.info("token_renewed", file=str(self._path))
-        except (OSError, UnicodeDecodeError) as error:
-            self._token, trouble = None, f"the token file {self._path} can't be read: {error}"
+            token, trouble = _read(self._path), None
+            SECRETS.hide(token)
+            if token != self._token:
+                log.info("token_renewed", file=str(self._path))
+            self._token = token
+        except FileNotFoundError:
+            self._token, trouble = None, f"the token file {self._path} is gone; make a token with: foliod token --new"
+        except OSError as error:
+            why = (error.strerror or "it can't be opened").lower()
+            self._token, trouble = None, f"the token file {self._path} can't be read: {why}"
+        except UnicodeDecodeError:
+            self._token, trouble = (
+                None,
+                f"the token file {self._path} is no text; get a new one with: foliod token --new",
+            )
         except ConfigError as error:
             self._token, trouble = None, error.message
         if trouble is not None and trouble != self._trouble:

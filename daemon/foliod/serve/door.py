@@ -61,7 +61,7 @@ class Door:
         if peer.local:
             await self._by_socket(peer, settings)
             return None
-        return self._by_tcp(request, settings)
+        return self._by_tcp(request, peer, settings)
 
     async def _by_socket(self, peer: Peer, settings: Settings) -> None:
         lists = await self._accounts.lists(settings)
@@ -71,18 +71,26 @@ class Door:
         log.warning("client_refused", reason="not in [server] users or groups", **peer.told())
         raise ForbiddenError(f"you may not ask this foliod ({who}); its [server] users and groups name those who may")
 
-    def _by_tcp(self, request: web.Request, settings: Settings) -> web.Response | None:
+    def _by_tcp(self, request: web.Request, peer: Peer, settings: Settings) -> web.Response | None:
         # A web page elsewhere can point its own name at 127.0.0.1, but not change the Host that a browser sends.
         hosts = {host.lower() for host in settings.server.allowed_hosts}
         if self._bearer is None or _host(request.headers.get(hdrs.HOST, "")) not in hosts:
+            # What it was is for clients to choose: such lines would not be summed up.
+            log.warning("client_refused", reason="the host asked for is not in [server] allowed_hosts", **peer.told())
             raise MisdirectedError
-        check_page(request, settings.server.allowed_origins)
+        try:
+            check_page(request, settings.server.allowed_origins)
+        except ForbiddenError:
+            reason = "a web page whose origin is not in [server] allowed_origins"
+            log.warning("client_refused", reason=reason, **peer.told())
+            raise
         # A browser asks without the token whether a page may ask with it.
         if (asked := preflight(request)) is not None:
             return asked
         scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         fits = self._bearer.fits(token.strip())
         if scheme.lower() != "bearer" or not fits:
+            log.warning("client_refused", reason="a wrong token" if token else "no token", **peer.told())
             msg = (
                 "this address needs the bearer token; it stands in <state_dir>/token, or in the file that [server] token_file"
                 " names where that is set (foliod token tells where)"

@@ -21,6 +21,7 @@ from foliod.base.errors import (
     TooManyConnectionsError,
     TooManyRequestsError,
     UnauthorizedError,
+    WaitTimeoutError,
 )
 from foliod.base.metrics import HTTP_OPEN
 from foliod.base.trace import trace_of
@@ -104,10 +105,15 @@ def application(services: Callable[[], Services], *, bearer: Bearer | None = Non
         if not peer_at(request).local:
             share(request, response, services().settings.server.allowed_origins)
 
+    async def begin(_app: web.Application) -> None:
+        # Names that nobody has are told before anybody asks.
+        await accounts.lists(services().settings)
+
     async def stop(app: web.Application) -> None:
         app[STOPPING].begin()
 
     app.on_response_prepare.append(name)
+    app.on_startup.append(begin)
     app.on_shutdown.append(stop)
     return app
 
@@ -203,7 +209,9 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         return await handler(request)
     except FoliodError as error:
         if error.status >= 500 and not isinstance(error, TooManyRequestsError):
-            log.warning("request_failed", code=error.code, reason=error.message)
+            # How long is waited the client chose.
+            complain = log.info if isinstance(error, WaitTimeoutError) else log.warning
+            complain("request_failed", code=error.code, reason=error.message)
         answer = answer_json({"error": told(request, error)}, status=error.status)
         if isinstance(error, TooManyRequestsError | StartingError):
             answer.headers["Retry-After"] = str(error.retry_after_s)

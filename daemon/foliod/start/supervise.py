@@ -44,6 +44,7 @@ from foliod.store.connection import behind_pooler
 from foliod.store.database import Database
 from foliod.store.embedded import EmbeddedServer
 from foliod.store.migrate import migrate
+from foliod.store.unseen import unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,6 +115,7 @@ class _Daemon:
     async def live(self) -> int:
         """Open everything, work until told to stop or until something breaks, close everything."""
         self._take_signals()
+        asyncio.get_running_loop().set_exception_handler(unseen)
         given = inherited()
         log.info("starting", version=__version__, pid=os.getpid(), state_dir=str(self._settings.state))
         async with AsyncExitStack() as stack:
@@ -140,12 +142,14 @@ class _Daemon:
                 self._doing = "stopping"
                 self._manager.stopping(DRAIN_SECONDS + LEAVE_SECONDS + END_SECONDS)
                 self._manager.say(self._doing)
-                log.info("stopping", counters=self._telemetry.counters.totals())
+                if self._stop.is_set():
+                    log.info("stopping", counters=self._telemetry.counters.totals())
                 started = time.monotonic()
             failure = await drain(tasks, started + DRAIN_SECONDS - time.monotonic())
         code = 0
         if failure is not None:
             code = told(failure)
+            log.error("stopped", seconds=round(time.monotonic() - started, 1))
         else:
             log.info("stopped", seconds=round(time.monotonic() - started, 1))
         await leave(code)

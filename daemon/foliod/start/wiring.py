@@ -18,7 +18,7 @@ from foliod.ingest.reembed import Reembedder
 from foliod.ingest.renew import Renewal
 from foliod.ingest.tessdata import Tesseract
 from foliod.ingest.vectors import Vectors
-from foliod.ingest.workers import Workers
+from foliod.ingest.workers import Workers, tell_sandbox
 from foliod.retrieve import facsimile
 from foliod.retrieve.retrieve import Retriever
 from foliod.start.pipeline import Pipeline
@@ -144,6 +144,7 @@ class Wiring:
         watched: Callable[[], Sequence[Watch]],
     ) -> Wiring:
         """Return all parts, with the processes they need, which end with `stack`."""
+        tell_sandbox()
         workers = await stack.enter_async_context(Workers(readers_of(settings)))
         recognisers = await stack.enter_async_context(Workers(1))
         drawers = await stack.enter_async_context(

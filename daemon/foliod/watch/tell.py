@@ -22,15 +22,16 @@ class Teller:
     def __init__(self, root: bytes) -> None:
         self._root = display(root)
         self._told: dict[bytes, str] = {}
-        self._first = True
+        self._last: tuple[set[bytes], ...] | None = None
 
     def swept(self, found: Findings, seconds: float) -> None:
-        """Tell of a sweep: loudly of the first, and of one that found something."""
+        """Tell of a sweep: loudly of the first, and of one that found something else than the one before."""
         SWEEP_SECONDS.observe(seconds)
         counts = {"to_read": len(found.candidates), "gone": len(found.gone), "back": len(found.back)}
-        say = log.info if self._first or any(counts.values()) else log.debug
+        news = set(found.candidates), set(found.gone), set(found.back)
+        say = log.info if self._last is None or (any(counts.values()) and news != self._last) else log.debug
         say("swept", root=self._root, files=found.files, **counts, ms=round(seconds * 1000))
-        self._first = False
+        self._last = news
 
     def changes(self, found: Findings, gone: list[bytes]) -> None:
         """Tell of files that are gone, and of those that are back."""

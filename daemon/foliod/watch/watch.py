@@ -72,8 +72,9 @@ async def _watch(root: Watch, look: Look, hint: Hint, sight: Sight) -> None:
         if seen is None:
             if not missing:
                 missing = True
-                sight.now("sweeps", "the folder is not there")
-                log.warning("watch_waiting", root=folder, reason="the folder is not there; it is waited for")
+                why = await asyncio.to_thread(_unreachable, os.fsencode(root.path))
+                sight.now("sweeps", why)
+                log.warning("watch_waiting", root=folder, reason=f"{why}; it is waited for")
                 hint(None)
             await asyncio.sleep(LOOK_MS / 1000)
             continue
@@ -160,6 +161,16 @@ async def _poll(look: Look, seen: Place, hint: Hint, seconds: float = float("inf
         if (left := end - time.monotonic()) <= 0:
             return
         await asyncio.sleep(min(POLL_SECONDS, left))
+
+
+def _unreachable(path: bytes) -> str:
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        return f"the folder can't be reached: {(error.strerror or 'unknown').lower()}"
+    return "the folder is not there"
 
 
 async def _place(thread: ThreadPoolExecutor, path: bytes) -> Place | None:
