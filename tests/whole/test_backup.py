@@ -10,7 +10,6 @@ import signal
 import stat
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from asked import asked
 from foliod.start.preserve import _host
 from foliod.store.archive import Contents, _complaint
 from live import Daemon, running, wait_for
@@ -110,18 +110,6 @@ def test_a_backup_in_the_middle_of_the_work_is_whole(ollama):
 
 
 # --- a server elsewhere -----------------------------------------------------------------
-
-
-def asked(dsn: str, sql: str) -> Any:
-    async def ask() -> Any:
-        connection = await asyncpg.connect(dsn)
-        try:
-            return await connection.fetchval(sql)
-        finally:
-            await connection.close()
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, ask()).result()
 
 
 class Filled(NamedTuple):

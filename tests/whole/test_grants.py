@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -14,6 +12,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from asked import asked
 from foliod.base.assets import asset
 from foliod.store.lodging import installation
 from live import Daemon, running
@@ -22,18 +21,6 @@ from pgbouncer import MISSING, PROGRAM, PgBouncer
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 ARTICLE = SAMPLES / "PMC7068164.pdf"
-
-
-def asked(dsn: str, sql: str) -> Any:
-    async def ask() -> Any:
-        connection = await asyncpg.connect(dsn)
-        try:
-            return await (connection.fetchval(sql) if sql.startswith("SELECT") else connection.execute(sql))
-        finally:
-            await connection.close()
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, ask()).result()
 
 
 class Roles(NamedTuple):

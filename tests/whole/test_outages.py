@@ -22,6 +22,7 @@ import asyncpg
 import httpx
 import pytest
 
+from asked import asked
 from foliod.ingest.backlog import LEASE_SECONDS
 from live import DEADLINE, Daemon, running, wait_for
 from pgbouncer import MISSING, PROGRAM, PgBouncer
@@ -58,20 +59,6 @@ SOUND = {
         "(SELECT FROM foliod.files f WHERE f.document_id = d.id AND f.gone_at IS NULL)"
     ),
 }
-
-
-def asked(dsn: str, sql: str) -> Any:
-    """Ask the server past the proxy."""
-
-    async def ask() -> Any:
-        connection = await asyncpg.connect(dsn)
-        try:
-            return await connection.fetchval(sql)
-        finally:
-            await connection.close()
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, ask()).result()
 
 
 def assert_sound(dsn: str) -> None:

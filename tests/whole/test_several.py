@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import json
 import shutil
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
+from asked import asked
 from foliod.ingest.backlog import LEASE_SECONDS
 from live import Daemon, wait_for
 from made_pdfs import Sheet
@@ -33,18 +31,6 @@ pytestmark = pytest.mark.timeout(300)
 def ollama() -> Iterator[Ollama]:
     with ollama_running() as running:
         yield running
-
-
-def asked(dsn: str, sql: str) -> Any:
-    async def ask() -> Any:
-        connection = await asyncpg.connect(dsn)
-        try:
-            return await connection.fetchval(sql)
-        finally:
-            await connection.close()
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, ask()).result()
 
 
 @contextlib.contextmanager
