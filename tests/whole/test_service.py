@@ -415,8 +415,8 @@ ON_A_TERMINAL = """
 import os, signal, sys
 terminal, nohup, *command = sys.argv[1:]
 os.open(terminal, os.O_RDWR)  # the first one that the leader of a session opens becomes its own
-if nohup:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+# Whoever runs the tests under nohup has it ignored, and so would the daemon.
+signal.signal(signal.SIGHUP, signal.SIG_IGN if nohup else signal.SIG_DFL)
 os.execv(command[0], command)
 """
 
