@@ -206,10 +206,8 @@ def judge(found: dict[str, Any], doctor: str, args: argparse.Namespace) -> None:
         found[f"{name}_within"] = worst / first - 1
         if abs(worst - first) > args.within * first:
             failures.append(f"memory ({name}) is not flat: {first:.1f} MiB, later {worst:.1f} MiB")
-    # A reader that was killed while it had nothing to do is missed when its place is needed; its two files stay till then.
-    unmissed = max(0, 2 * (found["before"]["readers"] - found["after"]["readers"]))
-    for name, more in (("files", unmissed), ("tasks", 0)):
-        if found["after"][name] > found["before"][name] + more:
+    for name in ("files", "tasks"):
+        if found["after"][name] > found["before"][name]:
             failures.append(f"{name} at rest: {found['before'][name]:g} before, {found['after'][name]:g} afterwards")
         if parts[-1][name] > parts[0][name] + FEW:
             failures.append(f"{name} grow under load: {parts[0][name]:g} at first, {parts[-1][name]:g} at last")
