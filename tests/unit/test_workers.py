@@ -430,6 +430,18 @@ asyncio.run(main())
             os.kill(pid, signal.SIGKILL)
 
 
+async def test_an_idle_process_that_died_leaves_nothing_open(workers):
+    """Killed while it has nothing to do, a process is missed at once: its files do not wait for the next document."""
+    before = set(os.listdir("/proc/self/fd"))
+    await read(workers, SAMPLES / "habibi.pdf")
+    (pid,) = children()
+    os.kill(pid, signal.SIGKILL)
+    async with asyncio.timeout(20):
+        while set(os.listdir("/proc/self/fd")) - before:
+            await asyncio.sleep(0.01)
+    assert not children()
+
+
 async def test_an_idle_process_that_died_is_no_ones_fault(workers):
     """When the kernel ends a process between two documents, the next one does not suffer."""
     await read(workers, SAMPLES / "habibi.pdf")

@@ -24,7 +24,7 @@ from foliod.reading.strict import MalformedError, demand
 from foliod.reading.transcript import OnePage, OnePicture, Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from foliod.reading.wire import ReadLimits
 
@@ -230,6 +230,14 @@ class Reader:
         except (OSError, EOFError):
             await self._stop(kill=False)
             raise self._death(job) from None
+
+    def rest(self, gone: Callable[[], None]) -> None:
+        """Wait for the next job; `gone` is called when the process ends, or speaks unasked, before that."""
+        asyncio.get_running_loop().add_reader(self._socket, gone)
+
+    def wake(self) -> None:
+        """Say that the waiting is over."""
+        asyncio.get_running_loop().remove_reader(self._socket)
 
     async def end(self) -> None:
         """End the process, and wait until it is gone."""

@@ -6,7 +6,8 @@ import asyncio
 import os
 import stat
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 
@@ -20,7 +21,7 @@ from foliod.reading import sandbox
 from foliod.reading.wire import ReadLimits
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Coroutine
     from types import TracebackType
 
     from foliod.ingest.reader import ReadEvent
@@ -75,19 +76,30 @@ class Workers:
     async def _end_idle(self) -> None:
         idle, self._idle = self._idle, []
         for worker in idle:
+            worker.wake()
             await worker.end()
 
     def _keep(self, worker: Reader) -> None:
         """Let a process wait for the next job, for as long as that makes sense."""
         self._idle.append(worker)
+        worker.rest(partial(self._gone, worker))
         if self._keep_seconds is None:
             return
         if self._ending is not None:
             self._ending.cancel()
         self._ending = asyncio.get_running_loop().call_later(self._keep_seconds, self._end_soon)
 
+    def _gone(self, worker: Reader) -> None:
+        """Let go of a process that ended while it had nothing to do: what it holds here is not to wait for the next job."""
+        worker.wake()
+        self._idle.remove(worker)
+        self._soon(worker.end())
+
     def _end_soon(self) -> None:
-        task = asyncio.create_task(self._end_idle(), name="end idle workers")
+        self._soon(self._end_idle())
+
+    def _soon(self, end: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(end, name="end idle workers")
         self._ends.add(task)
         task.add_done_callback(self._ends.discard)
 
@@ -137,6 +149,7 @@ class Workers:
         tessdata = None if job.ocr is None else job.ocr.tessdata
         while self._idle:
             worker = self._idle.pop()
+            worker.wake()
             if worker.suits(size, job.limits, tessdata):
                 return worker
             await worker.end()
