@@ -65,3 +65,15 @@ def ollama_running() -> Iterator[Ollama]:
         yield ollama
     finally:
         ollama.kill()
+
+
+@contextlib.contextmanager
+def ollama_at(*options: str) -> Iterator[str]:
+    """Run the stand-in on a port of its own choice; yields its address."""
+    command = [sys.executable, str(FAKE), "--port", "0", "--until-eof", *options]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()[-1]
+    finally:
+        process.communicate(timeout=10)

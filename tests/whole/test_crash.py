@@ -16,8 +16,6 @@ import os
 import random
 import secrets
 import socket
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -37,10 +35,10 @@ from foliod.ingest.workers import ReadLimits
 from foliod.reading import wire, worker_main
 from foliod.store.check import Running, check, snapshot
 from live import Daemon, running, wait_for
+from ollama_process import ollama_at
 
 KILLS = int(os.environ.get("FOLIOD_CRASH_KILLS", "16"))
 SEED = os.environ.get("FOLIOD_CRASH_SEED") or secrets.token_hex(4)
-FAKE = Path(__file__).parents[1] / "fake_ollama.py"
 EMBED_SECONDS = 0.03
 """Every request to embed takes so long, whatever it holds."""
 WASTE = 0.10
@@ -86,14 +84,9 @@ what was committed once is what an undisturbed run needs, and what was committed
 @pytest.fixture
 def ollama() -> Iterator[str]:
     """The stand-in for Ollama, in a process of its own, none too quick; yields its address."""
-    command = [sys.executable, str(FAKE), "--port", "0", "--until-eof"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        url = process.stdout.readline().split()[-1]
+    with ollama_at() as url:
         plain_http.post(f"{url}/_fault", json={"hang": EMBED_SECONDS})
         yield url
-    finally:
-        process.communicate(timeout=10)
 
 
 @pytest.mark.timeout(300 + 30 * KILLS)

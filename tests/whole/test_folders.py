@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -20,8 +19,8 @@ import pytest
 import plain_http
 from live import Daemon, running, wait_for
 from made_pdfs import one_page
+from ollama_process import ollama_at
 
-FAKE = Path(__file__).parents[1] / "fake_ollama.py"
 ROOM = """
 [ingest]
 sweep_seconds = {sweep}
@@ -63,12 +62,8 @@ def watching(config: str, *, wrap: list[str] | None = None) -> Iterator[Daemon]:
 @pytest.fixture(scope="module")
 def ollama() -> Iterator[str]:
     """The stand-in for Ollama, in a process of its own; yields its address."""
-    command = [sys.executable, str(FAKE), "--port", "0", "--until-eof"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        yield process.stdout.readline().split()[-1]
-    finally:
-        process.communicate(timeout=10)
+    with ollama_at() as address:
+        yield address
 
 
 def pdf(word: str, *, pages: int = 40) -> bytes:

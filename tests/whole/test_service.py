@@ -9,18 +9,17 @@ import os
 import pty
 import signal
 import socket
-import subprocess
 import sys
 import time
 
 import pytest
 
-import fake_ollama
 import live
 import plain_http
 from live import wait_for
 from made_pdfs import letters, many_pages, scanned
 from needs_tesseract import needs_english
+from ollama_process import ollama_at
 from service_manager import handed_over, open_descriptors, receiving, unix_listener
 
 TEXT = "The lighthouse keeper of Amrum writes down every storm."
@@ -453,16 +452,11 @@ def test_under_nohup_the_daemon_stays():
 @pytest.fixture
 def ollama():
     """The stand-in for Ollama, whose models never come to an end; yields its address."""
-    command = [sys.executable, fake_ollama.__file__, "--port", "0", "--until-eof", "--token-ms", "20"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        url = process.stdout.readline().split()[-1]
+    with ollama_at("--token-ms", "20") as url:
         plain_http.post(
             f"{url}/_faults", json={"answer": " ".join(map("".join, itertools.permutations("abcdefg")))}
         ).raise_for_status()
         yield url
-    finally:
-        process.communicate(timeout=10)
 
 
 @needs_english
