@@ -258,6 +258,32 @@ async def test_a_server_that_dies_is_noticed_and_started_again(made):
         connection.terminate()
 
 
+class Killed(EmbeddedServer):
+    """A server that somebody kills as soon as it is started, as often as said."""
+
+    kills = 0
+
+    async def _run(self, program, *args):
+        child = await super()._run(program, *args)
+        if program == "postgres" and self.kills:
+            self.kills -= 1
+            os.kill(child.pid, signal.SIGKILL)
+        return child
+
+
+async def test_a_server_killed_at_its_first_start_is_started_again(made):
+    """When memory is short while foliod starts, it does not give up at once, nor does it try for ever."""
+    server = Killed(made, 16, sync=False)
+    server.kills = 2
+    async with server:
+        assert server.kills == 0
+        assert await ask(server.url, "SELECT 1") == 1
+    server.kills = 3
+    with pytest.raises(EmbeddedServerError, match="ended at its start, killed by SIGKILL"):
+        await server.__aenter__()
+    assert not any(server._family.running())
+
+
 async def test_a_restart_that_fails_can_be_tried_again(made):
     """When the server does not come up again, the reason is told, and a later attempt may work."""
     async with EmbeddedServer(made, 16, sync=False) as server:
@@ -285,7 +311,7 @@ async def test_a_server_that_never_gets_ready_is_ended(made, monkeypatch):
             await server.restart()
         assert server.pid is None
         await server.wait_died()
-        assert not any(server._running())
+        assert not any(server._family.running())
 
 
 async def test_a_server_that_says_that_it_recovers_is_waited_for(made, monkeypatch):

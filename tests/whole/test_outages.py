@@ -497,16 +497,19 @@ def test_a_full_disk_is_told_and_waited_for():
         assert daemon.get("/healthz") == {"status": "alive"}
         # Where its log can't go on, PostgreSQL ends itself, and can't start again.
         server = f"postgresql://foliod@/foliod?host={state / 'postgres-run'}"
-        while not daemon.log_events("postgres_not_restarted"):
+
+        def nothing_goes() -> bool:
+            """Fill what a server that tried to start has freed, and say whether clients are told why nothing goes."""
             fill(state / "more")
             with contextlib.suppress(asyncpg.PostgresError, OSError):
                 asked(server, "SELECT pg_switch_wal()::text")
-        # What was tried just before it ended may be told for a moment.
-        wait_for(lambda: full in (daemon.status()["database"]["error"] or ""))
-        assert daemon.status()["database"]["reachable"] is False
-        answer = daemon.request("POST", "/v1/search", json={"query": "virus"})
-        assert answer.status_code == 503
-        assert full in answer.json()["error"]["message"]
+            database = daemon.status()["database"]
+            answer = daemon.request("POST", "/v1/search", json={"query": "virus"})
+            refused = answer.status_code == 503 and full in answer.json()["error"]["message"]
+            return refused and not database["reachable"] and full in (database["error"] or "")
+
+        wait_for(nothing_goes)
+        wait_for(lambda: daemon.log_events("postgres_not_restarted"))
         (state / "filler").unlink()
         (state / "more").unlink()
         assert_goes_on(daemon, 13)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import os
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,6 +125,9 @@ def test_a_host_that_dies_is_stood_in_for(empty_dsn, ollama):
         ollama.fault(hang=600)
         letters(dying, range(1, 3))
         wait_for(lambda: dying.states() == {"ready": 1, "stored": 2})
+        # Its reader stands still, so that it is killed in the middle of a document.
+        (reader,) = [pid for pid in dying.look() if b"worker_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        os.kill(reader, signal.SIGSTOP)
         dying.drop(SAMPLES / "GeoTopo-komprimiert.pdf")
         claimed = "SELECT count(*) FROM foliod.documents WHERE lease_until > now()"
         wait_for(lambda: dying.states().get("reading") == 1 and asked(empty_dsn, claimed) >= 2)

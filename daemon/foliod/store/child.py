@@ -66,13 +66,17 @@ class Child(asyncio.SubprocessProtocol):
         """Its exit code, negative for a signal; None while it runs."""
         return self._transport.get_returncode()
 
+    @property
+    def killed(self) -> bool:
+        """Whether a signal ended it."""
+        return (self.code or 0) < 0
+
     async def last_words(self) -> str:
         """Return how it ended and the end of its output."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1.0):
                 await self._closed.wait()
-        code = self.code
-        how = f"killed by {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
+        how = f"killed by {signal.Signals(-(self.code or 0)).name}" if self.killed else f"exit code {self.code}"
         return f"{how}: {' | '.join(self._lines) or 'it said nothing'}"
 
     async def end(self, steps: Iterable[tuple[signal.Signals, float]]) -> None:

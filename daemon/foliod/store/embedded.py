@@ -22,6 +22,7 @@ import structlog
 
 from foliod.base.errors import EmbeddedServerError
 from foliod.store.child import Child, start_child
+from foliod.store.leftovers import Family, end_leftovers
 from foliod.store.lodging import Lodging, user_name
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ READY_SECONDS: Final = 300.0
 """A server that does not even say for so long that it replays its log, as after a power cut, is not coming up."""
 LEFTOVER_SECONDS: Final = 10.0
 """A server whose foliod was killed is stopping already; it is told again only after so long."""
+INITDB_SECONDS: Final = 5.0
+"""An initdb that was told to end has ended long before; what it left is tidied up at the next start otherwise."""
+STARTS: Final = 3
+"""A server that is killed at its start, as the kernel does when memory is short, is started so often in all."""
 STOP: Final = ((signal.SIGINT, 5.0), (signal.SIGQUIT, 2.0), (signal.SIGKILL, 1.0))
 """Fast, immediate, by force: never longer than 8 s together."""
 
@@ -122,8 +127,11 @@ class EmbeddedServer:
         else:
             await self._make_data()
         for unfinished in self._lodging.state.glob("postgres.new-*"):
-            # The initdb of a foliod that was just killed may be at the same work.
-            await asyncio.to_thread(shutil.rmtree, unfinished, ignore_errors=True)
+            # The initdb of a foliod that was just killed may write there for another moment.
+            patience = time.monotonic() + INITDB_SECONDS
+            while unfinished.exists() and time.monotonic() < patience:
+                await asyncio.to_thread(shutil.rmtree, unfinished, ignore_errors=True)
+                await asyncio.sleep(0.05)
         self._lodging.make_socket_dir()
 
     async def _make_data(self) -> None:
@@ -187,8 +195,11 @@ class EmbeddedServer:
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         started = time.monotonic()
         try:
-            self._child = await self._run("postgres", "-D", str(self._data), *options)
-            await self._wait_ready(self._child)
+            for tries_left in reversed(range(STARTS)):
+                self._child = await self._run("postgres", "-D", str(self._data), *options)
+                if await self._ready(self._child):
+                    break
+                await self._tell_end(self._child, tries_left)
         except (OSError, asyncpg.PostgresError, EmbeddedServerError) as error:
             # Running without being of use, it would never be noticed as dead.
             if self._child is not None:
@@ -205,7 +216,8 @@ class EmbeddedServer:
         self._latest = await start_child(self._program / "bin" / program, *args, user=ids)
         return self._latest
 
-    async def _wait_ready(self, child: Child) -> None:
+    async def _ready(self, child: Child) -> bool:
+        """Wait until the server takes connections, or has ended: False."""
         heard = time.monotonic()
         while not child.exited.is_set():
             try:
@@ -223,9 +235,18 @@ class EmbeddedServer:
                         await child.exited.wait()
             else:
                 await connection.close(timeout=5)
-                return
-        msg = f"the embedded PostgreSQL in {self._data} ended at its start, {await child.last_words()}"
-        raise EmbeddedServerError(msg)
+                return True
+        return False
+
+    async def _tell_end(self, child: Child, tries_left: int) -> None:
+        """Log that somebody killed the server at its start; raises EmbeddedServerError when it ended by itself."""
+        how = await child.last_words()
+        if not tries_left or not child.killed:
+            msg = f"the embedded PostgreSQL in {self._data} ended at its start, {how}"
+            raise EmbeddedServerError(msg)
+        log.error("postgres_died", how=how)
+        await child.end(STOP)
+        await self._end_leftovers(patience=0.0)
 
     async def _make_database(self) -> None:
         connection = await asyncpg.connect(self.url, database="postgres", timeout=5)
@@ -244,51 +265,11 @@ class EmbeddedServer:
             self._lodging.close()
 
     async def _end_leftovers(self, *, patience: float) -> None:
-        """End whatever still runs on our data after `patience` seconds; we hold the lock, so nobody wants it.
+        await end_leftovers(self._family, STOP, patience=patience)
 
-        Then the pid file, if one is left, is stale: its number may be another program's by now.
-        """
-        for number, seconds in ((None, patience), *STOP):
-            servers, others = self._running()
-            # SIGINT means something else to a server's children, and orphans notice by themselves.
-            for pid in servers if number is signal.SIGINT else servers + others:
-                if number is not None:
-                    log.warning("postgres_leftover_stopped", pid=pid, signal=number.name)
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, number)
-            deadline = time.monotonic() + (seconds if servers or number is not signal.SIGINT else 0.5)
-            while any(self._running()):
-                if time.monotonic() > deadline:
-                    break
-                await asyncio.sleep(0.05)
-            else:
-                (self._data / "postmaster.pid").unlink(missing_ok=True)
-                return
-        msg = f"an older PostgreSQL still runs on {self._data} and can't be stopped: pid {servers + others}"
-        raise EmbeddedServerError(msg)
-
-    def _running(self) -> tuple[list[int], list[int]]:
-        """Return the pids of servers on our data, and those of their children, also orphaned ones.
-
-        Told by command line and owner, which /proc shows to everybody; working folder and program
-        it hides from a root without CAP_SYS_PTRACE, as in most containers.
-        """
-        server = (b"-D", os.fsencode(self._data))
-        child = f"postgres: {self._cluster}: ".encode()
-        servers, children = [], []
-        for entry in os.scandir("/proc"):
-            if not entry.name.isdigit():
-                continue
-            with contextlib.suppress(OSError):
-                command = Path(entry.path, "cmdline").read_bytes()
-                name, *args = command.split(b"\0")
-                if entry.stat().st_uid != self._lodging.owner:
-                    continue
-                if os.path.basename(name) == b"postgres" and tuple(args[:2]) == server:
-                    servers.append(int(entry.name))
-                elif command.startswith(child):
-                    children.append(int(entry.name))
-        return servers, children
+    @property
+    def _family(self) -> Family:
+        return Family(self._data, self._cluster, self._lodging.owner)
 
 
 def address(socket_dir: Path) -> str:
