@@ -15,6 +15,7 @@ from pgvector import HalfVector, SparseVector
 
 from foliod.base.assets import asset
 from foliod.base.errors import ConfigError, DatabaseUnavailableError, FoliodError
+from foliod.ingest.backlog import LEASE_SECONDS
 from foliod.store import database as database_module
 from foliod.store import statements
 from foliod.store.address import address_of
@@ -123,6 +124,9 @@ async def test_sessions_are_set_up_for_good(db):
     """Time-outs and planner settings hold on every connection, also after it was given back."""
     for _ in range(2):
         assert await sql(db, "SHOW statement_timeout") == "5min"
+        # A host that is cut off in a transaction holds no document longer than its claim does.
+        assert await sql(db, "SHOW idle_in_transaction_session_timeout") == "1min"
+        assert database_module.IDLE_IN_TRANSACTION_SECONDS <= LEASE_SECONDS
         assert await sql(db, "SHOW jit") == "off"
         assert await sql(db, "SHOW random_page_cost") == "1.1"
 

@@ -83,6 +83,12 @@ def read_by(daemon: Daemon) -> int:
     return daemon.status()["counters"].get("documents_read", 0)
 
 
+def reader_of(daemon: Daemon) -> int:
+    """Return the process that reads for a daemon with one of them."""
+    (pid,) = [pid for pid in daemon.look() if b"worker_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return pid
+
+
 def test_two_hosts_share_the_work_and_do_nothing_twice(empty_dsn, ollama):
     """Each document is read once, each text embedded once, wherever its files lie, and stays while one host has it.
 
@@ -126,8 +132,7 @@ def test_a_host_that_dies_is_stood_in_for(empty_dsn, ollama):
         letters(dying, range(1, 3))
         wait_for(lambda: dying.states() == {"ready": 1, "stored": 2})
         # Its reader stands still, so that it is killed in the middle of a document.
-        (reader,) = [pid for pid in dying.look() if b"worker_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-        os.kill(reader, signal.SIGSTOP)
+        os.kill(reader_of(dying), signal.SIGSTOP)
         dying.drop(SAMPLES / "GeoTopo-komprimiert.pdf")
         claimed = "SELECT count(*) FROM foliod.documents WHERE lease_until > now()"
         wait_for(lambda: dying.states().get("reading") == 1 and asked(empty_dsn, claimed) >= 2)
@@ -162,21 +167,27 @@ def test_a_host_that_is_cut_off_comes_back_and_overwrites_nothing(empty_dsn, oll
         daemon_on(empty_dsn, ollama, start=False) as other,
     ):
         started(cut, other)
+        letters(cut, range(2, 3))
+        wait_for(lambda: cut.states() == {"ready": 1})
+        # Its reader stands still, so that the cable is pulled in the middle of a document and not of a transaction.
+        reader = reader_of(cut)
+        os.kill(reader, signal.SIGSTOP)
         big = cut.drop(SAMPLES / "GeoTopo-komprimiert.pdf")
-        wait_for(lambda: cut.states() == {"reading": 1})
+        wait_for(lambda: cut.states().get("reading") == 1)
         cable.stall()
+        os.kill(reader, signal.SIGCONT)
         shutil.copy(big, other.inbox / "part")
         (other.inbox / "part").rename(other.inbox / big.name)
-        wait_for(lambda: asked(empty_dsn, "SELECT count(*) FROM foliod.files") == 2)
+        wait_for(lambda: asked(empty_dsn, "SELECT count(*) FROM foliod.files") == 3)
         asked(empty_dsn, "UPDATE foliod.documents SET lease_until = now() WHERE lease_until IS NOT NULL")
         # Something new has it look at once for what there is to do.
         letters(other, range(1, 2))
-        wait_for(lambda: other.states() == {"ready": 2}, seconds=120)
+        wait_for(lambda: other.states() == {"ready": 3}, seconds=120)
         chunks = asked(empty_dsn, "SELECT max(id) FROM foliod.chunks")
         cable.flow()
         wait_for(lambda: cut.request("GET", "/readyz").status_code == 200)
         letters(cut, range(1))
-        wait_for(lambda: cut.states() == {"ready": 3})
+        wait_for(lambda: cut.states() == {"ready": 4})
         # Written once, by the one that took over.
         assert (
             asked(

@@ -52,6 +52,8 @@ Isolation: TypeAlias = Literal["read_committed", "repeatable_read", "serializabl
 
 ACQUIRE_SECONDS: Final = 30.0
 """A query waits so long for a free connection."""
+IDLE_IN_TRANSACTION_SECONDS: Final = 60
+"""What a host that was cut off has locked is free again so soon: no later than its lease ends."""
 STATEMENT_SECONDS: Final = 300.0
 """The server cancels a statement after so long; building a large index is the longest."""
 FOR_EVER: Final = 1e7
@@ -121,7 +123,7 @@ class Database(Session):
             "jit": "off",
             "random_page_cost": "1.1",
             "statement_timeout": f"{round(statement_seconds * 1000)}ms",
-            "idle_in_transaction_session_timeout": "300s",
+            "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS}s",
         }
         address = read(dsn)
         if pooled is None:
