@@ -405,6 +405,8 @@ def test_the_embedded_server_killed_is_started_again():
             wait_for(lambda number=number: len(daemon.log_events("postgres_restarted")) == number)
         assert_goes_on(daemon, 10)
         assert_sound(embedded(daemon))
+        # What the crashes left behind is removed, though PostgreSQL forgot how much that is.
+        wait_for(lambda: daemon.log_events("cleaned_up"))
 
 
 def test_a_frozen_server_is_told_and_waited_for():

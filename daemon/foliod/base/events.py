@@ -200,6 +200,7 @@ EVENTS: dict[str, Event] = {
     "postgres_died": Event("error", "The embedded PostgreSQL ended and is started again.", "how"),
     "postgres_restarted": Event("info", "The embedded PostgreSQL runs again.", "ms"),
     "postgres_not_restarted": Event("error", "The embedded PostgreSQL can't be started; it is tried again.", "reason seconds"),
+    "cleaned_up": Event("info", "The embedded PostgreSQL was cleaned up after a crash.", "reason ms"),
     "child_said": Event("debug", "A line of a child process.", "program pid line"),
     "migrated": Event("info", "The schema was brought up to date by one step.", "number name"),
     "database_not_verified": Event("warning", "Who answers as the database on the network is not checked.", "database why"),

@@ -45,6 +45,7 @@ from foliod.store.database import Database
 from foliod.store.embedded import EmbeddedServer
 from foliod.store.migrate import migrate
 from foliod.store.unseen import unseen
+from foliod.store.vacuum import Vacuum
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -185,6 +186,8 @@ class _Daemon:
             asyncio.get_running_loop().add_signal_handler(signal.SIGCONT, self._resumed, pipeline)
             async with asyncio.TaskGroup() as group:
                 self._watched.append(group.create_task(db.pulse.run(), name="pulse"))
+                if s.database.embedded:
+                    self._watched.append(group.create_task(Vacuum(db).run(), name="vacuum"))
                 group.create_task(pipeline.run(), name="pipeline")
 
     async def _open(self, stack: AsyncExitStack, dsn: str) -> Database:
