@@ -18,7 +18,7 @@ from foliod.store.database import Database
 from foliod.store.embedded import EmbeddedServer
 from foliod.store.vacuum import Vacuum
 
-ROUNDS = 4
+ROUNDS = 3
 FILL = """
 DELETE FROM foliod.chunks; DELETE FROM foliod.pages;
 INSERT INTO foliod.pages (document_id, number, verdict, width, height, rotation, text)

@@ -24,13 +24,13 @@ import asyncio
 from foliod.start.cli import app
 from foliod.store.embedded import EmbeddedServer
 
-wait_ready = EmbeddedServer._wait_ready
+ready = EmbeddedServer._ready
 
 async def slow(self, child):
     await asyncio.sleep(12)
-    await wait_ready(self, child)
+    return await ready(self, child)
 
-EmbeddedServer._wait_ready = slow
+EmbeddedServer._ready = slow
 app(prog_name="foliod")
 """
 """The daemon with a PostgreSQL that is at work for longer before it answers."""
