@@ -374,3 +374,42 @@ def test_what_is_watched_no_more_is_forgotten_by_our_own_people_only():
         assert status == 403, text
         assert len(daemon.search("domestic cat")["hits"]) == 1
         assert daemon.post("/v1/forget", root=str(daemon.base / "open"))["files"] == 1
+
+
+def test_a_folder_that_was_divided_gives_no_file_of_its_restricted_part():
+    """Of a document that lies in both parts of what was one folder, a stranger gets the open file, by its own name."""
+    port = free_port()
+    with running(start=False) as daemon:
+        head = f'state_dir = "{daemon.state}"\n[ollama]\nurl = "http://127.0.0.1:9"\nchat_model = ""\n'
+        both = made_pdfs.letters("The canteen of both houses opens at noon, except on holidays.")
+        for name in ("docs/secret/wolverine.pdf", "docs/open/canteen.pdf"):
+            file = daemon.base / name
+            file.parent.mkdir(parents=True)
+            file.write_bytes(both)
+        whole = config(f"{daemon.base}/docs", port).replace(f"{daemon.base}/docs/s", f"{daemon.base}/s", 1)
+        # The restricted one is known first.
+        before = whole.partition("[[watch]]")[0] + f'[[watch]]\npath = "{daemon.base}/docs"\nsettle_seconds = 0.1\n'
+        daemon.config.write_text(head + before + 'exclude = ["open"]\n')
+        daemon.start()
+        daemon.wait_states(stored=1)
+        for configured, why in ((before, "both places to be known"), (whole, "the folder to be divided")):
+            daemon.config.write_text(head + configured)
+            daemon.process.send_signal(signal.SIGHUP)
+            wait_for(
+                lambda configured=configured: (
+                    (status := daemon.status())["files"] == 2
+                    and [root["state"] for root in status["roots"]] == ["ok"] * configured.count("[[watch]]")
+                ),
+                why=why,
+            )
+        house = House(daemon, port)
+        [shown] = json.loads(house.stranger("GET", "/v1/documents")[1])["documents"]
+        assert shown["paths"] == [f"{daemon.base}/docs/open/canteen.pdf"]
+        url, entry = f"/v1/documents/{shown['id']}", {"Authorization": f"Bearer {house.token}"}
+        sent = httpx.get(f"http://127.0.0.1:{port}{url}/file", headers=entry)
+        assert (sent.status_code, "canteen.pdf" in sent.headers["Content-Disposition"]) == (200, True), sent.headers
+        # Nor is anything said of the other when the open one is not there.
+        (daemon.base / "docs/open/canteen.pdf").unlink()
+        for what in ("/file", "/pages/1.png"):
+            status, text = house.stranger("GET", url + what)
+            assert (status >= 400, leaks(text)) == (True, []), text

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from foliod.base.contract import PictureQuery, parse_query
 from foliod.base.errors import ChangedWhileReadError
+from foliod.base.paths import display
 from foliod.serve.access import access_of, seen
 from foliod.serve.request import SERVICES, answer_json, needed
 from foliod.serve.stream import STALL_SECONDS
@@ -104,8 +105,12 @@ async def page_picture(request: web.Request) -> web.Response:
 
 
 def _folders(services: Services, access: Access | None) -> tuple[bytes, ...]:
-    """Return the folders in which files may be opened for a client, by the configuration in force."""
-    return tuple(os.fsencode(w.path) for w in services.settings.watch) if access is None else access.folders
+    """Return the folders in which files may be opened for a client, by the configuration in force.
+
+    Watched ones lie in none another; one that was watched before may hold one that is restricted now.
+    """
+    watched = [os.fsencode(watch.path) for watch in services.settings.watch]
+    return tuple(path for path in watched if access is None or access.root(display(path)))
 
 
 async def _send(
