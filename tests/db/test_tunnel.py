@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import ssl
 from typing import Any
 
 from foliod.store.tunnel import _Relay
+from tls_server import SSL_REQUEST, authority, needs_openssl
 
 
 async def test_a_way_that_is_closed_while_it_is_used_is_no_error(short_dir):
@@ -29,3 +33,33 @@ async def test_a_way_that_is_closed_while_it_is_used_is_no_error(short_dir):
                 assert await reader.read() == b""
             writer.close()
     assert reported == []
+
+
+@needs_openssl
+async def test_what_is_put_in_before_tls_reaches_nobody(short_dir, tmp_path):
+    """Bytes that somebody between puts behind the server's yes to TLS are not taken for what the server says in it."""
+    certificate, key = (signing := authority(tmp_path, "ca")).sign("DNS:localhost")
+    own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    own.load_cert_chain(certificate, key)
+
+    def answer(listener: socket.socket, more: bytes) -> None:
+        client, _ = listener.accept()
+        with client:
+            client.settimeout(20)
+            assert client.recv(len(SSL_REQUEST), socket.MSG_WAITALL) == SSL_REQUEST
+            client.sendall(b"S" + more)
+            with contextlib.suppress(OSError), own.wrap_socket(client, server_side=True) as inside:
+                inside.sendall(b"the server")
+
+    trusting = ssl.create_default_context(cafile=str(signing.certificate))
+    for more, heard in ((b"", b"the server"), (b"injected", b"")):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            serving = asyncio.create_task(asyncio.to_thread(answer, listener, more))
+            relay = _Relay("localhost", listener.getsockname()[1], trusting, direct=False)
+            path = short_dir / f"way{len(more)}"
+            async with await asyncio.start_unix_server(relay.serve, path), asyncio.timeout(20):
+                reader, writer = await asyncio.open_unix_connection(path)
+                assert await reader.read() == heard
+                writer.close()
+                await relay.end()
+                await serving

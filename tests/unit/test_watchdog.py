@@ -11,10 +11,12 @@ from contextlib import aclosing, asynccontextmanager
 import pytest
 from structlog.testing import capture_logs
 
-from foliod.base.config import Ingest, Ollama, Settings
+from foliod.base.config import Ollama, Settings
 from foliod.base.patience import alone, patiently, why_patient
 from foliod.ingest.backlog import IDLE_SECONDS
+from foliod.ingest.clock import Clock
 from foliod.ingest.original import HASH_SECONDS
+from foliod.reading.wire import ReadLimits
 from foliod.start.notify import Manager
 from foliod.start.watchdog import LONGEST_SECONDS, Watchdog, limit, stack_of, use_threads
 from foliod.store.database import ACQUIRE_SECONDS, STATEMENT_SECONDS
@@ -223,7 +225,27 @@ async def test_patience_ends_where_it_was_said():
 def test_the_limit_is_above_every_other_limit():
     """Nothing in the pipeline may take longer than the watchdog allows, whatever is configured."""
     assert min(limit(Settings()), LONGEST_SECONDS) > max(STATEMENT_SECONDS + 10, ACQUIRE_SECONDS, IDLE_SECONDS)
-    assert limit(Settings(ingest=Ingest(page_seconds=1000))) > 1000
-    assert limit(Settings(ingest=Ingest(ocr_page_seconds=1000))) > 1000
     assert limit(Settings(ollama=Ollama(silence_seconds=1000))) > 1000
     assert HASH_SECONDS  # longer, but said to be patient: it reads a file
+
+
+async def test_who_waits_for_a_process_that_has_its_own_time_is_not_stuck():
+    """A page may take longer than the watchdog allows, as OCR on a busy machine does: its own time ends it."""
+    seconds = 20 * ALLOWED
+    limits = ReadLimits(220, 40, 10, 1000, page_seconds=seconds, document_seconds=seconds, memory_mb=512)
+    clock, read = Clock(limits, opening=0.0), asyncio.Event()
+
+    async def reads():
+        with pytest.raises(TimeoutError):
+            async with clock.running():
+                await for_ever()
+        read.set()
+        await for_ever()
+
+    async with watching(reads()) as watchdog:
+        async with asyncio.timeout(20):
+            while not read.is_set():
+                assert not watchdog.stuck
+                await asyncio.sleep(ALLOWED / 5)
+            while not watchdog.stuck:
+                await asyncio.sleep(ALLOWED / 5)

@@ -258,7 +258,7 @@ async def test_stored_pages_are_taken_when_they_are_wanted(workers, monkeypatch)
     most = 0
     asked = []
 
-    class Clock(reader._Clock):
+    class Clock(reader.Clock):
         runs = False
 
         @contextlib.asynccontextmanager
@@ -286,7 +286,7 @@ async def test_stored_pages_are_taken_when_they_are_wanted(workers, monkeypatch)
                 most = max(most, len(held))
                 yield Page(number, Verdict.TEXT, text, 1, 1, 0)
 
-    monkeypatch.setattr(reader, "_Clock", Clock)
+    monkeypatch.setattr(reader, "Clock", Clock)
     pages = Slow([Page(1, Verdict.TEXT, "", 1, 1, 0)] * 4)
     fd = os.open(SAMPLES / "pdflatex-4-pages.pdf", os.O_RDONLY)
     try:
@@ -440,6 +440,21 @@ async def test_an_idle_process_that_died_leaves_nothing_open(workers):
         while set(os.listdir("/proc/self/fd")) - before:
             await asyncio.sleep(0.01)
     assert not children()
+
+
+async def test_idle_processes_that_die_while_others_are_ended_are_nobodys_trouble():
+    """Of two processes that are let go, one dies by itself meanwhile: nothing is told of it, and nothing is left."""
+    troubles = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: troubles.append(context))
+    async with Workers(2) as pool:
+        await asyncio.gather(*(read(pool, SAMPLES / "habibi.pdf") for _ in range(2)))
+        first, second = (worker._process.pid for worker in pool._idle)
+        os.kill(second, signal.SIGKILL)
+        # Without a turn of the event loop, which would notice it before the first is ended.
+        os.waitid(os.P_PID, second, os.WEXITED | os.WNOWAIT)
+        await pool._end_idle()
+    assert not troubles
+    assert not {first, second}.intersection(children())
 
 
 async def test_an_idle_process_that_died_is_no_ones_fault(workers):

@@ -408,6 +408,19 @@ def test_a_folder_that_was_divided_gives_no_file_of_its_restricted_part():
         url, entry = f"/v1/documents/{shown['id']}", {"Authorization": f"Bearer {house.token}"}
         sent = httpx.get(f"http://127.0.0.1:{port}{url}/file", headers=entry)
         assert (sent.status_code, "canteen.pdf" in sent.headers["Content-Disposition"]) == (200, True), sent.headers
+        # The restricted part itself is as if it were not there.
+        for method, asked, key in (
+            ("GET", "/v1/explain", None),
+            ("POST", "/v1/retry", "path"),
+            ("POST", "/v1/search", "wait"),
+        ):
+            said = [
+                house.stranger(method, asked, {key: path, **({"query": "x"} if key == "wait" else {})})
+                if key
+                else house.stranger(method, f"{asked}?path={path}")
+                for path in (f"{daemon.base}/docs/secret", f"{daemon.base}/docs/absent")
+            ]
+            assert said[0] == (404, said[1][1].replace("absent", "secret")), said
         # Nor is anything said of the other when the open one is not there.
         (daemon.base / "docs/open/canteen.pdf").unlink()
         for what in ("/file", "/pages/1.png"):

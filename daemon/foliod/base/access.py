@@ -63,16 +63,15 @@ class Access:
 
     def reads(self, path: bytes) -> bool:
         """Say whether a path on this host may be seen. Folders may that are roots, or lie in one."""
+        for root in self.roots:
+            # Where it stands in a folder that may be seen does not open it.
+            if root.host == self.host and root.path == path:
+                return root.readable
         return any(span.low <= place < span.high for span in self._here for place in (path, _low(path)))
 
     def root(self, shown: str) -> bool:
         """Say whether a root of this host may be seen, by its path as people see it."""
         return any(root.host == self.host and display(root.path) == shown and root.readable for root in self.roots)
-
-    @property
-    def folders(self) -> tuple[bytes, ...]:
-        """The roots of this host that may be read."""
-        return tuple(root.path for root in self.roots if root.host == self.host and root.readable)
 
     @property
     def _here(self) -> list[Span]:

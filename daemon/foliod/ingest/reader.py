@@ -17,6 +17,7 @@ import structlog
 
 from foliod.base.errors import DocumentRefusedError, FileChangedError, FoliodError, WorkerDiedError, WorkerTimeoutError
 from foliod.base.model import Chunk, DocumentFacts, Page, ReadSummary, Terms
+from foliod.ingest.clock import Clock
 from foliod.ingest.process import environment, resident, used_seconds
 from foliod.reading import wire
 from foliod.reading.decoder import Decoder
@@ -194,7 +195,7 @@ class Reader:
         limits = job.limits
         transcript = _transcript(job)
         self._decoder = Decoder(max(limits.max_page_chars, wire.CHUNK_CHARS_A_TOKEN * limits.chunk_tokens))
-        clock = _Clock(limits, PASSWORD_SECONDS * len(job.passwords))
+        clock = Clock(limits, PASSWORD_SECONDS * len(job.passwords))
         try:
             self._limit_processor_time(job.processor_seconds)
             async with clock.running():
@@ -374,38 +375,6 @@ def _transcript(job: ReadJob) -> Transcript | OnePage | OnePicture:
 
 def _not_started(error: OSError) -> FoliodError:
     return FoliodError(f"the process that reads PDFs can't be started: {error.strerror}")
-
-
-class _Clock:
-    """Measures the time that a reader is waited for: per event, and in total."""
-
-    def __init__(self, limits: ReadLimits, opening: float) -> None:
-        """`opening` seconds come on top until the file is open."""
-        self._limits = limits
-        self._opening = opening
-        self._left = limits.document_seconds + opening
-
-    def opened(self) -> None:
-        """Say that the first event is there."""
-        self._opening = 0.0
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncGenerator[None, None]:
-        """Run; raises TimeoutError when the time is up."""
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        try:
-            async with asyncio.timeout(max(0.0, min(self._limits.page_seconds + self._opening, self._left))):
-                yield
-        finally:
-            self._left -= loop.time() - started
-
-    @property
-    def verdict(self) -> str:
-        """Which time is up."""
-        if self._left <= 0:
-            return f"reading it took longer than {self._limits.document_seconds:g} s"
-        return f"no page of it was finished in {self._limits.page_seconds:g} s"
 
 
 def _processor_seconds_of(limits: ReadLimits) -> float:

@@ -77,6 +77,7 @@ class Workers:
         idle, self._idle = self._idle, []
         for worker in idle:
             worker.wake()
+        for worker in idle:
             await worker.end()
 
     def _keep(self, worker: Reader) -> None:

@@ -46,10 +46,11 @@ class _Wait:
 
 
 def limit(settings: Settings) -> float:
-    """Return how many seconds a task may wait for one thing: longer than each of the limits that there are."""
-    ingest = settings.ingest
-    configured = (ingest.page_seconds, ingest.ocr_page_seconds, settings.ollama.silence_seconds)
-    return max(LONGEST_SECONDS, *configured) + MARGIN_SECONDS
+    """Return how many seconds a task may wait for one thing: longer than each of the limits that there are.
+
+    Processes that read have limits of their own, and are waited for patiently.
+    """
+    return max(LONGEST_SECONDS, settings.ollama.silence_seconds) + MARGIN_SECONDS
 
 
 async def use_threads() -> None:

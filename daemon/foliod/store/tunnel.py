@@ -101,13 +101,23 @@ class _Relay:
         if self._tls is None:
             return await asyncio.open_connection(self._host, self._port)
         up, down = await asyncio.open_connection(self._host, self._port, ssl=self._tls if self._direct else None)
-        if not self._direct:
-            down.write(SSL_REQUEST)
-            if await up.readexactly(1) != b"S":
-                msg = "the server offers no TLS any more"
-                raise ConnectionResetError(msg)
-            await down.start_tls(self._tls, server_hostname=self._host)
+        try:
+            if not self._direct:
+                await _secure(up, down)
+                await down.start_tls(self._tls, server_hostname=self._host)
+        except BaseException:
+            down.transport.abort()
+            raise
         return up, down
+
+
+async def _secure(up: asyncio.StreamReader, down: asyncio.StreamWriter) -> None:
+    """Ask the server for TLS. Raises ConnectionResetError."""
+    down.write(SSL_REQUEST)
+    # Whatever comes with its answer was put there by somebody between, and would be taken for the server's word.
+    if await up.read(2) != b"S":
+        msg = "the server offers no TLS any more, or somebody speaks in its place"
+        raise ConnectionResetError(msg)
 
 
 async def _both(*works: object) -> None:
