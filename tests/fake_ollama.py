@@ -71,6 +71,12 @@ class Faults:
     count: int = 0
     hang: float = 0
     """Seconds that every embed and chat request waits first."""
+    held: bool = False
+    """Embed and chat requests wait until the faults are replaced."""
+    held_after: int | None = None
+    """So many embed requests go through, the others wait until the faults are replaced."""
+    held_at: str = ""
+    """Only those with this word are counted, and wait."""
     deaf: bool = False
     """Requests are taken, and nothing ever comes back."""
     hang_at: str = ""
@@ -185,6 +191,8 @@ class FakeOllama:
         self.token_gate_after = 0
         self.one_at_a_time: asyncio.Lock | None = None
         """When it is set, embed requests wait for each other, as they do in Ollama."""
+        self._replaced = asyncio.Event()
+        """Set as soon as the faults are others than when one began to wait for it."""
         self._asked = 0
         self._changed = asyncio.Event()
         self._runner: web.AppRunner | None = None
@@ -240,6 +248,8 @@ class FakeOllama:
     def fault(self, **faults: Any) -> None:
         """Replace the faults; without arguments, there are none."""
         self.faults = Faults(**faults)
+        self._replaced.set()
+        self._replaced = asyncio.Event()
 
     async def until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
         """Wait until `condition` holds; it is looked at whenever the server does something."""
@@ -349,6 +359,9 @@ class FakeOllama:
         faults = self.faults
         try:
             async with self.one_at_a_time or contextlib.nullcontext():
+                while self._holds(texts):
+                    await self._replaced.wait()
+                faults = self.faults
                 await asyncio.sleep(faults.hang + faults.token_seconds * sum(map(count_tokens, texts)))
                 if faults.hang_at and any(faults.hang_at in text for text in texts):
                     await asyncio.Event().wait()
@@ -389,6 +402,15 @@ class FakeOllama:
         answer = {"model": body["model"], "embeddings": vectors, "total_duration": 1, "load_duration": 1}
         return web.json_response(answer | {"prompt_eval_count": sum(min(n, limit) for n in lengths)})
 
+    def _holds(self, texts: list[str]) -> bool:
+        """Whether an embed request has to wait; one that goes through is counted."""
+        faults = self.faults
+        if faults.held_after is not None and any(faults.held_at in text for text in texts):
+            if faults.held_after == 0:
+                return True
+            faults.held_after -= 1
+        return faults.held
+
     def _vector(self, text: str, model: Model) -> list[float]:
         vector = embed_words(text, self.faults.dimensions or model.dimensions, model.seed)
         if self.faults.raw_nan and self.faults.raw_nan in text:
@@ -406,6 +428,9 @@ class FakeOllama:
         self._count("rewrites" if rewrites else "chats")
         faults = self.faults
         self._asked = sum(count_tokens(message["content"]) for message in body["messages"])
+        if faults.held:
+            await self._replaced.wait()
+            faults = self.faults
         await asyncio.sleep(faults.hang)
         if faults.chat and faults.count > 0:
             faults.count -= 1

@@ -52,11 +52,17 @@ class Progress:
         self._done = done
         self._silent = silent
         self._told = time.monotonic()
-        self.stopped = threading.Event()
+        self._stopped = threading.Event()
+        self.programs = archive.Programs()
+
+    def stop(self) -> None:
+        """Ask for the end, which does not wait for what the programs wait for."""
+        self._stopped.set()
+        self.programs.end()
 
     def __call__(self, count: int) -> None:
         """Take note of the bytes that are done; raises ArchiveError when the work is to end."""
-        if self.stopped.is_set():
+        if self._stopped.is_set():
             raise archive.ArchiveError(STOPPED)
         if not self._silent and time.monotonic() - self._told > TELL_SECONDS:
             self._told = time.monotonic()
@@ -100,7 +106,7 @@ async def save(settings: Settings, file: Path, *, force: bool, progress: Progres
             name = await tx.connection.fetchval("SELECT pg_export_snapshot()")
             major = tx.connection.get_server_version().major
             with atomically(target, force=force) as (into, finish):
-                work = partial(archive.dump, way, major, name, into, saved)
+                work = partial(archive.dump, way, major, name, into, saved, progress.programs)
                 size = await _in_thread(work, progress)
                 await asyncio.to_thread(finish)
     seconds = round(time.monotonic() - started, 1)
@@ -123,7 +129,8 @@ async def put_back(
             first, now = await _beginning(connection)
         async with tunnel(dsn) as way:
             names = found.vector_schema, now
-            await _in_thread(partial(archive.restore, Path(file), way, major, names, first, progress), progress)
+            work = partial(archive.restore, Path(file), way, major, names, first, progress, progress.programs)
+            await _in_thread(work, progress)
         # Not before the store is this one: what fails can be repeated as if nothing had been.
         await asyncio.to_thread(name_host, settings.state, name)
         await migrate(dsn)
@@ -259,7 +266,7 @@ async def _in_thread(work: Callable[[], Any], progress: Progress) -> Any:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        progress.stopped.set()
+        progress.stop()
         with contextlib.suppress(FoliodError, OSError):
             await task
         raise

@@ -64,7 +64,29 @@ def program(name: str, major: int) -> Path:
     raise ArchiveError(msg)
 
 
-def dump(way: Way, major: int, snapshot: str, into: IO[bytes], progress: Callable[[int], None]) -> int:
+class Programs:
+    """Those that run now. Another thread can end them, also while they wait for a lock and nothing comes of them."""
+
+    def __init__(self) -> None:
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._over = False
+
+    def add(self, process: subprocess.Popen[bytes]) -> None:
+        """Take one in; it is ended at once when the others were."""
+        self._processes.append(process)
+        if self._over:
+            process.kill()
+
+    def end(self) -> None:
+        """End all, and those that come."""
+        self._over = True
+        for process in self._processes:
+            process.kill()
+
+
+def dump(
+    way: Way, major: int, snapshot: str, into: IO[bytes], progress: Callable[[int], None], programs: Programs
+) -> int:
     """Write what a snapshot of the store holds; return the number of bytes. Blocks. Raises ArchiveError, OSError.
 
     `progress` is told how many bytes were written so far.
@@ -74,7 +96,7 @@ def dump(way: Way, major: int, snapshot: str, into: IO[bytes], progress: Callabl
         "--no-password", f"--snapshot={snapshot}", "--lock-wait-timeout=60s", f"--dbname={way.conninfo}",
     ]  # fmt: skip
     written = 0
-    with _running(command, way) as process:
+    with _running(command, way, programs) as process:
         while piece := process.output.read(PIECE):
             into.write(piece)
             written += len(piece)
@@ -98,7 +120,13 @@ def contents(file: Path) -> Contents:
 
 
 def restore(
-    file: Path, way: Way, major: int, names: tuple[str, str], first: str, progress: Callable[[int], None]
+    file: Path,
+    way: Way,
+    major: int,
+    names: tuple[str, str],
+    first: str,
+    progress: Callable[[int], None],
+    programs: Programs,
 ) -> None:
     """Put an archive back in one transaction, after the statements in `first`, which leave foliod's schema empty.
 
@@ -108,29 +136,17 @@ def restore(
     a kill, leaves the database as it was.
     """
     psql: list[str | Path] = [
-        program("psql", major),
-        "-X",
-        "-q",
-        "-v",
-        "ON_ERROR_STOP=1",
-        "-f",
-        "-",
-        "-o",
-        os.devnull,
-        way.conninfo,
-    ]
+        program("psql", major), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-", "-o", os.devnull, way.conninfo,
+    ]  # fmt: skip
     source: list[str | Path] = [
-        program("pg_restore", 0),
-        "--schema=foliod",
-        "--no-owner",
-        "--no-privileges",
-        "-f",
-        "-",
-        file,
-    ]
+        program("pg_restore", 0), "--schema=foliod", "--no-owner", "--no-privileges", "-f", "-", file,
+    ]  # fmt: skip
     before, now = (name.encode() for name in names)
     types, copying, sent = re.compile(TYPES % re.escape(before)), False, 0
-    with _running(source, None) as reader, _running(psql, way, stdin=subprocess.PIPE) as writer:
+    with (
+        _running(source, None, programs) as reader,
+        _running(psql, way, programs, stdin=subprocess.PIPE) as writer,
+    ):
         try:
             # Not --single-transaction: what is cut off must not be committed.
             writer.input.write(f"SET client_min_messages = warning;\nBEGIN;\n{first}\n".encode())
@@ -225,9 +241,12 @@ class _Program:
 
 
 @contextlib.contextmanager
-def _running(command: list[str | Path], way: Way | None, *, stdin: int = subprocess.DEVNULL) -> Iterator[_Program]:
+def _running(
+    command: list[str | Path], way: Way | None, programs: Programs, *, stdin: int = subprocess.DEVNULL
+) -> Iterator[_Program]:
     """Run a program for as long as the body does."""
     program = _Program(command, way, stdin)
+    programs.add(program.process)
     try:
         yield program
     finally:
