@@ -167,7 +167,7 @@ def answering(socket: Path) -> Iterator[Canned]:
 
     thread = threading.Thread(target=run, name="canned daemon")
     thread.start()
-    assert started.wait(10)
+    assert started.wait(60)
     try:
         yield canned
     finally:

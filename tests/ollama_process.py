@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import plain_http
+from ports import free_port
 
 FAKE = Path(__file__).parent / "fake_ollama.py"
 
@@ -19,9 +19,7 @@ class Ollama:
     """The stand-in for Ollama as a process that keeps its port."""
 
     def __init__(self) -> None:
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[str] | None = None
         self.digest = "a" * 64
@@ -76,4 +74,4 @@ def ollama_at(*options: str) -> Iterator[str]:
         assert process.stdout is not None
         yield process.stdout.readline().split()[-1]
     finally:
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
+from ports import free_port
+
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
 MISSING = "pgbouncer is not installed (Debian: apt-get install pgbouncer)"
 
@@ -22,9 +24,7 @@ class PgBouncer:
     def __init__(self, folder: Path, dsn: str, *, pool_size: int, **settings: str) -> None:
         parts = urlsplit(dsn)
         host = parse_qs(parts.query).get("host", [parts.hostname or "localhost"])[0]
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = free_port()
         self.folder = folder
         self.url = f"postgresql://anybody@127.0.0.1:{self.port}{parts.path}"
         self.process: subprocess.Popen[bytes] | None = None
@@ -49,7 +49,7 @@ class PgBouncer:
                 [str(PROGRAM), *as_user, str(self.folder / "pgbouncer.ini")],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while True:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:

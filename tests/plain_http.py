@@ -11,5 +11,6 @@ import httpx
 NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Trusts nobody, and costs nothing."""
 
-get = functools.partial(httpx.get, verify=NO_TLS)
-post = functools.partial(httpx.post, verify=NO_TLS)
+# httpx would give up after 5 s, which a busy machine may need.
+get = functools.partial(httpx.get, verify=NO_TLS, timeout=60)
+post = functools.partial(httpx.post, verify=NO_TLS, timeout=60)

@@ -109,7 +109,7 @@ def tls_before(dsn: str, certificate: Path | None, key: Path | None, *, only: bo
                 writer.transport.abort()
 
     def call(work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, loop).result(60)
 
     async def end() -> None:
         server.close()

@@ -1,10 +1,10 @@
 """What tests with a real daemon share: the stand-in for Ollama, and a port that is free."""
 
-import socket
 from collections.abc import Iterator
 
 import pytest
 
+import ports
 from ollama_process import ollama_at
 
 
@@ -17,6 +17,4 @@ def ollama() -> Iterator[str]:
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    return ports.free_port()

@@ -64,7 +64,7 @@ class Killer:
                 for pid in family:
                     kill(pid)
             self.daemon.process.kill()
-            self.daemon.process.wait(10)
+            self.daemon.process.wait(60)
             time.sleep(self._dice.choice([0, 0, self._dice.uniform(0, 0.5)]))
             self.daemon.start(ready=False)
         elif not victims:

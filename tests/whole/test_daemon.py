@@ -17,6 +17,7 @@ from live import Daemon, running, wait_for
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 ARTICLES = sorted(SAMPLES.glob("PMC*.pdf"))
+pytestmark = pytest.mark.timeout(300)
 
 
 def counts(url: str) -> dict:
@@ -28,7 +29,10 @@ MODELS = """
 url = "{url}"
 embed_model = "mxbai-embed-large"
 chat_model = "deepseek-r1:8b"
+[search]
+embed_seconds = 60
 """
+"""However busy the machine is, questions are embedded, and answered from both words and vectors."""
 
 
 def test_a_dropped_pdf_can_be_asked_about(ollama):
@@ -80,8 +84,9 @@ def test_clients_that_read_nothing_cost_little(ollama):
             assert settled > 0
             assert memory(daemon.process.pid) - before < 60 << 20
             assert daemon.search("coronavirus")["hits"]
-            read = clients[0].recv(1 << 20)
-            assert b'"type":"sources"' in read
+            clients[0].settimeout(60)
+            with clients[0].makefile("rb") as read:
+                assert any(b'"type":"sources"' in line for line in read)
         finally:
             for client in clients:
                 client.close()
@@ -157,11 +162,11 @@ def test_copies_cost_nothing_and_are_said():
         daemon.drop(ARTICLES[0], "a.pdf")
         daemon.wait_states(stored=1)
         daemon.drop(ARTICLES[0], "deep/er/b.pdf")
-        wait_for(lambda: daemon.status()["files"] == 2)
+        # The log tells it after the store has it.
+        wait_for(lambda: daemon.log_events("file_duplicate") and daemon.log_events("document_read"))
         [document] = daemon.get("/v1/documents")["documents"]
         assert len(document["paths"]) == 2
         assert daemon.status()["counters"]["documents_read"] == 1
-        assert daemon.log_events("file_duplicate")
 
 
 def test_bad_files_get_a_state_and_the_others_go_on():
@@ -206,7 +211,8 @@ def test_a_script_drops_and_asks_at_once():
         body = {"query": "anything", "wait": str(daemon.inbox / "absent.pdf")}
         absent = daemon.request("POST", "/v1/search", json=body)
         assert (absent.status_code, "no such file is there" in absent.json()["error"]["message"]) == (404, True)
-        assert daemon.states() == {"stored": 2}
+        # Asked of the store: the numbers of the status may be some seconds old.
+        assert [d["state"] for d in daemon.get("/v1/documents")["documents"]] == ["stored"] * 2
 
 
 def test_a_deleted_file_leaves_the_answers():
@@ -238,23 +244,28 @@ def test_stopping_is_quick_and_leaves_nothing():
         wait_for(lambda: large_begun(daemon))
         # Itself not counted: a reader, and PostgreSQL with its own.
         assert len(daemon.look()) > 3
-        assert daemon.stop(10) == 0
+        # When it is not done in time by its own clock, it ends with 1.
+        assert daemon.stop() == 0
         assert not daemon.socket.exists()
-        wait_for(lambda: not daemon.children(), seconds=5)
+        wait_for(lambda: not daemon.children())
 
 
 def test_a_second_signal_ends_at_once():
     """Who asks twice does not wait."""
     with running() as daemon:
-        with socket.socket(socket.AF_UNIX) as hold:
-            # A half-sent request is what the doors would wait for.
-            hold.connect(str(daemon.socket))
-            hold.sendall(b"POST /v1/search HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        server = int((daemon.state / "postgres" / "postmaster.pid").read_text().split()[0])
+        # It would be waited for until the time for an end is over.
+        os.kill(server, signal.SIGSTOP)
+        try:
             daemon.process.send_signal(signal.SIGTERM)
             wait_for(lambda: daemon.log_events("stopping"))
             daemon.process.send_signal(signal.SIGTERM)
-            assert daemon.process.wait(2) in (0, 143)
-        wait_for(lambda: not daemon.children(), seconds=15)
+            assert daemon.process.wait(60) == 128 + signal.SIGTERM
+        finally:
+            os.kill(server, signal.SIGCONT)
+        assert daemon.log_events("stopped_at_once")
+        assert not daemon.log_events("stopped")
+        wait_for(lambda: not daemon.children())
 
 
 def test_kill_9_loses_nothing():
@@ -265,7 +276,7 @@ def test_kill_9_loses_nothing():
         daemon.drop(SAMPLES / "GeoTopo-komprimiert.pdf")
         wait_for(lambda: large_begun(daemon))
         daemon.kill()
-        wait_for(lambda: not daemon.children(), seconds=15)
+        wait_for(lambda: not daemon.children())
         daemon.start()
         daemon.wait_states(stored=len(ARTICLES) + 1)
         documents = daemon.get("/v1/documents")["documents"]
@@ -388,7 +399,8 @@ def test_questions_and_text_stay_out_of_the_log():
         daemon.wait_states(stored=1)
         daemon.ask("Zanzibar bovine coronavirus")
         daemon.search("Zanzibar bovine")
-        wait_for(lambda: daemon.log_events("searched"))
+        # What is told of a request, or of a document, is told after it was answered, or stored.
+        wait_for(lambda: all(map(daemon.log_events, ("searched", "answered", "document_read"))))
         assert "Zanzibar" not in daemon.log_text()
         record = daemon.log_events("answered")[0]
         assert record["request_id"]

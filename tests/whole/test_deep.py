@@ -8,10 +8,12 @@ import os
 from pathlib import Path
 
 import asyncpg
+import pytest
 
 from live import Daemon, running, wait_for
 
 SAMPLES = Path(__file__).parents[1] / "samples"
+pytestmark = pytest.mark.timeout(300)
 
 
 def deep(daemon: Daemon) -> tuple[int, dict]:
@@ -90,7 +92,9 @@ def test_the_deep_doctor_reads_the_files():
         }
         assert {check["status"] for check in store_checks(answer)} == {"warn"}
         daemon.start()
-        daemon.wait_states(stored=2)
+        # Not only both documents: all three files are written down.
+        daemon.search("anything", wait="settled")
+        assert [d["state"] for d in daemon.get("/v1/documents")["documents"]] == ["stored"] * 2
         assert deep(daemon)[1]["store"]["findings"] == []
 
 

@@ -20,6 +20,7 @@ from ollama_process import Ollama, ollama_running
 from pgbouncer import MISSING, PROGRAM, PgBouncer
 
 SAMPLES = Path(__file__).parents[1] / "samples"
+pytestmark = pytest.mark.timeout(300)
 ARTICLE = SAMPLES / "PMC7068164.pdf"
 
 
@@ -64,7 +65,9 @@ def roles(empty_dsn) -> Iterator[Roles]:
 
 
 def over(url: str, ollama: Ollama | None = None, more: str = "", **options: Any) -> Any:
-    return running(f'[database]\nurl = "{url}"\n{more}', ollama=ollama.url if ollama else None, **options)
+    # However busy the machine is, questions are embedded.
+    search = "\n[search]\nembed_seconds = 60\n"
+    return running(f'[database]\nurl = "{url}"\n{more}{search}', ollama=ollama.url if ollama else None, **options)
 
 
 def works(daemon: Daemon) -> None:

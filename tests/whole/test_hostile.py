@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import random
 import shutil
@@ -28,7 +29,7 @@ from nasty_pdfs import NAMES, OTHER_NAMES, PDFS, good, mutant, said
 from places import temporary_dir
 from watcher import MIB, Watcher, children_of, documents, settled
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 SAMPLES = Path(__file__).parents[1] / "samples"
 MUTANTS = int(os.environ.get("FOLIOD_TEST_MUTANTS", "60"))
 DAEMON_MB = 250
@@ -129,17 +130,27 @@ def test_odd_names_are_taken_and_odd_files_are_not():
         below_path_max(inbox)
         taken = {display(os.path.join(os.fsencode(inbox), name)) for name in NAMES}
         taken |= {str(inbox / name) for name in ("folder.pdf/inside.pdf", "hardlink.pdf", "link.pdf")}
+
+        def named() -> dict[str, str]:
+            # What was said last: links came before what they lead to.
+            told = {Path(e["path"]).name: e["reason"] for e in daemon.log_events("file_ignored")}
+            return {name: words for name, words in ignored.items() if words in told.get(name, "")}
+
+        def unread() -> dict[str, str]:
+            return {Path(e["file"]).name: e["reason"] for e in daemon.log_events("file_unread")}
+
         wait_for(lambda: len(documents(daemon)) >= len(taken), why="all names")
         wait_for(lambda: settled(daemon, len(taken) + 2), why="the two that are too large")
+        wait_for(lambda: named() == ignored, why="what is no file to be named")
+        wait_for(
+            lambda: len(unread()) == 2 and daemon.log_events("folder_unreadable"), why="what can't be read to be named"
+        )
         ended = documents(daemon)
         assert set(ended) == taken
         [document] = {document["id"]: document for document in ended.values()}.values()
         assert document["state"] == "stored"
-        told = {Path(e["path"]).name: e["reason"] for e in daemon.log_events("file_ignored")}
-        assert {name: words for name, words in ignored.items() if words not in told.get(name, "")} == {}
-        unread = {Path(e["file"]).name: e["reason"] for e in daemon.log_events("file_unread")}
-        assert set(unread) == {"sparse_zeros.pdf", "sparse_good.pdf"}
-        assert all("max_file_mb" in reason for reason in unread.values())
+        assert set(unread()) == {"sparse_zeros.pdf", "sparse_good.pdf"}
+        assert all("max_file_mb" in reason for reason in unread().values())
         [deep] = daemon.log_events("folder_unreadable")
         assert "name too long" in deep["reason"].lower()
         # Some sweeps later nothing of it has been said again.
@@ -188,9 +199,16 @@ def test_files_that_change_while_they_are_seen():
             "growing.pdf": ("growing", 300), "filled.pdf": ("filled", 300),
             "replaced.pdf": ("replaced", 1), "rewritten.pdf": ("rewritten", 1),
         }  # fmt: skip
-        paths = {str(inbox / name) for name in expected}
-        wait_for(lambda: settled(daemon, 4) and set(documents(daemon)) == paths, why="what the folder holds")
-        wait_for(lambda: all(d["state"] == "stored" and not d["partial"] for d in documents(daemon).values()))
+        held = {str(inbox / name): hashlib.sha256((inbox / name).read_bytes()).hexdigest() for name in expected}
+
+        def as_it_is() -> bool:
+            """Whether all is stored as it lies there now, and what lay there before has left the store."""
+            found = daemon.get("/v1/documents", limit=500)["documents"]
+            whole = [document for document in found if document["state"] == "stored" and not document["partial"]]
+            places = {path: document["sha256"] for document in whole for path in document["paths"]}
+            return len(found) == 4 and places == held
+
+        wait_for(as_it_is, seconds=120, why="what the folder holds, and nothing else")
         ended = documents(daemon)
         for name, (word, pages) in expected.items():
             assert ended[str(inbox / name)]["pages"] == pages
@@ -198,7 +216,6 @@ def test_files_that_change_while_they_are_seen():
         for word in ("replaced", "rewritten"):
             [hit] = [hit for hit in daemon.search(f"{word} edition", limit=20)["hits"] if word in hit["text"]]
             assert f"edition j9 of the {word} one" in hit["text"]
-        wait_for(lambda: sum(daemon.states().values()) == 4, why="earlier contents to leave the store")
 
 
 def rewrite(path: Path, content: bytes) -> None:
@@ -274,7 +291,8 @@ async def test_what_may_not_be_read_is_said_and_taken_later(ordinary):
     (inbox / "locked").chmod(0)
     try:
         ordinary.start()
-        wait_for(lambda: ordinary.states() == {"stored": 1} and ordinary.log_events("file_unread"))
+        ordinary.wait_states(stored=1)
+        wait_for(lambda: ordinary.log_events("file_unread") and ordinary.log_events("folder_unreadable"))
         [file], [folder] = ordinary.log_events("file_unread"), ordinary.log_events("folder_unreadable")
         assert (file["file"], folder["path"]) == (str(inbox / "forbidden.pdf"), str(inbox / "locked"))
         assert "ermission denied" in file["reason"]
@@ -297,16 +315,30 @@ def test_many_damaged_copies_at_once_with_kills_in_between():
     chance = random.Random(20261125)
     originals = [path.read_bytes() for path in sorted(SAMPLES.glob("*.pdf")) if path.stat().st_size < 400_000]
     large = (SAMPLES / "GeoTopo-komprimiert.pdf").read_bytes()
-    with running(LIMITS.replace("max_attempts = 1", "max_attempts = 2")) as daemon:
+    patient = LIMITS.replace("max_attempts = 1", "max_attempts = 2\nworkers = 1").replace(
+        "page_seconds = 5", "page_seconds = 20"
+    )
+    with running(patient) as daemon:
+        first, *others = sorted(SAMPLES.glob("PMC*.pdf"))
+        neighbours = [*(daemon.inbox / f"large_{number}.pdf" for number in range(3)), daemon.drop(first)]
+        daemon.wait_states(stored=1)
+        # The only reader, which is there now, stands still when a large one comes, until it is killed for that.
+        assert signal_reader(daemon, signal.SIGSTOP)
+        neighbours[0].write_bytes(large)
+        wait_for(lambda: is_read(daemon, "large_0.pdf"))
         for number in range(MUTANTS):
             (daemon.inbox / f"mutant_{number}.pdf").write_bytes(mutant(chance.choice(originals), chance))
-        neighbours = [daemon.drop(path) for path in sorted(SAMPLES.glob("PMC*.pdf"))]
-        for number in range(3):
-            neighbours.append(daemon.inbox / f"large_{number}.pdf")
-            neighbours[-1].write_bytes(large + b"%% %d\n" % number)
-            wait_for(lambda n=number: is_read(daemon, f"large_{n}.pdf") and kill_reader(daemon), seconds=120)
+        # Next come the mutants, at which readers are killed; all others come behind them.
+        wait_for(lambda: len(documents(daemon)) == 2 + MUTANTS)
+        for number in (1, 2):
+            neighbours[number].write_bytes(large + b"%% %d\n" % number)
+        neighbours += [daemon.drop(path) for path in others]
+        wait_for(lambda: daemon.log_events("attempt_failed"))
+        for share in (0.2, 0.4):
+            wait_for(lambda share=share: ended_so_far(daemon) > share * MUTANTS)
+            wait_for(lambda: signal_reader(daemon, signal.SIGKILL))
         daemon.kill()
-        wait_for(lambda: not daemon.children(), seconds=15)
+        wait_for(lambda: not daemon.children())
         daemon.start()
         everything = MUTANTS + len(neighbours)
         wait_for(lambda: settled(daemon, everything), seconds=200, why="every file to come to its end")
@@ -314,7 +346,7 @@ def test_many_damaged_copies_at_once_with_kills_in_between():
         assert len(ended) == everything
         # One kill costs nothing: what was being read is read on a while later.
         assert {(ended[str(path)]["state"], ended[str(path)]["partial"]) for path in neighbours} == {("stored", False)}
-        assert [event for event in daemon.log_events("attempt_failed") if "large_" in event["reason"]]
+        assert [event for event in daemon.log_events("attempt_failed") if "large_0" in event["reason"]]
         assert all(d["reason"] for d in ended.values() if d["state"] != "stored" or d["partial"])
         assert not [event for event in daemon.log_events() if event.get("level") in ("error", "critical")]
         assert "Traceback" not in daemon.log_text()
@@ -325,11 +357,16 @@ def is_read(daemon: Daemon, name: str) -> bool:
     return any(document["state"] == "reading" for document in daemon.get("/v1/documents", q=name)["documents"])
 
 
-def kill_reader(daemon: Daemon) -> bool:
-    """Kill -9 a process that reads; False when there is none."""
+def ended_so_far(daemon: Daemon) -> int:
+    """How many documents have come to their end."""
+    return sum(document["state"] not in ("queued", "reading") for document in documents(daemon).values())
+
+
+def signal_reader(daemon: Daemon, number: signal.Signals) -> bool:
+    """Send a signal to a process that reads; False when there is none."""
     for child in children_of(daemon.process.pid):
         with contextlib.suppress(OSError):
             if b"worker_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-                os.kill(child, signal.SIGKILL)
+                os.kill(child, number)
                 return True
     return False

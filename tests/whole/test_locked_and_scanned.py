@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 import made_pdfs
 from live import Daemon, running, wait_for
 from needs_tesseract import needs_english, needs_german
@@ -11,6 +13,7 @@ from needs_tesseract import needs_english, needs_german
 SAMPLES = Path(__file__).parents[1] / "samples"
 LOCKED = SAMPLES / "libreoffice-writer-password.pdf"
 ENGLISH = "The harbour master counts\nforty sailing ships today."
+pytestmark = pytest.mark.timeout(300)
 GERMAN = "Über die Größe der Straßenbäume\nwird jährlich berichtet."
 
 
@@ -29,7 +32,7 @@ def test_a_locked_document_opens_when_its_password_is_written_down(tmp_path):
         assert daemon.status()["passwords"] == [
             {"path": str(file), "problem": f"{file} can't be read: No such file or directory"}
         ]
-        assert len(daemon.log_events("passwords_file")) == 1
+        wait_for(lambda: len(daemon.log_events("passwords_file")) == 1)
         file.write_text("wrong\n")
         wait_for(lambda: "the one password was tried in vain" in document(daemon)["reason"])
         assert daemon.status()["passwords"] == [{"path": str(file), "problem": None}]
@@ -62,9 +65,12 @@ def test_scans_are_found(tmp_path):
         scans = made_pdfs.scanned(made_pdfs.letters(ENGLISH, GERMAN))
         (daemon.inbox / "mixed.pdf").write_bytes(made_pdfs.joined(made_pdfs.letters("An ordinary page."), scans))
         daemon.drop(SAMPLES / "imagemagick-images.pdf")
-        daemon.wait_states(stored=1, empty=1)
-        wait_for(lambda: daemon.status()["ocr"]["pages_waiting"] == 0)
-        for words, page in (("ordinary", 1), ("forty sailing ships", 2), ("Größe der Straßenbäume", 3)):
+        daemon.wait_states(seconds=200, stored=1, empty=1)
+        wait_for(lambda: daemon.status()["ocr"]["pages_waiting"] == 0, seconds=200)
+        said = {"ordinary": 1, "forty sailing ships": 2, "Größe der Straßenbäume": 3}
+        # The status may tell of the moment before the pages began to wait; with the last words the text is whole.
+        wait_for(lambda: all(daemon.search(words)["hits"] for words in said), seconds=200)
+        for words, page in said.items():
             [hit] = daemon.search(words)["hits"]
             assert hit["pages"][0] <= page <= hit["pages"][1]
             assert all(word in hit["text"] for word in words.split())
@@ -79,14 +85,14 @@ def test_a_kill_costs_one_page_of_ocr(tmp_path):
     with running("[ingest]\nocr = true\n") as daemon:
         pages = [f"{ENGLISH}\nThis is page number {n}." for n in range(1, 7)]
         (daemon.inbox / "scan.pdf").write_bytes(made_pdfs.scanned(made_pdfs.letters(*pages)))
-        wait_for(lambda: len(daemon.log_events("page_recognised")) >= 2)
+        wait_for(lambda: len(daemon.log_events("page_recognised")) >= 2, seconds=200)
         daemon.kill()
-        wait_for(lambda: not daemon.children(), seconds=15)
+        wait_for(lambda: not daemon.children())
         daemon.start()
-        daemon.wait_states(stored=1)
+        daemon.wait_states(seconds=200, stored=1)
+        wait_for(lambda: document(daemon)["verdicts"] == {"ocr": 6}, seconds=200)
         done = [event["page"] for event in daemon.log_events("page_recognised")]
         assert sorted(set(done)) == [1, 2, 3, 4, 5, 6]
         # The page in hand, at most.
         assert len(done) <= 7
-        assert document(daemon)["verdicts"] == {"ocr": 6}
-        assert len(daemon.search("page number 4")["hits"]) >= 1
+        wait_for(lambda: daemon.search("page number 4")["hits"])
