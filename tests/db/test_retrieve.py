@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import asyncpg
 import numpy as np
 import pytest
 from pgvector import HalfVector, SparseVector
@@ -397,6 +398,30 @@ async def test_files_that_just_came_are_pending(db):
     await fill(db, PETS)
     search = Retriever(db, HandMade(None), Search(), arriving=lambda _: 2)
     assert [(await search.search("cat", limit=1)).coverage.pending for _ in range(2)] == [2, 2]
+
+
+@pytest.mark.parametrize("vector", [None, direction(5)])
+async def test_a_document_that_is_written_anew_while_the_model_works_is_found(db, dsn, monkeypatch, vector):
+    """Words that were found in chunks that are others a moment later are found all the same: a scan while it is recognised."""
+    ids = await fill(db, PETS)
+    by_keyword = candidates.Candidates.by_keyword
+
+    async def and_written(search, mode):
+        await by_keyword(search, mode)
+        connection = await asyncpg.connect(dsn)
+        claimed = "UPDATE foliod.documents SET lease_owner = 'x', lease_until = now() + '1 min' WHERE id = $1"
+        await connection.execute(claimed, ids["cats.pdf"])
+        await connection.close()
+        async with Store(db).writing_text(ids["cats.pdf"], "x") as writer:
+            text = "The cat sleeps on the warm stove, and the stove is warm."
+            await writer.add(Chunk(0, 1, 1, 0, len(text), text, 10, "Title"), weigh(text))
+            await writer.finish(state="stored", partial=False, reason=None)
+
+    monkeypatch.setattr(candidates.Candidates, "by_keyword", and_written)
+    result = await retriever(db, vector).search("warm stove", limit=5)
+    assert [hit.text for hit in result.hits if hit.keyword] == [
+        "The cat sleeps on the warm stove, and the stove is warm."
+    ]
 
 
 async def test_a_document_that_leaves_while_it_is_found_breaks_no_search(db, monkeypatch):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from foliod.retrieve.among import Among
     from foliod.retrieve.question import Question
     from foliod.store.database import Database
-    from foliod.store.statements import Transaction
+    from foliod.store.statements import Session, Transaction
 
 CANDIDATES = 100
 """Chunks that each search brings before all are scored together."""
@@ -42,29 +42,31 @@ class Candidates:
         self._question = question
         self._among = among
         self._ids: set[int] = set()
+        self._by_words = False
 
     async def by_keyword(self, mode: Mode) -> None:
         """Find candidates by their words."""
         if mode == "vector" or not self._question.idf or (self._among and not self._among.documents):
             return
         with SEARCH_STAGES.labels("keyword").time():
-            await self._find_words()
+            await self._find_words(self._db)
+        self._by_words = True
 
-    async def _find_words(self) -> None:
+    async def _find_words(self, session: Session) -> None:
         weights, among = SparseVector(dict(self._question.idf), DIMENSIONS), self._among
-        found = [] if among and among.few else await self._by_rare_words(weights)
+        found = [] if among and among.few else await self._by_rare_words(session, weights)
         # What is rare in all documents may stand in none of these.
         if among and (among.few or (len(found) < CANDIDATES and not among.alone)):
-            found = await self._db.fetch("keyword_within", weights, among.documents, CANDIDATES, False)
+            found = await session.fetch("keyword_within", weights, among.documents, CANDIDATES, False)
         self._take(found)
         if self._question.named:
             # Of what the question names also what holds none of its words: its headings may.
-            self._take(await self._db.fetch("keyword_within", weights, self._named, WITHIN, True))
+            self._take(await session.fetch("keyword_within", weights, self._named, WITHIN, True))
 
-    async def _by_rare_words(self, weights: SparseVector) -> list[asyncpg.Record]:
+    async def _by_rare_words(self, session: Session, weights: SparseVector) -> list[asyncpg.Record]:
         question, bits = self._question, self._among and self._among.bits
         one, other = [a for a, _ in question.pairs], [b for _, b in question.pairs]
-        return await self._db.fetch(
+        return await session.fetch(
             "keyword_search", question.rare, weights, bits, CANDIDATES, one, other, 2 * PAIR_BUDGET
         )
 
@@ -72,6 +74,16 @@ class Candidates:
         self, tx: Transaction, vector: NDArray[np.float32] | None, space: Space | None
     ) -> list[asyncpg.Record]:
         """Return what may be shown, with all that it is scored by."""
+        rows = await self._scored(tx, vector, space)
+        if self._by_words and len(rows) < len(self._ids):
+            # While the model worked, a document was written anew: the same words stand in other chunks now.
+            await self._find_words(tx)
+            rows = await self._scored(tx, vector, space)
+        return rows
+
+    async def _scored(
+        self, tx: Transaction, vector: NDArray[np.float32] | None, space: Space | None
+    ) -> list[asyncpg.Record]:
         if vector is None or space is None:
             return await tx.fetch("candidates", list(self._ids))
         asked, named = HalfVector(vector), {"space": space.id, "dimensions": space.dimensions}

@@ -103,7 +103,7 @@ class Retriever:
         if mode == "hybrid" and vector is None:
             mode = "keyword"
 
-        # One view of the store: a document that is removed or read anew meanwhile is found as a whole, or not at all.
+        # One view of the store: a document that is removed meanwhile is found as a whole, or not at all.
         async with self._db.transaction(isolation="repeatable_read") as tx:
             hits: tuple[Hit, ...] = ()
             if among is None or among.documents:
