@@ -42,11 +42,15 @@ sweep_seconds = 2
 grace_seconds = 0.2
 max_file_mb = 64
 max_pages = 1000
-page_seconds = 5
-max_attempts = 1
+page_seconds = 20
+max_attempts = 2
 worker_memory_mb = {WORKER_MB}
 ocr = false
 """
+HASTY = LIMITS.replace("page_seconds = 20", "page_seconds = 5").replace("max_attempts = 2", "max_attempts = 1")
+"""For files that would take for ever: nothing is tried twice."""
+TOO_LATE = "was finished in"
+"""What the reason says of a page that was given up because of the time that it took."""
 
 
 def found_paths(daemon: Daemon, words: str) -> set[str]:
@@ -65,12 +69,23 @@ def verdicts(daemon: Daemon, number: int) -> str:
 
 def test_each_hostile_file_ends_in_its_state():
     """All kinds of hostile files at once: each ends in its state with a reason, good ones are found, questions go on."""
-    with running(LIMITS) as daemon, Watcher(daemon) as watcher:
+    with running(HASTY) as daemon, Watcher(daemon) as watcher:
         for name, nasty in PDFS.items():
             (daemon.inbox / f"{name}.pdf").write_bytes(nasty.make())
         neighbours = [daemon.drop(path) for path in sorted(SAMPLES.glob("PMC*.pdf"))]
         expected = len(PDFS) + len(neighbours)
-        wait_for(lambda: settled(daemon, expected), seconds=200, why="every file to come to its end")
+        wait_for(lambda: settled(daemon, expected), seconds=300, why="every file to come to its end")
+        endless = {
+            str(daemon.inbox / f"{name}.pdf")
+            for name, nasty in PDFS.items()
+            if "failed" in nasty.state + nasty.verdicts
+        }
+        for _ in range(5):
+            # On a machine that is busy with others, tenths of a second may take longer than was allowed.
+            late = {path for path, document in documents(daemon).items() if TOO_LATE in (document["reason"] or "")}
+            for path in late - endless:
+                daemon.post("/v1/retry", path=path)
+            wait_for(lambda: settled(daemon, expected), seconds=300, why="what was late to come to its end")
         ended = documents(daemon)
         wrong = {}
         for name, nasty in PDFS.items():
@@ -315,10 +330,7 @@ def test_many_damaged_copies_at_once_with_kills_in_between():
     chance = random.Random(20261125)
     originals = [path.read_bytes() for path in sorted(SAMPLES.glob("*.pdf")) if path.stat().st_size < 400_000]
     large = (SAMPLES / "GeoTopo-komprimiert.pdf").read_bytes()
-    patient = LIMITS.replace("max_attempts = 1", "max_attempts = 2\nworkers = 1").replace(
-        "page_seconds = 5", "page_seconds = 20"
-    )
-    with running(patient) as daemon:
+    with running(f"{LIMITS}workers = 1\n") as daemon:
         first, *others = sorted(SAMPLES.glob("PMC*.pdf"))
         neighbours = [*(daemon.inbox / f"large_{number}.pdf" for number in range(3)), daemon.drop(first)]
         daemon.wait_states(stored=1)
