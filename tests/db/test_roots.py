@@ -347,6 +347,16 @@ async def test_what_others_restrict_is_known_within_a_second(db, monkeypatch):
     assert await here.known() == (KnownRoot("there", b"/docs", restricted=True, watched=True),)
 
 
+async def test_what_others_restrict_is_known_through_an_outage_that_follows_a_start_or_reload(db, monkeypatch):
+    """Who starts, or changes their own folders, knows the others' from then on: that is what counts in an outage."""
+    await Roots(db, "there").register(watched("/secret", restricted=("/secret",)))
+    roots = Roots(db, HOST)
+    await roots.register(watched("/in"))
+    await roots.register(watched("/in", "/more"))
+    monkeypatch.setattr(db.pulse, "away", "PostgreSQL is away")
+    assert [root.path for root in await roots.known_last() if root.restricted] == [b"/secret"]
+
+
 @pytest.mark.parametrize("query", ["list_documents", "hit_details", "document_files"])
 async def test_who_sees_everything_pays_nothing(db, query):
     """Without restrictions the plans hold no trace of them."""

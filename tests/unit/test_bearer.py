@@ -10,7 +10,7 @@ import pytest
 
 from foliod.base.errors import ConfigError
 from foliod.serve import bearer
-from foliod.serve.bearer import bearer_token, renew
+from foliod.serve.bearer import Bearer, bearer_token, renew
 
 DAEMON = 4711
 
@@ -97,3 +97,19 @@ def test_a_token_of_somebody_else_is_refused(short_dir):
     os.chown(path, DAEMON, DAEMON)
     with pytest.raises(ConfigError, match=r"belongs to user 4711.*chown 0 .*token --new"):
         bearer_token(path)
+
+
+def test_a_token_that_is_renewed_while_the_daemon_starts_counts(short_dir, monkeypatch):
+    """The old token ends also when the new one comes between the daemon's reading it and its first look at the file."""
+    path, read = short_dir / "token", bearer.bearer_token
+    old = read(path)
+
+    def read_and_renewed(where: Path) -> str:
+        token = read(where)
+        renew(path)
+        return token
+
+    monkeypatch.setattr(bearer, "bearer_token", read_and_renewed)
+    door = Bearer(path)
+    assert not door.fits(old)
+    assert door.fits(path.read_text().strip())

@@ -70,9 +70,10 @@ class Bearer:
     def __init__(self, path: Path) -> None:
         """Read the token, or make it. Raises ConfigError."""
         self._path = path
+        # Before it is read: a token that is renewed in between is taken with the first request.
+        self._seen = self._look()
         self._token: str | None = bearer_token(path)
         SECRETS.hide(self._token)
-        self._seen = self._look()
         self._trouble: str | None = None
 
     def fits(self, given: str) -> bool:

@@ -12,7 +12,9 @@ from foliod.base.errors import DatabaseUnavailableError
 from foliod.base.paths import bounds, display
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    import asyncpg
 
     from foliod.base.config import Watch
     from foliod.store.database import Database
@@ -49,8 +51,9 @@ class Roots:
         """
         if self._registered == tuple(watched):
             return False
-        news = await self._db.retrying(lambda tx: self._register(tx, watched))
-        self._known = None
+        news, known = await self._db.retrying(lambda tx: self._register(tx, watched))
+        # Never nothing: it is what counts should the database go away.
+        self._known = (time.monotonic(), known)
         self._registered = tuple(watched)
         return news
 
@@ -58,7 +61,7 @@ class Roots:
         """Have this host's folders written down anew: the store was made to forget it."""
         self._registered = None
 
-    async def _register(self, tx: Transaction, watched: Sequence[Watch]) -> bool:
+    async def _register(self, tx: Transaction, watched: Sequence[Watch]) -> tuple[bool, tuple[KnownRoot, ...]]:
         paths = [os.fsencode(watch.path) for watch in watched]
         rows = await tx.fetch("put_roots", self.host, paths, [watch.restricted for watch in watched])
         await tx.execute("unwatch_roots", self.host, paths)
@@ -68,14 +71,13 @@ class Roots:
             if row["covered"]:
                 reason = "only some might read it; who may now is said by the watched folder that it lies in"
                 log.warning("restriction_ended", folder=display(row["path"]), reason=reason)
-        return any(row["restricted"] for row in rows)
+        return any(row["restricted"] for row in rows), _roots(await tx.fetch("known_roots"))
 
     async def known(self) -> tuple[KnownRoot, ...]:
         """Return the folders of all hosts, as they were KNOWN_SECONDS ago at most. Raises DatabaseUnavailableError."""
         now = time.monotonic()
         if self._known is None or now - self._known[0] >= KNOWN_SECONDS:
-            rows = await self._db.fetch("known_roots")
-            self._known = (now, tuple(KnownRoot(**row) for row in rows))
+            self._known = (now, _roots(await self._db.fetch("known_roots")))
         return self._known[1]
 
     async def known_last(self) -> tuple[KnownRoot, ...]:
@@ -84,3 +86,7 @@ class Roots:
             return await self.known()
         except DatabaseUnavailableError:
             return self._known[1] if self._known else ()
+
+
+def _roots(rows: Iterable[asyncpg.Record]) -> tuple[KnownRoot, ...]:
+    return tuple(KnownRoot(**row) for row in rows)
