@@ -104,6 +104,15 @@ def test_what_can_pass_is_tried_again(status):
         assert report()["betterstack"]["dropped"] == 0
 
 
+def test_what_is_told_of_an_outage_arrives_though_nothing_else_is_told():
+    """Whoever looks at Better Stack only learns that it was away, and for how many lines, without waiting for others."""
+    with receiving() as receiver, shipping(receiver.url):
+        receiver.answers = [503] * 3
+        log.info("file_gone", file="/1.pdf")
+        wait_for(lambda: sorted(receiver.messages) == ["file_gone", "logs_go_on", "logs_wait"], seconds=20)
+        assert report()["betterstack"]["dropped"] == 0
+
+
 def test_a_busy_endpoint_is_left_alone_for_as_long_as_it_asks(monkeypatch):
     """Retry-After is kept."""
     monkeypatch.setattr(betterstack, "LONGEST_WAIT", 60.0)

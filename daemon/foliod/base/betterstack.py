@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import queue
 import random
 import socket
 import threading
@@ -67,6 +68,7 @@ class Shipper(LogtailHandler):
             level=level,
         )
         self.shipping = Shipping()
+        self.pipe = _Lines(self.shipping)
         self._look_up = host
         self._known: str | None = None
         self.uploader = _Upload(self.source_token, self.host, (CONNECT_SECONDS, ANSWER_SECONDS), self.shipping)
@@ -145,6 +147,8 @@ class Shipping:
         """Why lines wait; None while they are delivered."""
         self.ending = threading.Event()
         self.over = False
+        self.futile = False
+        """Whether lines are refused or given up: of what is told of that no other upload is to come."""
         self.told = 0
         """Lines of which was told that they were dropped."""
 
@@ -158,6 +162,22 @@ class Shipping:
         new, self.told = total - self.told, total
         if new:
             log.warning("logs_dropped", lines=new, causes={cause: n for cause, n in self.dropped.items() if n})
+
+
+class _Lines(queue.Queue[dict[str, Any]]):
+    """What waits to be sent.
+
+    The library's thread drops what it told itself where nothing else waits. What we tell of outages is to arrive.
+    """
+
+    def __init__(self, shipping: Shipping) -> None:
+        super().__init__(QUEUED_LINES)
+        self._shipping = shipping
+
+    def put(self, item: dict[str, Any], block: bool = True, timeout: float | None = None) -> None:
+        """Take a line; raises queue.Full."""
+        ours = str(item.get("foliod", {}).get("logger")).startswith("foliod")
+        super().put(dict(item) if ours and not self._shipping.futile else item, block, timeout)
 
 
 class _Upload(Uploader):
@@ -184,7 +204,7 @@ class _Upload(Uploader):
                 state.in_hand = 0
                 self._well()
                 return _Done
-            if status is not None and 400 <= status < 500 and status not in BUSY:
+            if state.futile:
                 self._lost("refused", len(frame))
                 if status in WRONG_ADDRESS:
                     state.ending.wait(LONGEST_WAIT)
@@ -198,12 +218,14 @@ class _Upload(Uploader):
 
     def _post(self, data: bytes) -> tuple[int | None, float | None]:
         """Send once; return the status and how long the endpoint asks to wait, None for what there is not."""
+        self._shipping.futile = False
         try:
             with self.session.post(
                 self.host, data=data, headers=self.headers, timeout=self.timeout, allow_redirects=False, stream=True
             ) as answer:
                 # So much as lets the connection be used again; nobody reads it.
                 answer.raw.read(4096)
+                self._shipping.futile = 400 <= answer.status_code < 500 and answer.status_code not in BUSY
                 self._trouble(answer.status_code, f"it answered {answer.status_code} {answer.reason}")
                 return answer.status_code, _seconds(answer.headers.get("Retry-After", ""))
         except requests.RequestException as error:
@@ -228,7 +250,7 @@ class _Upload(Uploader):
 
     def _lost(self, cause: Cause, lines: int) -> None:
         state = self._shipping
-        state.in_hand = 0
+        state.in_hand, state.futile = 0, True
         if not state.over:
             state.drop(cause, lines)
             if cause != "at_the_end":
