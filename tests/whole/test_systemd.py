@@ -469,3 +469,31 @@ def test_purge_takes_data_and_configuration_too(service):
     again = service.uninstall("--purge")
     assert (again.returncode, again.stdout) == (0, "")
     assert "nothing of a service is installed here" in again.stderr
+
+
+def test_documents_of_a_foliod_in_the_foreground_are_kept(machine):
+    """Tried first as `sudo foliod run`, then installed: the service has all that was read, and says that it took it over."""
+    machine.run("mkdir", "/srv/first")
+    service = Service(machine, inbox="/srv/first")
+    path = service.put(letters("The dunlin probes the mud of the estuary."))
+    search = [FOLIOD, "search", "dunlin", "--wait", path, "--json"]
+    foreground = ("--unit", "foreground", "--property", "KillMode=mixed", "--property", "UMask=0022")
+    machine.run("systemd-run", *foreground, FOLIOD, "run", "--watch", "/srv/first")
+    wait_for(lambda: machine.path("/var/lib/foliod/foliod.sock").exists(), why="the daemon to listen")
+    assert json.loads(machine.run(*search).stdout)["hits"]
+    before = files_of(machine)
+    refused = service.install("--watch", "/srv/first", check=False)
+    assert refused.returncode == 1
+    assert "another foliod (process " in refused.stderr
+    assert files_of(machine) == before
+    machine.run("systemctl", "stop", "foreground")
+    assert "would give /var/lib/foliod" in service.install("--watch", "/srv/first", "--dry-run").stdout
+    told = service.install("--watch", "/srv/first").stdout
+    assert "gave /var/lib/foliod (data of " in told
+    assert "the user root, to foliod)" in told
+    wait_for(service.is_ready, why="the service to be ready")
+    assert json.loads(machine.run(*search).stdout)["hits"]
+    assert service.status()["counters"].get("documents_read", 0) == 0
+    assert machine.run("find", "/var/lib/foliod", "!", "-user", "foliod").stdout == ""
+    assert "gave" not in service.install().stdout
+    service.uninstall("--purge")

@@ -18,7 +18,9 @@ from foliod.base.sources import CREDENTIALS, SYSTEM_CONFIG, SYSTEM_SOCKET, load
 from foliod.start import service_reach, service_units
 from foliod.start.service_manager import SERVICE, SOCKET, Manager, lingers, me
 from foliod.start.service_ready import readiness
+from foliod.start.service_state import Inheritance
 from foliod.start.service_steps import check, run, write
+from foliod.store.lodging import User
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -101,7 +103,10 @@ def install(steps: Steps, manager: Manager, where: Plan, watched: Sequence[Path]
     units = _units(manager, where)
     for path in (*units, *where.others):
         check(path)
-    _prepare(steps, where)
+    left = Inheritance(where.state, [watch.path for watch in where.settings.watch])
+    heir = User(os.geteuid(), os.getegid(), me()) if where.user else service_reach.account()
+    left.check(heir, running=manager.property("ActiveState") == "active")
+    _prepare(steps, where, left)
     _configure(steps, where, watched)
     changed = [path for path, text in units.items() if steps.sign(path, text)]
     if where.drop_in not in units and steps.unsign(where.drop_in):
@@ -135,8 +140,8 @@ def _units(manager: Manager, where: Plan) -> dict[Path, str]:
     return found | ({where.drop_in: more} if more is not None else {})
 
 
-def _prepare(steps: Steps, where: Plan) -> None:
-    """Make the user and the folders."""
+def _prepare(steps: Steps, where: Plan, left: Inheritance) -> None:
+    """Make the user and the folders; what a foliod without a service `left` becomes the service's."""
     fresh = not where.state.is_dir()
     if not where.user:
         new = service_reach.account() is None
@@ -154,6 +159,8 @@ def _prepare(steps: Steps, where: Plan) -> None:
         where.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not where.user and (account := service_reach.account()) is not None:
             os.chown(where.state, account.uid, account.gid)
+    if not where.user:
+        left.give(steps, service_reach.account())
 
 
 def _configure(steps: Steps, where: Plan, watched: Sequence[Path]) -> None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from typing import TYPE_CHECKING, Final
 
 from foliod.base.errors import ConflictError
 from foliod.base.sources import CREDENTIALS
 from foliod.start import service_reach
 from foliod.start.service_install import CREDSTORE, UNITS
+from foliod.start.service_state import ours, used
 from foliod.start.service_steps import check, run
 
 if TYPE_CHECKING:
@@ -23,13 +23,6 @@ if TYPE_CHECKING:
     from foliod.start.service_manager import Manager
     from foliod.start.service_steps import Steps
 
-OURS: Final = re.compile(
-    r"(?:host(?:\.new)?|lock|postgres(?:-run|\.lock|\.new-\w+)?|postgresql(?:-\d[\w.+]*|\.new-\w+)"
-    r"|token|\.token\.[0-9a-f]{12}|foliod\.sock(?:\.lock)?)"
-)
-"""Names that foliod gives in its state folder: see start/state, store/lodging, store/embedded, serve/bearer, serve/sockets."""
-MARKS: Final = ("host", "postgres.lock")
-"""A folder with none of these is no state folder, or none in which anything was ever stored."""
 TOLD: Final = 5
 """So many names of what stays are told."""
 
@@ -96,15 +89,12 @@ def _clear_state(steps: Steps, where: Plan) -> list[str]:
     if not state.is_dir():
         return []
     entries = sorted(state.iterdir())
-    if entries and not any((state / mark).is_file() for mark in MARKS):
+    if entries and not used(state):
         return [f"kept {where.state}: it does not look like foliod's state folder"]
-    watched = [watch.path.resolve() for watch in where.settings.watch]
-    kept = [
-        entry
-        for entry in entries
-        if OURS.fullmatch(entry.name) is None or any(path.is_relative_to(entry) for path in watched)
-    ]
-    if not kept and state not in watched:
+    watched = [watch.path for watch in where.settings.watch]
+    ours_there = ours(state, watched)
+    kept = [entry for entry in entries if entry.name not in ours_there]
+    if not kept and state not in [path.resolve() for path in watched]:
         steps.clear(state, "data")
         if where.state.is_symlink() and not steps.rehearsal:
             where.state.unlink()

@@ -20,11 +20,12 @@ from typing import Final, Literal
 from foliod.base.errors import ConflictError, FoliodError
 from foliod.base.version import __version__
 
-Verb = Literal["write", "make", "remove", "keep", "run", "start", "stop"]
+Verb = Literal["write", "make", "give", "remove", "keep", "run", "start", "stop"]
 
 WORDS: Final[dict[Verb, tuple[str, str]]] = {
     "write": ("wrote", "would write"),
     "make": ("made", "would make"),
+    "give": ("gave", "would give"),
     "remove": ("removed", "would remove"),
     "keep": ("kept", "would keep"),
     "run": ("ran", "would run"),

@@ -43,12 +43,7 @@ def open_state(folder: Path, *, named: bool = True) -> Iterator[State]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
-            msg = (
-                f"another foliod (process {holder}) uses the state folder {folder}; "
-                "stop it first, or give this one its own state_dir"
-            )
-            raise StateInUseError(msg) from None
+            raise _in_use(folder, lock) from None
         try:
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
@@ -61,6 +56,28 @@ def open_state(folder: Path, *, named: bool = True) -> Iterator[State]:
         yield State(folder, host)
     finally:
         os.close(lock)
+
+
+def check_free(folder: Path) -> None:
+    """Raise StateInUseError when a daemon holds the folder, and change nothing."""
+    try:
+        lock = os.open(folder / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise _in_use(folder, lock) from None
+    finally:
+        os.close(lock)
+
+
+def _in_use(folder: Path, lock: int) -> StateInUseError:
+    holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
+    return StateInUseError(
+        f"another foliod (process {holder}) uses the state folder {folder}; "
+        "stop it first, or give this one its own state_dir"
+    )
 
 
 def known_host(folder: Path) -> str | None:
