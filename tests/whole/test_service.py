@@ -377,6 +377,19 @@ def test_what_can_change_does_and_the_rest_is_named(received):
         assert now["loaded_at"] >= before["loaded_at"]
 
 
+def test_names_that_nobody_has_are_told_at_the_reload():
+    """Users and groups that a new configuration misspells stand in the log before its reload is said to be done."""
+    with live.running(start=False) as daemon:
+        configure(daemon, OLLAMA + root(daemon.inbox))
+        daemon.start()
+        configure(daemon, OLLAMA + root(daemon.inbox, 'users = ["no-such-user"]'))
+        reload(daemon)
+        events = daemon.log_events()
+        told = [line["event"] for line in events if line["event"] in ("accounts_unknown", "reloaded")]
+        assert told == ["accounts_unknown", "reloaded"]
+        assert daemon.log_events("accounts_unknown")[0]["accounts"] == ["user no-such-user"]
+
+
 def test_a_reload_during_an_outage_of_the_database_waits_for_nothing():
     """PostgreSQL is stopped, folders change all the same, and are looked through when it is back."""
     with live.running() as daemon:

@@ -67,12 +67,14 @@ _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 log = structlog.get_logger()
 
 
-def application(services: Callable[[], Services], *, bearer: Bearer | None = None) -> web.Application:
+def application(
+    services: Callable[[], Services], *, bearer: Bearer | None = None, accounts: Accounts | None = None
+) -> web.Application:
     """Return the application; `services` tells the parts that are there at the time of a request.
 
     Without `bearer` nobody enters by TCP.
     """
-    accounts, crowd = Accounts(), Crowd()
+    accounts, crowd = accounts or Accounts(), Crowd()
     door = Door(accounts, bearer)
 
     @web.middleware
@@ -120,11 +122,11 @@ def application(services: Callable[[], Services], *, bearer: Bearer | None = Non
 
 @asynccontextmanager
 async def serving(
-    services: Callable[[], Services], settings: Settings, given: Inherited = NONE
+    services: Callable[[], Services], settings: Settings, given: Inherited = NONE, accounts: Accounts | None = None
 ) -> AsyncIterator[list[str]]:
     """Listen until the body ends, then let requests finish for a moment; yields the addresses for people.
 
-    Sockets that were `given` take the place of those of the settings.
+    Sockets that were `given` take the place of those of the settings. `accounts` are asked who may enter.
 
     Raises ConfigError, StateInUseError.
     """
@@ -133,7 +135,7 @@ async def serving(
         bearer = None
         if any(listener.family != socket.AF_UNIX for listener in listeners):
             bearer = await asyncio.to_thread(Bearer, token_file(settings))
-        addresses = await stack.enter_async_context(sites(application(services, bearer=bearer), listeners))
+        addresses = await stack.enter_async_context(sites(application(services, bearer=bearer, accounts=accounts), listeners))
         log.info("listening", addresses=addresses)
         yield addresses
 

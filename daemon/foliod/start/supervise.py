@@ -24,10 +24,12 @@ import structlog
 
 from foliod.base.errors import DatabaseUnavailableError, EmbeddedServerError, FoliodError
 from foliod.base.logs import END_SECONDS, change_logs, end_logs, settle_logs
+from foliod.base.patience import FILES, patiently
 from foliod.base.telemetry import Telemetry
 from foliod.base.version import __version__
 from foliod.ingest.embedders import Embedders
 from foliod.ollama.inference import Inference
+from foliod.serve.accounts import Accounts
 from foliod.serve.inherited import inherited
 from foliod.serve.serve import serving
 from foliod.serve.services import Services
@@ -85,6 +87,7 @@ class _Daemon:
     def __init__(self, settings: Settings, load: Callable[[], Settings]) -> None:
         self._manager = manager = Manager.found()
         self._telemetry = Telemetry()
+        self._accounts = Accounts()
         self._stop = asyncio.Event()
         self._inference = Inference(settings.ollama)
         self._embedders = Embedders(self._inference, settings.ollama)
@@ -123,7 +126,7 @@ class _Daemon:
             state = stack.enter_context(open_state(self._settings.state))
             await stack.enter_async_context(self._inference)
             await stack.enter_async_context(self._embedders)
-            async with serving(lambda: self._services, self._settings, given):
+            async with serving(lambda: self._services, self._settings, given, self._accounts):
                 self._watched = [
                     asyncio.create_task(self._telling.run(), name="telling"),
                     asyncio.create_task(self._reloader.run(), name="reload"),
@@ -256,6 +259,9 @@ class _Daemon:
         if self._wiring is not None:
             self._services = self._wiring.services(self._services)
             await self._wiring.configure(settings)
+        # Names that nobody has are told now, not when somebody asks.
+        with patiently(FILES):
+            await self._accounts.lists(settings)
 
     def _resumed(self, pipeline: Pipeline) -> None:
         def unless_stopping() -> None:
