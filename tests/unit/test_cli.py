@@ -752,7 +752,7 @@ def test_safe_text_is_one_line_without_control_characters(text):
 # --- exit codes and errors --------------------------------------------------------------
 
 
-COMMANDS = [["ask", "x"], ["search", "x"], ["status"], ["documents"], ["ask", "x", "--json"], ["status", "--watch"]]
+COMMANDS = [["ask", "x"], ["search", "x"], ["status"], ["documents"], ["status", "--watch"]]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

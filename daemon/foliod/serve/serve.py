@@ -135,7 +135,9 @@ async def serving(
         bearer = None
         if any(listener.family != socket.AF_UNIX for listener in listeners):
             bearer = await asyncio.to_thread(Bearer, token_file(settings))
-        addresses = await stack.enter_async_context(sites(application(services, bearer=bearer, accounts=accounts), listeners))
+        addresses = await stack.enter_async_context(
+            sites(application(services, bearer=bearer, accounts=accounts), listeners)
+        )
         log.info("listening", addresses=addresses)
         yield addresses
 

@@ -1,7 +1,7 @@
 """The commands: what they take, which room does the work, and how they end.
 
 Thin, and quick to start: what a command needs is imported when it runs. Answers go to standard
-output, all else to standard error. Exit codes: 0 done, 1 failed, 2 usage or configuration,
+output, all else to standard error, errors too: with --json as one line of JSON. Exit codes: 0 done, 1 failed, 2 usage or configuration,
 3 the daemon is not running, 130 interrupted.
 """
 
@@ -10,7 +10,9 @@ output, all else to standard error. Exit codes: 0 done, 1 failed, 2 usage or con
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -25,44 +27,73 @@ from foliod.start.arguments import Config, Json, Waiting
 from foliod.start.command import complain, print_json, settings_of, terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from foliod.base.config import Settings
     from foliod.start.checks import Check
 
 USAGE = 2
 INTERRUPTED = 130
 UNWRITTEN = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+AS_JSON = "foliod.json"
+"""Where the context of all commands keeps whether what goes wrong is told as JSON."""
+USAGE_ERROR: type[Any] = typer.BadParameter.__bases__[0]
+"""What is raised for any mistake on the command line; typer gives it no name."""
 
 
 class Commands(TyperGroup):
     """All commands; an error that is meant for people becomes a sentence and an exit code."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take the options that stand before the command."""
+        # Looked for here, since a command with a mistake in it is never read to its end.
+        ctx.meta[AS_JSON] = as_json = "--json" in itertools.takewhile(lambda arg: arg != "--", args)
+        with _told(as_json=as_json):
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         for stream in (sys.stdout, sys.stderr):
             # What the terminal's encoding does not have is replaced; nothing fails for a dash.
             getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
-        try:
+        with _told(as_json=ctx.meta[AS_JSON]):
             try:
                 return super().invoke(ctx)
             finally:
                 sys.stdout.flush()
-        except FoliodError as error:
-            complain(error.message)
-            raise typer.Exit(USAGE if isinstance(error, BadRequestError) else error.exit_code) from None
-        except KeyboardInterrupt:
-            raise typer.Exit(INTERRUPTED) from None
-        except OSError as error:
-            if not _of_output(error):
-                file = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
-                complain(f"{file}{error.strerror or error}")
-                raise typer.Exit(1) from None
-            # Without this the interpreter complains when it ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            if isinstance(error, BrokenPipeError):
-                # Whoever read us has seen enough.
-                raise typer.Exit(0) from None
-            complain(f"the output can't be written: {error.strerror}")
+
+
+@contextlib.contextmanager
+def _told(*, as_json: bool) -> Iterator[None]:
+    """Run a body; an error in it is told and becomes the exit code. Mistakes of usage typer tells itself, with a hint."""
+
+    def tell(message: str, code: str = FoliodError.code) -> None:
+        complain(message, code, as_json=as_json)
+
+    try:
+        yield
+    except FoliodError as error:
+        tell(error.message, error.code)
+        raise typer.Exit(USAGE if isinstance(error, BadRequestError) else error.exit_code) from None
+    except USAGE_ERROR as error:
+        if not as_json:
+            raise
+        tell(error.format_message(), BadRequestError.code)
+        raise typer.Exit(USAGE) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    except OSError as error:
+        if not _of_output(error):
+            file = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+            tell(f"{file}{error.strerror or error}")
             raise typer.Exit(1) from None
+        # Without this the interpreter complains when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if isinstance(error, BrokenPipeError):
+            # Whoever read us has seen enough.
+            raise typer.Exit(0) from None
+        tell(f"the output can't be written: {error.strerror}")
+        raise typer.Exit(1) from None
 
 
 def _of_output(error: OSError) -> bool:

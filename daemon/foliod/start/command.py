@@ -102,8 +102,11 @@ def terminal() -> Terminal:
     return Terminal()
 
 
-def complain(message: str) -> None:
-    """Say what went wrong."""
+def complain(message: str, code: str, *, as_json: bool) -> None:
+    """Say what went wrong; as JSON in the shape that HTTP has, on one line."""
+    if as_json:
+        print(json.dumps({"error": {"code": code, "message": message}}), file=sys.stderr, flush=True)
+        return
     to = terminal()
     for line in message.splitlines():
         to.say(f"error: {line}", "red")
