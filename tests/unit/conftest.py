@@ -1,7 +1,8 @@
-"""The command line, run here against a daemon that answers from a script."""
+"""The command line, run here against a daemon that answers from a script; the log, as the daemon writes it."""
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,10 @@ import structlog
 
 from canned import Canned, answering
 from commands import Result, Run
+from foliod.base.config import Log
+from foliod.base.logs import set_up_logs
 from foliod.start.cli import app
+from process_logs import logs_restored
 
 
 @pytest.fixture
@@ -45,3 +49,12 @@ def foliod(environ, capsys) -> Iterator[Run]:
     yield run
     # Some commands log errors only, and the tests that follow want to see more.
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    """What the daemon would write to its log, a line of JSON for each event."""
+    stream = io.StringIO()
+    with logs_restored():
+        set_up_logs(Log(), stream=stream)
+        yield stream

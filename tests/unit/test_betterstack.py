@@ -18,6 +18,7 @@ from foliod.base.betterstack import MOST_CHARS, Shipper
 from foliod.base.config_logs import Betterstack, Log
 from foliod.base.logs import end_logs, report, set_up_logs
 from live import wait_for
+from process_logs import logs_restored
 
 
 @pytest.fixture(autouse=True)
@@ -31,18 +32,15 @@ def quick(monkeypatch):
 @contextmanager
 def shipping(url: str, **log) -> Iterator[Shipper]:
     """Everything that is logged goes to `url` too; what it does besides is in `shipper.stream`."""
-    root, own = logging.getLogger(), logging.getLogger("foliod")
-    before = root.handlers[:], root.level, own.level
     shipper = Shipper(Betterstack(token=TOKEN, host=url), lambda: "left-4711")
     shipper.check_interval = 0.01
     shipper.stream = io.StringIO()
-    set_up_logs(Log(**log), stream=shipper.stream, also=[shipper])
-    try:
-        yield shipper
-    finally:
-        shipper.close()
-        root.handlers[:], root.level, own.level = before
-        structlog.reset_defaults()
+    with logs_restored():
+        set_up_logs(Log(**log), stream=shipper.stream, also=[shipper])
+        try:
+            yield shipper
+        finally:
+            shipper.close()
 
 
 def told(shipper: Shipper, event: str) -> list[dict]:

@@ -1,6 +1,5 @@
 """Secrets never reach the log, whoever logs them and wherever they stand."""
 
-import io
 import json
 import logging
 import time
@@ -9,24 +8,17 @@ import pytest
 import structlog
 
 from foliod.base import logs, redact
-from foliod.base.config import HIDDEN, Log, Settings
+from foliod.base.config import HIDDEN, Settings
 from foliod.base.errors import DatabaseUnavailableError
-from foliod.base.logs import set_up_logs
 from foliod.base.redact import Secrets, hide_secrets_of
 
 
 @pytest.fixture
-def logged(monkeypatch):
+def logged(monkeypatch, stream):
     """A log as the daemon writes it, secrets of its own."""
     monkeypatch.setattr(redact, "SECRETS", Secrets())
     monkeypatch.setattr(logs, "SECRETS", redact.SECRETS)
-    root, own = logging.getLogger(), logging.getLogger("foliod")
-    before = root.handlers[:], root.level, own.level
-    stream = io.StringIO()
-    set_up_logs(Log(), stream=stream)
-    yield stream
-    root.handlers[:], root.level, own.level = before
-    structlog.reset_defaults()
+    return stream
 
 
 def fail(error: Exception) -> None:

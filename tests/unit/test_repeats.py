@@ -14,6 +14,7 @@ from foliod.base import logs, repeats
 from foliod.base.config import Log
 from foliod.base.logs import end_logs, report, set_up_logs
 from foliod.base.repeats import MOST_TOLD, WINDOW_SECONDS
+from process_logs import logs_restored
 
 
 @pytest.fixture
@@ -25,18 +26,6 @@ def clock(monkeypatch):
 
     monkeypatch.setattr(repeats, "time", SimpleNamespace(monotonic=lambda: Clock.now))
     return Clock
-
-
-@pytest.fixture
-def stream():
-    root, own = logging.getLogger(), logging.getLogger("foliod")
-    before = root.handlers[:], root.level, own.level
-    stream = io.StringIO()
-    set_up_logs(Log(), stream=stream)
-    yield stream
-    root.handlers[:], root.level, own.level = before
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
 
 
 log = structlog.get_logger("foliod.test")
@@ -166,14 +155,11 @@ def test_threads_lose_nothing(stream):
 
 def test_two_handlers_get_the_same_lines(clock):
     """A shipper of logs beside the stream gets what the stream gets, and nothing counts twice."""
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
     one, two = io.StringIO(), io.StringIO()
-    set_up_logs(Log(), stream=one, also=[logging.StreamHandler(two)])
-    for _ in range(30):
-        log.warning("request_failed", code="c", reason="r")
-    end_logs()
-    root.handlers[:], root.level = before
-    structlog.reset_defaults()
+    with logs_restored():
+        set_up_logs(Log(), stream=one, also=[logging.StreamHandler(two)])
+        for _ in range(30):
+            log.warning("request_failed", code="c", reason="r")
+        end_logs()
     assert one.getvalue() == two.getvalue()
     assert [line["times"] for line in lines(one, "repeated")] == [20]

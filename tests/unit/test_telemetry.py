@@ -17,17 +17,14 @@ from foliod.base.errors import NotFoundError
 from foliod.base.logs import set_up_logs
 from foliod.base.redact import WITHHELD
 from foliod.base.telemetry import Counters, LoopLag, Telemetry
+from process_logs import logs_restored
 
 
 @pytest.fixture(autouse=True)
 def _logs_as_they_were():
     """Give the process back its logging."""
-    root, own = logging.getLogger(), logging.getLogger("foliod")
-    before = root.handlers[:], root.level, own.level
-    yield
-    root.handlers[:], root.level, own.level = before
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
+    with logs_restored():
+        yield
 
 
 def logged(**settings) -> tuple[io.StringIO, structlog.stdlib.BoundLogger]:
