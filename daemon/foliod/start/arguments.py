@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,6 +17,8 @@ from foliod.base.errors import BadRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from foliod.start.client import Client
 
 WAIT_SECONDS = 600.0
 
@@ -67,31 +72,54 @@ def text_of(words: list[str]) -> str:
     return text.strip()
 
 
-def narrowed(
-    find: Callable[[str], int],
-    settle: Callable[..., object],
-    folder: Path | None,
-    document: str | None,
-    after: str | None,
-    before: str | None,
-    wait: str | None,
-    wait_seconds: float,
-) -> dict[str, Any]:
-    """Return the fields of a request that searches and questions share.
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What questions and searches have in common: in which documents is looked, how, and what is done with the answer."""
 
-    `find` knows a document's id by its name, `settle` waits for what is to be waited for.
-    """
-    if document is not None and wait is not None and not document.isdecimal():
-        # A file that was just dropped has no document yet.
-        settle(wait=wait if wait == "settled" else absolute(Path(wait)), wait_seconds=wait_seconds)
-    return {
-        "folder": absolute(folder),
-        "document": None if document is None else find(document),
-        "after": after,
-        "before": before,
-        "wait": wait if wait in (None, "settled") else absolute(Path(str(wait))),
-        "wait_seconds": None if wait is None else wait_seconds,
-    }
+    folder: Folder = None
+    document: Document = None
+    after: After = None
+    before: Before = None
+    mode: Mode = "hybrid"
+    wait: Wait = None
+    wait_seconds: WaitSeconds = WAIT_SECONDS
+    open_page: Open = False
+    config: Config = None
+    as_json: Json = False
+
+    def fields(self, client: Client) -> dict[str, Any]:
+        """Return the fields of the request; a document that is named is looked up."""
+        wait = self.wait if self.wait in (None, "settled") else absolute(Path(str(self.wait)))
+        if self.document is not None and wait is not None and not self.document.isdecimal():
+            # A file that was just dropped has no document yet.
+            client.settle(wait=wait, wait_seconds=self.wait_seconds)
+        return {
+            "folder": absolute(self.folder),
+            "document": None if self.document is None else client.document_id(self.document),
+            "after": self.after,
+            "before": self.before,
+            "mode": self.mode,
+            "wait": wait,
+            "wait_seconds": None if wait is None else self.wait_seconds,
+        }
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Make a command of a function: its last parameter, `options`, stands for all that are in Options."""
+    shared = inspect.signature(Options, eval_str=True).parameters
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        options = Options(**{name: given.pop(name) for name in shared})
+        command(**given, options=options)
+
+    own = inspect.signature(command, eval_str=True)
+    *parameters, _ = own.parameters.values()
+    # Typer asks both for what a command takes.
+    expanded = own.replace(parameters=[*parameters, *shared.values()])
+    run.__signature__ = expanded  # type: ignore[attr-defined]
+    run.__annotations__ = {name: parameter.annotation for name, parameter in expanded.parameters.items()}
+    return run
 
 
 def absolute(path: Path | None) -> str | None:

@@ -13,43 +13,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foliod.base.errors import FoliodError
-from foliod.start.arguments import (
-    WAIT_SECONDS,
-    After,
-    Before,
-    Config,
-    Document,
-    Folder,
-    Json,
-    Mode,
-    Open,
-    Wait,
-    WaitSeconds,
-    absolute,
-    narrowed,
-    text_of,
-)
+from foliod.start.arguments import Config, Folder, Json, Options, absolute, text_of, with_options
 from foliod.start.command import client_of, pause, print_events, print_json, terminal
 
 if TYPE_CHECKING:
     from foliod.start.client import Client
 
 
+@with_options
 def ask(
     question: Annotated[list[str], typer.Argument(metavar="QUESTION", hidden=True)],
-    folder: Folder = None,
-    document: Document = None,
-    after: After = None,
-    before: Before = None,
-    mode: Mode = "hybrid",
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Rest on at most N passages.")] = None,
     model: Annotated[str | None, typer.Option(metavar="NAME", help="The chat model to ask.")] = None,
     think: Annotated[bool | None, typer.Option("--think/--no-think", help="Let the model think first, or not.")] = None,
-    wait: Wait = None,
-    wait_seconds: WaitSeconds = WAIT_SECONDS,
-    open_page: Open = False,
-    config: Config = None,
-    as_json: Json = False,
+    *,
+    options: Options,
 ) -> None:
     """Ask a question.
 
@@ -60,18 +38,10 @@ def ask(
     from foliod.start.show import Answer
 
     target = Target()
-    with client_of(config) as client:
-        events = target.watch(
-            client.ask(
-                text_of(question),
-                limit=limit,
-                model=model,
-                think=think,
-                mode=mode,
-                **narrowed(client.document_id, client.settle, folder, document, after, before, wait, wait_seconds),
-            )
-        )
-        if as_json:
+    with client_of(options.config) as client:
+        text, asked = text_of(question), options.fields(client)
+        events = target.watch(client.ask(text, limit=limit, model=model, think=think, **asked))
+        if options.as_json:
             print_events(events)
         else:
             answer = Answer(terminal())
@@ -82,37 +52,30 @@ def ask(
                     answer.show(event)
             finally:
                 answer.end()
-        if open_page:
+        if options.open_page:
             open_best(terminal(), client, target)
 
 
+@with_options
 def search(
     query: Annotated[list[str], typer.Argument(metavar="QUERY", hidden=True)],
-    folder: Folder = None,
-    document: Document = None,
-    after: After = None,
-    before: Before = None,
-    mode: Mode = "hybrid",
     limit: Annotated[int | None, typer.Option(min=1, max=100, metavar="N", help="Show at most N passages.")] = None,
-    wait: Wait = None,
-    wait_seconds: WaitSeconds = WAIT_SECONDS,
-    open_page: Open = False,
-    config: Config = None,
-    as_json: Json = False,
+    *,
+    options: Options,
 ) -> None:
     """Find passages by words and by meaning."""
-    with client_of(config) as client:
-        only = narrowed(client.document_id, client.settle, folder, document, after, before, wait, wait_seconds)
-        answer = client.search(text_of(query), limit=limit, mode=mode, **only)
-        if as_json:
+    with client_of(options.config) as client:
+        text, asked = text_of(query), options.fields(client)
+        answer = client.search(text, limit=limit, **asked)
+        if options.as_json:
             print_json(answer)
         else:
             from foliod.start.show import show_hits
 
             show_hits(terminal(), answer)
-        if not answer["hits"] and only["folder"] is not None:
-            tell_of_folder(client, only["folder"])
-        if open_page:
+        if not answer["hits"] and asked["folder"] is not None:
+            tell_of_folder(client, asked["folder"])
+        if options.open_page:
             from foliod.start.opening import Target, open_best
 
             target = Target()
