@@ -1,8 +1,42 @@
 """What status says, gathered without holding anybody up."""
 
 import asyncio
+from types import SimpleNamespace
+
+import pytest
 
 from foliod.serve.kept import Kept
+from foliod.serve.status import Status
+
+
+@pytest.mark.parametrize("questions", range(10))
+async def test_a_change_of_model_that_is_over_does_not_look_given_up(questions):
+    """Whenever the new model begins to serve while the numbers are gathered: who waits for it is told that it serves."""
+    asked = 0
+
+    def serves() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > questions
+
+    class Store:
+        async def fetch(self, *_):
+            serves()
+            return []
+
+        async def fetchval(self, *_):
+            serves()
+            return 0
+
+        async def fetchrow(self, *_):
+            return {"id": 1, "model": "new" if serves() else "old"}
+
+        async def report(self):
+            return None if serves() else {"model": "new"}
+
+    services = SimpleNamespace(db=Store(), reembedder=Store())
+    told = await Status(lambda: services)._count()
+    assert told["reembedding"] is not None or told["serving"] == "new"
 
 
 async def test_what_is_slow_to_gather_holds_up_nobody():

@@ -137,6 +137,8 @@ class Status:
         services = self._services()
         db, reembedder = services.db, services.reembedder
         assert db is not None
+        # Before it is asked which model serves: a change that is over by then must not look like one that was given up.
+        reembedding = await reembedder.report() if reembedder and access is None else None
         rows = await db.fetch("document_counts", *columns(access))
         chunks = sum(row["chunks"] for row in rows)
         active = await db.fetchrow("active_space")
@@ -150,7 +152,7 @@ class Status:
             "chunks": chunks,
             "vectors": {"have": chunks - missing, "want": chunks, "refused": refused},
             "pages_for_ocr": await db.fetchval("pages_for_ocr") if access is None else None,
-            "reembedding": await reembedder.report() if reembedder and access is None else None,
+            "reembedding": reembedding,
             "serving": None if active is None else active["model"],
         }
 
