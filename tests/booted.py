@@ -24,7 +24,7 @@ from typing import Any, Self
 
 SYSTEMD = Path("/lib/systemd/systemd")
 PROGRAMS = ("systemctl", "nsenter", "mount", "umount", "pivot_root", "ip", "runuser", "useradd", "dbus-daemon")
-BOOT_SECONDS = 60.0
+BOOT_SECONDS = 120.0
 COMMAND_SECONDS = 120.0
 MASKED = (
     "systemd-udevd", "systemd-udev-trigger", "systemd-modules-load", "systemd-sysctl", "systemd-networkd",
@@ -220,7 +220,8 @@ def _own_group(name: str) -> None:
     where = Path("/sys/fs/cgroup")
     _call("mount", "-t", "cgroup2", "cgroup2", str(where))
     group = where / Path("/proc/self/cgroup").read_text().partition("0::/")[2].splitlines()[0] / name
-    group.mkdir()
+    # One may be left of a process that had our number before.
+    group.mkdir(exist_ok=True)
     (group / "cgroup.procs").write_text("0")
     _unshare(_NEWCGROUP)
     _call("umount", str(where))

@@ -149,6 +149,10 @@ class Proxy:
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         number = self.connections
+        if self._server is None:
+            # It was taken in the moment in which all were cut.
+            writer.transport.abort()
+            return
         self._open.add(writer.transport)
         with contextlib.suppress(OSError, asyncio.CancelledError):
             await self._flowing.wait()

@@ -99,7 +99,9 @@ def unix_listener(path: Path, mode: int = 0o660) -> socket.socket:
 def open_descriptors(pid: int) -> Sequence[str]:
     """What a process has open."""
     found = []
-    for entry in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(OSError):
-            found.append(os.readlink(entry))
+    # Some end at any time: one that is gone has nothing open.
+    with contextlib.suppress(OSError):
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.append(os.readlink(entry))
     return found

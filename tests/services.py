@@ -16,6 +16,7 @@ import wheels
 from booted import Machine, missing
 from live import wait_for
 from places import temporary_dir
+from stilled import command
 from wheels import ROOT
 
 FOLIOD = "/opt/foliod/bin/foliod"
@@ -29,7 +30,8 @@ def needs_systemd() -> list[pytest.MarkDecorator]:
     why_not = missing()
     return [
         pytest.mark.skipif(why_not is not None, reason=f"no systemd can be booted: {why_not}"),
-        pytest.mark.timeout(180),
+        # The machine is made in the first test of each file.
+        pytest.mark.timeout(600),
     ]
 
 
@@ -84,6 +86,10 @@ class Service(live.Daemon):
         unit = ["--unit" if self.user is None else "--user-unit", "foliod"]
         return self.machine.run("journalctl", *unit, "--output", "cat", "--no-pager").stdout
 
+    def wait_log(self, words: str) -> None:
+        """Wait until the journal has these words: what was said comes there a little later."""
+        wait_for(lambda: words in self.log_text(), why=f"the journal to say: {words}")
+
     def is_ready(self) -> bool:
         return self.is_alive() and self.request("GET", "/readyz").status_code == 200
 
@@ -105,7 +111,7 @@ class Service(live.Daemon):
             return False
 
         try:
-            wait_for(read, seconds=60)
+            wait_for(read, seconds=120)
         except TimeoutError:
             raise AssertionError(f"{paths} are not {state}:\n{self.log_text()[-4000:]}") from None
 
@@ -123,6 +129,13 @@ class Service(live.Daemon):
             path.unlink(missing_ok=True)
             self.ctl("daemon-reload")
             self.ctl("restart", "foliod.service")
+
+
+def readers(service: Service) -> list[int]:
+    """The processes of the service that read PDFs, as they are numbered outside of the machine."""
+    group = service.machine.path("/sys/fs/cgroup" + service.show("ControlGroup"))
+    pids = [int(pid) for pid in (group / "cgroup.procs").read_text().split()]
+    return sorted(pid for pid in pids if pid and b"worker_main" in command(pid))
 
 
 def held(service: Service) -> list[tuple[str, dict[str, str]]]:

@@ -69,6 +69,10 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1, help="changes in the folder a second; twice as many requests")
     parser.add_argument("--files", type=int, default=60, help="how many files there are, all the time")
     parser.add_argument("--pause", type=float, default=20, help="seconds between two faults, in the mean")
+    parser.add_argument(
+        "--least", type=int, default=0,
+        help="go on for longer until so many changes, twice as many requests and a tenth as many faults were made",
+    )  # fmt: skip
     parser.add_argument("--faults", default="", help="only those whose names this pattern is found in")
     parser.add_argument("--warm-up", type=float, help="minutes that do not count; a fifth, at most ten")
     parser.add_argument(
@@ -113,8 +117,14 @@ def soak(daemon: Daemon, ollama: Ollama, args: argparse.Namespace) -> dict[str, 
     for thread in threads:
         thread.start()
     end = time.monotonic() + 60 * args.minutes
-    while time.monotonic() < end and not work.broken and daemon.process.poll() is None:
-        time.sleep(min(1.0, max(0.0, end - time.monotonic())))
+
+    def goes_on() -> bool:
+        requests = sum(client.done.total() for client in clients)
+        few = min(sum(work.done.values()), requests // 2, 10 * faults.done.total()) < args.least
+        return (time.monotonic() < end or few) and not work.broken and daemon.process.poll() is None
+
+    while goes_on():
+        time.sleep(min(1.0, max(0.1, end - time.monotonic())))
     faults.stop()
     work.stop()
     for client in clients:

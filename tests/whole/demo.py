@@ -30,7 +30,7 @@ QUESTIONS = (
 )
 START_SECONDS = 60.0
 READ_SECONDS = 100.0
-STOP_SECONDS = 15.0
+STOP_SECONDS = 60.0
 
 # The demo is the same on every machine: Ollama is not asked, also where there is one.
 CONFIG = """
@@ -129,7 +129,10 @@ def read(terminal: Terminal, client: Client, inbox: Path) -> None:
     samples = sorted(SAMPLES.glob("*.pdf"))
     step(terminal, f"Dropping {len(samples)} PDFs into {inbox}")
     for sample in samples:
-        shutil.copy(sample, inbox)
+        # Whole as soon as it is seen, so that it is read once.
+        part = inbox / f"{sample.name}.part"
+        shutil.copy(sample, part)
+        part.rename(inbox / sample.name)
     end = time.monotonic() + READ_SECONDS
 
     def settled(status: dict[str, Any]) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import pytest
 
 import made_pdfs
 from live import Daemon, running, wait_for
+from ports import free_port
 
 INSIDER, OUTSIDER = 4711, 4713
 
@@ -70,12 +70,6 @@ class House:
             d["id"] for d in self.daemon.get("/v1/documents")["documents"] if any(p.endswith(name) for p in d["paths"])
         ]
         return int(found)
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 def config(base: str, port: int, secret: str = f"users = [{INSIDER}]") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from live import running
+from live import running, wait_for
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
@@ -24,11 +24,13 @@ def test_what_was_found_can_be_seen(tmp_path):
         assert picture.headers["X-Marked"] != "0"
         assert daemon.request("GET", f"{path}/file").content == paper.read_bytes()
         browser, shown = tmp_path / "browser", tmp_path / "shown"
-        browser.write_text(f'#!/bin/sh\ncp "$1" {shown}\n')
+        browser.write_text(f'#!/bin/sh\ncp "$1" {shown}.part && mv {shown}.part {shown}\n')
         browser.chmod(0o755)
         environ = {"BROWSER": str(browser), "XDG_RUNTIME_DIR": str(tmp_path)}
         result = daemon.cli(
             "search", "--open", "--mode", "keyword", "Nam dui ligula fringilla", env=os.environ | environ
         )
         assert result.returncode == 0, result.stderr
+        # A browser that takes its time is not waited for.
+        wait_for(shown.exists, why="the picture to be shown")
         assert shown.read_bytes() == picture.content

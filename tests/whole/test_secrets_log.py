@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-
 import httpx
 
 import made_pdfs
 from live import running, wait_for
+from ports import free_port
 
 PASSWORD = "hunter2pw"
 PDF_PASSWORD = "opensesame77"
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 def test_a_daemon_tells_none_of_its_secrets():
@@ -37,7 +30,7 @@ def test_a_daemon_tells_none_of_its_secrets():
         token = (daemon.state / "token").read_text().strip()
         door = {"Authorization": f"Bearer {token}"}
         told = [
-            httpx.get(f"http://127.0.0.1:{port}{path}", headers=headers).text
+            httpx.get(f"http://127.0.0.1:{port}{path}", headers=headers, timeout=60).text
             for path in ("/v1/status", "/v1/documents/1", "/nothing?token=" + token)
             for headers in (door, {"Authorization": f"Bearer {token}x"}, {})
         ]
@@ -68,7 +61,7 @@ def test_an_unreachable_database_is_told_without_its_password():
             text + f'[database]\nurl = "postgresql://alice:{PASSWORD}@127.0.0.1:9/db?sslmode=disable"\n'
         )
         daemon.start(ready=False)
-        wait_for(lambda: daemon.log_events("waiting"), why="the outage to be noticed")
+        wait_for(lambda: daemon.log_events("waiting") and daemon.is_alive(), why="the outage to be noticed")
         told = daemon.request("GET", "/v1/status").text + daemon.request("GET", "/readyz").text
         for command in (["status"], ["doctor"], ["doctor", "--deep"], ["hosts"], ["migrate"]):
             done = daemon.cli(*command)

@@ -21,6 +21,7 @@ from made_pdfs import letters, many_pages, scanned
 from needs_tesseract import needs_english
 from ollama_process import ollama_at
 from service_manager import handed_over, open_descriptors, receiving, unix_listener
+from stilled import readers, servers, stilled, stop
 
 TEXT = "The lighthouse keeper of Amrum writes down every storm."
 
@@ -118,14 +119,14 @@ def test_a_socket_that_can_not_be_used_ends_the_start():
     ours, theirs = socket.socketpair()
     with live.running(start=False) as daemon, ours, theirs:
         started(daemon, {"foliod.socket": theirs}, ready=False)
-        assert daemon.process.wait(20) == 2
+        assert daemon.process.wait(60) == 2
         assert "Accept=no" in daemon.log_text()
 
 
 # --- what the manager is told -----------------------------------------------------------
 
 BROKEN = """
-import asyncio, sys, time
+import asyncio, os, sys, time
 from foliod.ingest.ingest import Ingest
 from foliod.start import watchdog
 from foliod.start.cli import app
@@ -134,20 +135,22 @@ async def stuck(self):
     await asyncio.Event().wait()
 
 async def blocking(self):
+    os.write(2, b"now it hangs\\n")
     time.sleep(3600)
 
 Ingest.read_next = {fault}
-watchdog.LONGEST_SECONDS = 2
+watchdog.LONGEST_SECONDS = {longest}
 watchdog.MARGIN_SECONDS = 1
 app(sys.argv[1:])
 """
 """A daemon with a bug: its readers wait for what never comes, or hold up the event loop. What is a limit of minutes
 in the real one is three seconds here, so all that is configured has to be below that too."""
+LONGEST = 2
 SHORT = "[ingest]\npage_seconds = 2\nocr_page_seconds = 2\n[ollama]\nsilence_seconds = 2\n"
 
 
-def broken(daemon, fault):
-    return [sys.executable, "-c", BROKEN.format(fault=fault), "run", "--config", str(daemon.config)]
+def broken(daemon, fault, longest=LONGEST):
+    return [sys.executable, "-c", BROKEN.format(fault=fault, longest=longest), "run", "--config", str(daemon.config)]
 
 
 def test_the_manager_is_told_what_goes_on(received):
@@ -181,13 +184,14 @@ def test_a_database_that_is_away_at_the_start_is_no_reason_to_end(received):
     with live.running('[database]\nurl = "postgresql://u@127.0.0.1:9/x"\n', start=False) as daemon:
         started(daemon, ready=False, NOTIFY_SOCKET=str(received.path), WATCHDOG_USEC="400000")
         wait_for(lambda: received.said("READY=1"))
-        assert str(received.last("STATUS")).startswith("waiting for the database: PostgreSQL at 127.0.0.1:9/x")
+        away = "waiting for the database: PostgreSQL at 127.0.0.1:9/x"
+        wait_for(lambda: str(received.last("STATUS")).startswith(away))
         fed = received.said("WATCHDOG=1")
         wait_for(lambda: received.said("WATCHDOG=1") > fed + 3)
         assert received.said("READY=1") == 1
         before = time.monotonic()
         assert daemon.request("POST", "/v1/search", json={"query": "x"}).status_code == 503
-        assert time.monotonic() - before < 5
+        assert time.monotonic() - before < 10
 
 
 def test_a_stuck_reader_stops_the_feeding(received):
@@ -197,10 +201,10 @@ def test_a_stuck_reader_stops_the_feeding(received):
             daemon, ready=False, command=broken(daemon, "stuck"),
             NOTIFY_SOCKET=str(received.path), WATCHDOG_USEC="400000",
         )  # fmt: skip
-        [told, *_] = wait_for(lambda: daemon.log_events("task_stuck"))
-        assert told["task"].startswith("reader ")
+        # On a slow machine others may need longer than is allowed here, until they get on.
+        [told, *_] = wait_for(lambda: [e for e in daemon.log_events("task_stuck") if e["task"].startswith("reader ")])
         assert "in stuck:" in told["stack"]
-        wait_for(lambda: "stuck: reader 1" in str(received.last("STATUS")))
+        wait_for(lambda: "reader 1" in str(received.last("STATUS")).partition("stuck: ")[2])
         fed = received.said("WATCHDOG=1")
         assert fed
         time.sleep(1.5)  # seven times what it takes to be fed
@@ -216,11 +220,11 @@ def test_a_loop_that_hangs_feeds_nobody_and_leaves_its_stack(received):
             daemon, ready=False, command=broken(daemon, "blocking"),
             NOTIFY_SOCKET=str(received.path), WATCHDOG_USEC="400000",
         )  # fmt: skip
-        wait_for(lambda: received.said("READY=1"))
+        wait_for(lambda: received.said("READY=1") and "now it hangs" in daemon.log_text())
         wait_for(lambda: quiet(received, 1.5))
         daemon.look()
         daemon.process.send_signal(signal.SIGABRT)
-        assert daemon.process.wait(10) == -signal.SIGABRT
+        assert daemon.process.wait(60) == -signal.SIGABRT
         assert "in blocking" in daemon.log_text()
 
 
@@ -233,27 +237,23 @@ def quiet(received, seconds):
 
 def test_a_stopped_process_is_not_taken_for_a_stuck_one(received):
     """A daemon that was stopped for longer than anything may take feeds nobody then, and goes on afterwards."""
-    with live.running(SHORT, start=False) as daemon:
+    # Nothing is wrong here, so that a busy machine needs more than where something hangs.
+    longest = 3 * LONGEST
+    with live.running(SHORT.replace("= 2", f"= {longest}"), start=False) as daemon:
         started(
-            daemon, command=broken(daemon, "Ingest.read_next"),
+            daemon, command=broken(daemon, "Ingest.read_next", longest),
             NOTIFY_SOCKET=str(received.path), WATCHDOG_USEC="400000",
         )  # fmt: skip
         wait_for(lambda: received.said("WATCHDOG=1") > 3)
-        daemon.process.send_signal(signal.SIGSTOP)
-        wait_for(lambda: stopped(daemon.process.pid))
+        stop([daemon.process.pid])
         fed = received.said("WATCHDOG=1")
-        time.sleep(4)  # longer than anything may take in this daemon
+        time.sleep(longest + 2)  # longer than anything may take in this daemon
         assert received.said("WATCHDOG=1") == fed
         daemon.process.send_signal(signal.SIGCONT)
         wait_for(lambda: received.said("WATCHDOG=1") > fed + 5)
         assert not daemon.log_events("task_stuck")
         put(daemon, "a.pdf", TEXT)
         assert daemon.search("lighthouse", wait="settled")["hits"]
-
-
-def stopped(pid):
-    with open(f"/proc/{pid}/stat") as stat:
-        return stat.read().rpartition(")")[2].split()[0] == "T"
 
 
 # --- SIGHUP -----------------------------------------------------------------------------
@@ -287,14 +287,20 @@ def test_roots_come_and_go_without_a_restart(received):
         keep, leave, join = (daemon.base / name for name in ("keep", "leave", "join"))
         for folder in (keep, leave, join):
             folder.mkdir()
-        configure(daemon, OLLAMA + root(keep) + root(leave))
+        # Readers that stand still are not taken for dead.
+        patient = OLLAMA + "[ingest]\npage_seconds = 120\n"
+        configure(daemon, patient + root(keep) + root(leave))
         started(daemon, NOTIFY_SOCKET=str(received.path))
-        for number in range(12):
-            for folder in (keep, leave, join):
-                (folder / f"{number}.pdf").write_bytes(letters(f"{folder.name} number {number}: {TEXT}", "more"))
-        wait_for(lambda: 0 < daemon.status()["counters"].get("documents_read", 0) < 20, seconds=30)
-        configure(daemon, OLLAMA + root(keep) + root(join))
-        assert "[[watch]]" in reload(daemon)["keys"]
+        fill(range(3), keep, leave)
+        wait_for(lambda: daemon.status()["counters"].get("documents_read", 0) == 6)
+        # The readers stand still, so that all this comes while files are read.
+        wait_for(lambda: readers(daemon), why="a reader")
+        with stilled(lambda: readers(daemon)):
+            fill(range(3), join)
+            fill(range(3, 12), keep, leave, join)
+            wait_for(lambda: (s := daemon.status())["files"] == 24 and s["documents"]["reading"])
+            configure(daemon, patient + root(keep) + root(join))
+            assert "[[watch]]" in reload(daemon)["keys"]
         [changed] = daemon.log_events("roots_changed")
         assert (changed["added"], changed["removed"], changed["restarted"]) == ([str(join)], [str(leave)], [])
         daemon.search("x", wait="settled")
@@ -303,22 +309,23 @@ def test_roots_come_and_go_without_a_restart(received):
         assert daemon.search(f"{leave.name} number", folder=str(leave))["hits"]
         waited = daemon.request("POST", "/v1/search", json={"query": "x", "wait": str(leave / "1.pdf")})
         assert waited.status_code == 404
-        (leave / "unseen.pdf").write_bytes(letters("nobody looks here any more"))
+        laid(leave / "unseen.pdf", letters("nobody looks here any more"))
         # The counts may be some seconds old.
         wait_for(lambda: daemon.status()["counters"]["documents_read"] == sum(daemon.states().values()))
         read = daemon.status()["counters"]["documents_read"]
         # Another option of a folder: that one is looked through anew, the other stays as it is.
-        (keep / "odd.txt").write_bytes(letters("an odd name"))
-        configure(daemon, OLLAMA + root(keep, 'include = ["*.pdf", "*.txt"]') + root(join))
+        laid(keep / "odd.txt", letters("an odd name"))
+        configure(daemon, patient + root(keep, 'include = ["*.pdf", "*.txt"]') + root(join))
         reload(daemon)
         assert daemon.log_events("roots_changed")[-1]["restarted"] == [str(keep)]
         assert daemon.search("an odd name", wait="settled", folder=str(keep))["hits"]
-        assert daemon.status()["counters"]["documents_read"] == read + 1
+        assert read_then(daemon, read + 1) == read + 1
         # And back again: what lay there is known, and what came meanwhile is read.
-        configure(daemon, OLLAMA + root(keep) + root(leave))
+        configure(daemon, patient + root(keep) + root(leave))
         reload(daemon)
         assert daemon.search("nobody looks here", wait="settled", folder=str(leave))["hits"]
-        assert daemon.status()["counters"]["documents_read"] == read + 2
+        assert read_then(daemon, read + 2) == read + 2
+        wait_for(lambda: received.said("READY=1") >= 4)
         lines = received.lines()
         assert lines.count("RELOADING=1") == 3
         assert lines.count("READY=1") == 4
@@ -326,6 +333,25 @@ def test_roots_come_and_go_without_a_restart(received):
             if said == "RELOADING=1":
                 assert lines[at + 1].startswith("MONOTONIC_USEC=")
         assert daemon.stop() == 0
+
+
+def fill(numbers, *folders):
+    """Put so many documents into each folder."""
+    for number in numbers:
+        for folder in folders:
+            laid(folder / f"{number}.pdf", letters(f"{folder.name} number {number}: {TEXT}", "more"))
+
+
+def laid(path, content):
+    """Put a file there that is whole as soon as it is seen."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(content)
+    part.rename(path)
+
+
+def read_then(daemon, least):
+    """How many documents were read, once so many were."""
+    return wait_for(lambda: (read := daemon.status()["counters"]["documents_read"]) >= least and read)
 
 
 def test_what_can_change_does_and_the_rest_is_named(received):
@@ -349,7 +375,8 @@ def test_what_can_change_does_and_the_rest_is_named(received):
         }  # fmt: skip
         assert len(daemon.search("lighthouse")["hits"]) == 1
         wait_for(lambda: daemon.status()["ollama"]["chat_model"] == "other")
-        assert daemon.log_events("request")[-1]["level"] == "debug"
+        # A request is told when its answer is over.
+        wait_for(lambda: any(request["level"] == "debug" for request in daemon.log_events("request")))
         needed = ["[ollama] embed_model", "[ingest] workers"]
         assert daemon.status()["configuration"]["restart_needed"] == needed
         assert f"restart needed for {', '.join(needed)}" in daemon.cli("status").stdout.replace(
@@ -365,7 +392,9 @@ def test_what_can_change_does_and_the_rest_is_named(received):
         assert "did you mean limit?" in after["error"]
         assert after["restart_needed"] == needed
         assert after["read_at"] > after["loaded_at"] > before["read_at"]
-        wait_for(lambda: "configuration not reloaded: " in str(received.last("STATUS")))
+        wait_for(
+            lambda: "configuration not reloaded: " in str(received.last("STATUS")) and received.said("READY=1") >= 3
+        )
         assert received.lines().count("RELOADING=1") == 2
         assert received.lines().count("READY=1") == 3
         # And mended.
@@ -395,10 +424,8 @@ def test_a_reload_during_an_outage_of_the_database_waits_for_nothing():
     with live.running() as daemon:
         put(daemon, "a.pdf", TEXT)
         daemon.search("lighthouse", wait="settled")
-        servers = [pid for pid in daemon.look() if is_postgres(pid)]
-        for pid in servers:
-            os.kill(pid, signal.SIGSTOP)
-        try:
+        with stilled(lambda: servers(daemon)) as still:
+            assert still
             wait_for(lambda: not daemon.status()["database"]["reachable"])
             other = daemon.base / "other"
             other.mkdir()
@@ -406,18 +433,8 @@ def test_a_reload_during_an_outage_of_the_database_waits_for_nothing():
             configure(daemon, OLLAMA + root(daemon.inbox) + root(other))
             reload(daemon)
             assert [row["path"] for row in daemon.status()["roots"]] == [str(daemon.inbox), str(other)]
-        finally:
-            for pid in servers:
-                os.kill(pid, signal.SIGCONT)
-        wait_for(lambda: daemon.status()["database"]["reachable"])
+        wait_for(lambda: daemon.request("GET", "/readyz").status_code == 200)
         assert daemon.search("the other folder", wait="settled")["hits"]
-
-
-def is_postgres(pid):
-    """Whether a process belongs to the server."""
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/comm") as name:
-        return name.read().strip() == "postgres"
-    return False
 
 
 # --- the end ----------------------------------------------------------------------------
@@ -449,7 +466,7 @@ def test_closing_its_terminal_ends_the_daemon():
         assert reload(daemon)["keys"] == []
         daemon.look()
         os.close(terminal)
-        assert daemon.process.wait(20) == 0
+        assert daemon.process.wait(60) == 0
         assert daemon.log_events("terminal_closed")
 
 
@@ -491,14 +508,15 @@ def test_it_ends_in_time_while_everything_is_busy(received, ollama):
             asked = pool.submit(daemon.ask, "Who writes down every storm?")
             wait_for(lambda: plain_http.get(f"{ollama}/_counts").json().get("chats"))
             wait_for(lambda: recognising(daemon))
-            (daemon.inbox / "large.pdf").write_bytes(many_pages(1500))
+            laid(daemon.inbox / "large.pdf", many_pages(1500))
             wait_for(lambda: daemon.status()["counters"].get("pages_parsed", 0) > 50)
             before = time.monotonic()
-            assert daemon.stop(20) == 0
-            assert time.monotonic() - before < 10
-            last = asked.result(5)[-1]
+            assert daemon.stop() == 0
+            # The units give it twenty.
+            assert time.monotonic() - before < 15
+            last = asked.result(60)[-1]
             assert (last["type"], last.get("code")) == ("error", "stopping"), last
-        wait_for(lambda: not daemon.children(), seconds=5)
+        wait_for(lambda: not daemon.children())
         assert "STOPPING=1" in received.lines()
         assert not daemon.log_events("not_drained")
 

@@ -20,23 +20,26 @@ from soak_watch import accounts, slope, windows  # noqa: E402
 MEMORY_WITHIN = 0.2
 """In its first half minute a daemon still fetches what it will keep; the long soak wants 0.1."""
 
+LEAST = 30
+"""Changes; a slow machine takes longer for them."""
 
-@pytest.mark.timeout(240)
+
+@pytest.mark.timeout(500)
 def test_a_short_soak_leaks_nothing_and_complains_of_nothing_without_cause(tmp_path):
     """Tasks and open files are in the end what they were, every complaint has its cause, the store is what lies there."""
     out = tmp_path / "figures.json"
     command = [
         sys.executable, str(BENCH / "soak.py"), "--minutes", "0.3", "--rate", "3", "--files", "25", "--pause", "1.5",
-        "--seed", "short 21", "--within", str(MEMORY_WITHIN), "--json", str(out),
+        "--least", str(LEAST), "--seed", "short 21", "--within", str(MEMORY_WITHIN), "--json", str(out),
     ]  # fmt: skip
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=450, check=False)
     assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-3000:]
     found = json.loads(out.read_text())
     assert found["failures"] == []
     assert found["after"]["tasks"] <= found["before"]["tasks"]
-    assert sum(found["changes"].values()) > 30
-    assert sum(found["requests"].values()) > 50
-    assert sum(found["faults"].values()) >= 3
+    assert sum(found["changes"].values()) >= LEAST
+    assert sum(found["requests"].values()) >= 2 * LEAST
+    assert sum(found["faults"].values()) >= LEAST / 10
 
 
 class Daemon:

@@ -13,7 +13,8 @@ from booted import Machine
 from live import wait_for
 from made_pdfs import letters, many_pages, scanned
 from needs_tesseract import needs_english
-from services import FOLIOD, INBOX, Service, furnished, held, needs_systemd
+from services import FOLIOD, INBOX, Service, furnished, held, needs_systemd, readers
+from stilled import stilled
 
 pytestmark = needs_systemd()
 
@@ -193,19 +194,27 @@ def test_documents_are_read_under_the_hardened_unit(service):
     service.wait_read(path)
     hits = service.search("heron in the reeds", mode="vector")["hits"]
     assert hits[0]["document"]["path"] == path
-    processes = held(service)
-    assert {"postgres", "worker_main"} <= {kind for kind, _ in processes}
+    # One that has just been started has not taken everything from itself yet.
+    processes = wait_for(lambda: settled if confined(settled := held(service)) else None, why="all to be held")
     for kind, status in processes:
         assert status["Seccomp"] == "2", kind
         assert status["NoNewPrivs"] == "1", kind
         assert int(status["CapBnd"], 16) == int(status["CapEff"], 16) == 0, kind
         assert status["Uid"].split()[0] == service.machine.run("id", "-u", "foliod").stdout.strip(), kind
-    filters = {kind: int(status["Seccomp_filters"]) for kind, status in processes}
-    # The reader's own filter comes on top of the unit's.
-    assert filters["worker_main"] == filters["daemon"] + 1
-    # And it could be told to let questions go first.
-    assert {status["nice"] for kind, status in processes if kind == "worker_main"} == {"10"}
-    assert "Landlock" in service.log_text()
+    service.wait_log("Landlock")
+
+
+def confined(processes: list[tuple[str, dict[str, str]]]) -> bool:
+    """Whether PostgreSQL and readers are there, and each reader holds itself."""
+    unit = {int(status["Seccomp_filters"]) for kind, status in processes if kind == "daemon"}
+    readers = [status for kind, status in processes if kind == "worker_main"]
+    return (
+        {"daemon", "postgres", "worker_main"} <= {kind for kind, _ in processes}
+        # The reader's own filter comes on top of the unit's.
+        and {int(status["Seccomp_filters"]) - 1 for status in readers} == unit
+        # And it could be told to let questions go first.
+        and {status["nice"] for status in readers} == {"10"}
+    )
 
 
 @needs_english
@@ -263,10 +272,14 @@ def test_a_question_before_the_daemon_is_up_is_answered(service):
 
 def test_after_kill_9_it_is_back_and_has_lost_nothing(service):
     """Killed while it reads, the daemon is started again by systemd and reads on."""
-    paths = [service.put(many_pages(40, f"Page %d about the {bird}.")) for bird in ("teal", "smew", "garganey")]
-    wait_for(lambda: any(service.state_of(path) == "reading" for path in paths), why="a document to be read")
     before = int(service.show("NRestarts"))
-    service.ctl("kill", "--signal=KILL", "--kill-whom=main", "foliod.service")
+    # Its readers, which are there since they read something, stand still, so that it is killed while it reads.
+    service.wait_read(service.put(letters("The shoveler sieves the water.")))
+    wait_for(lambda: readers(service), why="a reader")
+    with stilled(lambda: readers(service)):
+        paths = [service.put(many_pages(40, f"Page %d about the {bird}.")) for bird in ("teal", "smew", "garganey")]
+        wait_for(lambda: any(service.state_of(path) == "reading" for path in paths), why="a document to be read")
+        service.ctl("kill", "--signal=KILL", "--kill-whom=main", "foliod.service")
     wait_for(lambda: int(service.show("NRestarts")) == before + 1, why="systemd to start it again")
     service.wait_read(*paths)
     listed = service.get("/v1/documents", limit=500)["documents"]
@@ -289,25 +302,26 @@ def test_reload_takes_a_new_folder_in(service):
     config.write_text(good.replace("8420", "8421"))
     service.ctl("reload", "foliod.service")
     assert service.show("ActiveState") == "active"
-    assert "[server] http: that takes a restart" in service.log_text()
+    service.wait_log("[server] http: that takes a restart")
     config.write_text(good + "\n[serch]\n")
     done = machine.run("systemctl", "reload", "foliod.service", check=False)
     config.write_text(good)
     assert done.returncode != 0
-    assert "serch" in service.log_text()
+    service.wait_log("serch")
     assert (service.show("ActiveState"), service.pid()) == ("active", pid)
     service.ctl("reload", "foliod.service")
 
 
 def test_a_frozen_daemon_is_started_again(service):
     """A daemon that is alive and does nothing is noticed by systemd's watchdog, and what it had to do is done."""
-    with service.drop_in("WatchdogSec=3"):
+    # Longer than a busy machine keeps it from saying that it is alive.
+    with service.drop_in("WatchdogSec=8"):
         wait_for(service.is_ready, why="the service to be ready")
-        path = service.put(many_pages(60, "Page %d about the whimbrel of Amrum."))
         before = int(service.show("NRestarts"))
         service.ctl("kill", "--signal=STOP", "--kill-whom=main", "foliod.service")
-        wait_for(lambda: int(service.show("NRestarts")) == before + 1, why="systemd to start it again")
-        assert "Watchdog timeout" in service.log_text()
+        path = service.put(many_pages(60, "Page %d about the whimbrel of Amrum."))
+        wait_for(lambda: int(service.show("NRestarts")) > before, why="systemd to start it again")
+        service.wait_log("Watchdog timeout")
         service.wait_read(path)
 
 
@@ -330,7 +344,7 @@ def test_it_stops_in_time_while_it_reads(service):
     group = service.machine.path("/sys/fs/cgroup" + service.show("ControlGroup"))
     started = time.monotonic()
     service.ctl("stop", "foliod.service")
-    assert time.monotonic() - started < 12
+    assert time.monotonic() - started < 17, "systemd would kill it after 20"
     assert service.show("Result") == "success"
     assert service.show("ExecMainStatus") == "0"
     assert not group.exists() or (group / "cgroup.procs").read_text() == ""
@@ -346,7 +360,7 @@ def test_a_configuration_that_can_not_be_used_is_not_tried_for_ever(service):
         service.machine.run("systemctl", "restart", "foliod.service", check=False)
         wait_for(lambda: service.show("ActiveState") == "failed", why="the service to give up")
         assert service.show("ExecMainStatus") == "2"
-        assert "serch" in service.log_text()
+        service.wait_log("serch")
         done = service.install(check=False)
         assert done.returncode == 2
         assert "serch" in done.stderr
@@ -373,7 +387,7 @@ def test_secrets_come_as_credentials(service):
 def reached(service: Service, url: str) -> bool:
     """Whether a process of the service gets an answer from there."""
     group = "/sys/fs/cgroup" + service.show("ControlGroup")
-    command = f"echo $$ >{group}/cgroup.procs; exec curl --silent --show-error --max-time 3 {url}"
+    command = f"echo $$ >{group}/cgroup.procs; exec curl --silent --show-error --connect-timeout 5 --max-time 60 {url}"
     return service.machine.run("sh", "-c", command, check=False).returncode == 0
 
 
@@ -384,7 +398,7 @@ def test_an_upgrade_renews_the_units_and_lets_it_reach_what_is_configured(servic
     server = [sys.executable, "-m", "http.server", "--bind", "192.0.2.1", "8000"]
     machine.run("systemd-run", "--unit", "elsewhere", "--working-directory", INBOX, *server)
     machine.wait_for(
-        lambda: machine.run("curl", "--silent", "http://192.0.2.1:8000", check=False).returncode == 0, 20, "a server"
+        lambda: machine.run("curl", "--silent", "http://192.0.2.1:8000", check=False).returncode == 0, 60, "a server"
     )
     if "does not support BPF" not in machine.run("journalctl", "--no-pager").stdout:
         assert not reached(service, "http://192.0.2.1:8000")
@@ -447,8 +461,10 @@ def test_uninstall_takes_back_what_was_installed_and_keeps_the_data(service):
     assert f"removed {UNIT}" in done.stdout
     assert "kept data: /var/lib/foliod" in done.stderr
     assert f"kept configuration: {CONFIG}" in done.stderr
-    left = machine.run("find", "/etc", "/run", "-name", "*foliod*").stdout.split()
-    assert sorted(left) == ["/etc/credstore/foliod.token", "/etc/foliod", CONFIG]
+    # What systemd itself notes of a unit goes a little later than the unit.
+    kept = ["/etc/credstore/foliod.token", "/etc/foliod", CONFIG]
+    find = ("find", "/etc", "/run", "-name", "*foliod*")
+    wait_for(lambda: sorted(machine.run(*find).stdout.split()) == kept, why="all that was installed to be gone")
     assert "0 unit files" in service.ctl("list-unit-files", "foliod*", check=False)
     again = service.uninstall()
     assert (again.returncode, again.stdout) == (0, "")
@@ -463,7 +479,8 @@ def test_purge_takes_data_and_configuration_too(service):
     service.put(letters("The ruff shows its collar."))
     done = service.uninstall("--purge")
     assert "removed /var/lib/foliod (data)" in done.stdout
-    assert machine.run("find", "/etc", "/run", "/var/lib", "-name", "*foliod*").stdout == ""
+    find = ("find", "/etc", "/run", "/var/lib", "-name", "*foliod*")
+    wait_for(lambda: machine.run(*find).stdout == "", why="all of it to be gone")
     assert machine.run("getent", "passwd", "foliod", check=False).stdout == ""
     assert any(machine.path(INBOX).glob("*.pdf"))
     again = service.uninstall("--purge")

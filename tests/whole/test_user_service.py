@@ -30,7 +30,7 @@ def machine() -> Iterator[Machine]:
         machine.run("loginctl", "enable-linger", "alice")
         machine.wait_for(
             lambda: machine.run("systemctl", "--user", "is-system-running", user="alice", check=False).returncode == 0,
-            20,
+            60,
             "the service manager of alice",
         )
         machine.run("mkdir", INBOX, user="alice")
@@ -75,8 +75,12 @@ def test_exposure_is_as_low_as_a_user_can_have_it(service):
     done = machine.run(*analyze, f"{UNITS}/foliod.service", user="alice", check=False)
     assert done.returncode == 0, done.stdout[-300:]
     assert "ignoring" not in machine.run("journalctl", "--user-unit", "foliod", "--no-pager").stdout
-    processes = held(service)
-    assert {"daemon", "postgres", "worker_main"} <= {kind for kind, _ in processes}
+
+    def everybody() -> list[tuple[str, dict[str, str]]] | None:
+        found = held(service)
+        return found if {"daemon", "postgres", "worker_main"} <= {kind for kind, _ in found} else None
+
+    processes = wait_for(everybody, why="all processes")
     for kind, status in processes:
         assert status["Seccomp"] == "2", kind
         assert status["NoNewPrivs"] == "1", kind
@@ -96,7 +100,8 @@ def test_a_question_starts_it(service):
     """The socket is systemd's: who asks while the daemon is down waits, and is answered."""
     service.ctl("stop", "foliod.service")
     assert "The plover runs" in service.machine.run(FOLIOD, "search", "plover", user="alice").stdout
-    assert service.show("ActiveState") == "active"
+    # The answer may come before the start is over.
+    wait_for(lambda: service.show("ActiveState") == "active", why="the start to be over")
 
 
 def test_every_reload_succeeds(service):
@@ -150,7 +155,7 @@ def test_the_user_takes_it_back(service):
     done = service.uninstall()
     assert f"removed {UNITS}/foliod.service" in done.stdout
     assert f"kept data: {STATE}" in done.stderr
-    assert machine.run("find", UNITS, "-name", "*foliod*").stdout == ""
+    wait_for(lambda: machine.run("find", UNITS, "-name", "*foliod*").stdout == "", why="the units to be gone")
     assert machine.run(FOLIOD, "search", "plover", user="alice", check=False).returncode == 3
     # Written by a test, and therefore none of foliod's.
     machine.path(f"{STATE}/x").unlink()
