@@ -32,6 +32,7 @@ import plain_http
 from foliod.base.config import Ingest
 from foliod.base.errors import DatabaseUnavailableError, DocumentRefusedError
 from foliod.base.model import Page, ReadSummary
+from foliod.ingest.progress import PAGES_A_WRITE
 from foliod.ingest.workers import ReadLimits
 from foliod.reading import wire, worker_main
 from foliod.store.check import Running, check, snapshot
@@ -43,8 +44,9 @@ SEED = os.environ.get("FOLIOD_CRASH_SEED") or secrets.token_hex(4)
 EMBED_SECONDS = 0.03
 """Every request to embed takes so long, whatever it holds."""
 WASTE = 0.10
-WASTE_A_KILL = 24
-"""So many pages, and texts, may be done again for each kill, also where a slow machine does less between two of them."""
+WASTE_A_KILL = PAGES_A_WRITE // 2
+"""So many pages, and texts, may be done again for each kill: half of those that are stored at once, however little a
+slow machine does between two kills."""
 SETTLE_SECONDS = 500.0 + KILLS
 
 FED = "SELECT count(*) > 8 FROM foliod.documents WHERE state IN ('queued', 'reading')"
