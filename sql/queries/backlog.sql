@@ -32,15 +32,15 @@ WHERE d.id IN (
 RETURNING d.id;
 
 -- name: extend_lease
--- Keeps documents claimed; returns those that are still ours. A row that is locked is being written by us
--- this moment: it is passed over, since nobody else can claim a locked row.
+-- Keeps documents claimed; returns which of those that there are still are ours. A row that is locked is being written
+-- by us this moment: it is passed over, since nobody else can claim a locked row.
 -- $1 document ids, $2 lease owner, $3 lease in seconds
 WITH free AS (
     SELECT id FROM foliod.documents WHERE id = ANY($1::bigint[]) AND lease_owner = $2 FOR UPDATE SKIP LOCKED
 ), extended AS (
     UPDATE foliod.documents SET lease_until = now() + make_interval(secs => $3) WHERE id IN (SELECT id FROM free)
 )
-SELECT id FROM foliod.documents WHERE id = ANY($1::bigint[]) AND lease_owner = $2;
+SELECT id, lease_owner IS NOT DISTINCT FROM $2 AS ours FROM foliod.documents WHERE id = ANY($1::bigint[]);
 
 -- name: release_lease
 -- Gives documents back untouched: a reading one waits again, and the attempt does not count.

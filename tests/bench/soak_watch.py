@@ -88,6 +88,9 @@ class Looks(threading.Thread):
 def look(pid: int) -> dict[str, float]:
     """Return what a daemon holds now.
 
+    `own` is the memory that it has written itself. Pages of programs and libraries do not count, for which of them are
+    private changes with who else runs the same Python.
+
     `files` are open files less the connections to PostgreSQL and to Ollama (`tcp`), which are kept for later use, and
     the two of each reader: they come and go with load.
     """
@@ -102,7 +105,7 @@ def look(pid: int) -> dict[str, float]:
     files, tcp = opened.total(), sum(number for kind, number in opened.items() if kind.startswith("tcp"))
     return {
         "rss": memory["Rss"],
-        "own": memory["Private_Clean"] + memory["Private_Dirty"],
+        "own": memory["Private_Dirty"],
         "files_all": files,
         "files": files - connections - tcp - 2 * len(readers),
         "tcp": tcp,

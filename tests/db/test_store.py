@@ -6,10 +6,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from foliod.base.errors import DatabaseUnavailableError, LeaseLostError
 from foliod.base.model import Chunk, DocumentFacts, Heading, Page, Verdict
 from foliod.base.patience import why_patient
+from foliod.ingest import backlog as backlog_module
 from foliod.ingest.backlog import MOST_ATTEMPTS, Backlog
 from foliod.ingest.progress import Progress
 from foliod.store.files import Files
@@ -270,7 +272,31 @@ async def test_leases_are_kept_also_while_a_document_is_written(db):
         rows = await asyncio.wait_for(
             db.fetch("extend_lease", [first.document, second.document], work.owner, 60.0), timeout=5
         )
-    assert {row["id"] for row in rows} == {first.document, second.document}
+    assert {(row["id"], row["ours"]) for row in rows} == {(first.document, True), (second.document, True)}
+
+
+async def test_a_document_forgotten_while_it_is_claimed_was_taken_by_nobody(db, monkeypatch):
+    """What is deleted while it waits for its vectors is let go of quietly; what another took over is told."""
+    monkeypatch.setattr(backlog_module, "LEASE_SECONDS", 0.3)
+    await place(db, "a.pdf")
+    await place(db, "b.pdf")
+    await place(db, "c.pdf")
+    work = backlog(db)
+    gone, taken, kept = [(await work.claim_for_reading()).document for _ in range(3)]
+    async with db.transaction() as tx:
+        await tx.connection.execute("DELETE FROM foliod.files WHERE document_id = $1", gone)
+        await tx.connection.execute("DELETE FROM foliod.documents WHERE id = $1", gone)
+        await tx.connection.execute("UPDATE foliod.documents SET lease_owner = 'other:1' WHERE id = $1", taken)
+    with capture_logs() as logs:
+        leases = asyncio.create_task(work.keep_leases())
+        try:
+            async with asyncio.timeout(10):
+                while work.held != {kept}:
+                    await asyncio.sleep(0.02)
+        finally:
+            leases.cancel()
+            await asyncio.gather(leases, return_exceptions=True)
+    assert [entry["document_ids"] for entry in logs if entry["event"] == "lease_lost"] == [[taken]]
 
 
 async def stored_document(db, store: Store, work: Backlog, name: str, texts: list[str]) -> int:

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
+from asked import asked
 from foliod.store.connection import connect
 from foliod.store.unseen import unseen
 
@@ -27,6 +28,24 @@ async def test_a_query_given_up_when_its_connection_ends_is_no_error(dsn, caplog
             del query
             gc.collect()
     assert [(entry["event"], entry["log_level"]) for entry in logs] == [("query_lost", "info")]
+    assert not caplog.records
+
+
+async def test_a_thrown_away_connection_that_has_ended_is_no_error(dsn, caplog):
+    """The pool closes a connection when the server has just ended it: nothing is lost, and nothing is an error."""
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(unseen)
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool:
+        server = await pool.fetchval("SELECT pg_backend_pid()")
+        await pool.expire_connections()
+        with capture_logs() as logs, caplog.at_level(logging.ERROR):
+            # The event loop does not hear of it before the pool closes the connection.
+            asked(dsn, f"SELECT pg_terminate_backend({server}, 10000)")
+            assert await pool.fetchval("SELECT 1") == 1
+            gc.collect()
+    assert [(entry["event"], entry["log_level"]) for entry in logs if entry["log_level"] != "debug"] == [
+        ("connection_ended", "info")
+    ]
     assert not caplog.records
 
 

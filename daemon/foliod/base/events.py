@@ -186,6 +186,7 @@ EVENTS: dict[str, Event] = {
     "stopped_at_once": Event("warning", "A second signal ended the daemon without waiting.", "signal"),
     "not_drained": Event("error", "Work did not end in time; the daemon ended all the same.", "tasks seconds"),
     "threads_left": Event("warning", "Threads hang in a file system; the daemon ended all the same.", "threads"),
+    "connection_ended": Event("info", "A connection to PostgreSQL ended before it could be closed.", "reason"),
     "query_lost": Event("info", "A connection to PostgreSQL ended just when a query was given up.", "reason"),
     "broken": Event("error", "Something broke the daemon, which ends.", "", "code reason"),
     "repeated": Event("debug info warning error", "Lines that said the same were left out; this is how many more.", "of times seconds subject"),

@@ -235,6 +235,8 @@ class Backlog:
             except DatabaseUnavailableError as error:
                 log.warning("lease_not_extended", error=error.message, documents=len(ids))
                 continue
-            if lost := (set(ids) - {row["id"] for row in rows}) & self.held:
+            if lost := {row["id"] for row in rows if not row["ours"]} & self.held:
                 log.warning("lease_lost", document_ids=sorted(lost))
                 self.held -= lost
+            # Those whose last file is gone were forgotten meanwhile, and nobody else has them.
+            self.held -= set(ids) - {row["id"] for row in rows}
