@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from pathlib import Path
 from typing import Any
 
 from foliod.store.tunnel import _Relay
@@ -33,6 +34,29 @@ async def test_a_way_that_is_closed_while_it_is_used_is_no_error(short_dir):
                 assert await reader.read() == b""
             writer.close()
     assert reported == []
+
+
+async def test_a_server_that_the_network_swallows_is_not_waited_for_for_ever(short_dir):
+    """Signs of life are asked for on the way too: pg_dump, which only listens, would never notice."""
+    reached = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        relay = _Relay("127.0.0.1", port, None, direct=False)
+        async with await asyncio.start_unix_server(relay.serve, short_dir / "way"), asyncio.timeout(20):
+            _, writer = await asyncio.open_unix_connection(short_dir / "way")
+            await reached.wait()
+            # The kernel's own list: the address that is connected to, and which timer runs, 2 for signs of life.
+            rows = [line.split() for line in Path("/proc/self/net/tcp").read_text("ascii").splitlines()[1:]]
+            timers = [row[5].partition(":")[0] for row in rows if row[2] == f"0100007F:{port:04X}" and row[3] == "01"]
+            assert timers == ["02"]
+            writer.close()
+            await relay.end()
 
 
 @needs_openssl

@@ -232,7 +232,12 @@ def _reason(error: BaseException) -> str:
 
 def keep_alive(connection: asyncpg.Connection[asyncpg.Record], options: Mapping[str, int]) -> None:
     """Let the kernel give up a TCP connection on which the network swallows everything, though the server lives."""
-    sock = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]  # noqa: SLF001 - asyncpg has no other way to it
+    # asyncpg has no other way to it.
+    keep_socket_alive(connection._transport.get_extra_info("socket"), options)  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def keep_socket_alive(sock: Any, options: Mapping[str, int]) -> None:
+    """Do the same for a socket; a Unix socket needs nothing."""
     if options and sock is not None and sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in options.items():

@@ -12,13 +12,14 @@ import shutil
 import ssl
 import struct
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from foliod.store.connection import connect
+from foliod.store.address import KEEP_ALIVE, parse
+from foliod.store.connection import connect, keep_socket_alive
 
 PIECE: Final = 65536
 PORT: Final = 5432
@@ -52,7 +53,10 @@ async def tunnel(dsn: str) -> AsyncIterator[Way]:
             return
         encrypted = bool(probe._protocol.is_ssl)  # type: ignore[attr-defined]  # noqa: SLF001
         host, number = address
-        relay = _Relay(host, number, params.ssl if encrypted else None, direct=params.ssl_negotiation == "direct")
+        relay = _Relay(
+            host, number, params.ssl if encrypted else None, direct=params.ssl_negotiation == "direct",
+            alive=parse(dsn).keep_alive,
+        )  # fmt: skip
         private = Path(tempfile.mkdtemp(prefix="foliod-"))
         try:
             server = await asyncio.start_unix_server(relay.serve, private / f".s.PGSQL.{PORT}")
@@ -68,11 +72,20 @@ async def tunnel(dsn: str) -> AsyncIterator[Way]:
 class _Relay:
     """Passes bytes on; `tls` is what checks the server, None for a connection that is not encrypted."""
 
-    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, *, direct: bool) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+        *,
+        direct: bool,
+        alive: Mapping[str, int] = KEEP_ALIVE,
+    ) -> None:
         self._host = host
         self._port = port
         self._tls = tls
         self._direct = direct
+        self._alive = alive
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -98,11 +111,11 @@ class _Relay:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if self._tls is None:
-            return await asyncio.open_connection(self._host, self._port)
         up, down = await asyncio.open_connection(self._host, self._port, ssl=self._tls if self._direct else None)
         try:
-            if not self._direct:
+            # Who waits for a server that the network has swallowed hears nothing else.
+            keep_socket_alive(down.get_extra_info("socket"), self._alive)
+            if self._tls is not None and not self._direct:
                 await _secure(up, down)
                 await down.start_tls(self._tls, server_hostname=self._host)
         except BaseException:
