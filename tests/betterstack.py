@@ -12,6 +12,8 @@ from typing import Any
 
 import msgpack
 
+from ports import free_port
+
 TOKEN = "source-token-of-tests"
 
 
@@ -101,6 +103,4 @@ def black_hole() -> Iterator[str]:
 
 def nobody() -> str:
     """An address at which nobody listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"

@@ -21,6 +21,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import asyncpg
+import hypothesis
 import pytest
 
 from places import temporary_dir
@@ -33,6 +34,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Hundreds of processes of foliod are started, and each would compile all of it for itself.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# The same examples in every run, however slow; who wants to look further: pytest --hypothesis-profile=default.
+hypothesis.settings.load_profile("ci")
 
 numbers = itertools.count(1)
 

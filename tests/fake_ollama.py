@@ -20,6 +20,7 @@ import json
 import math
 import re
 import signal
+import socket
 import sys
 import zlib
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from aiohttp import web
+
+from ports import keep_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -149,6 +152,7 @@ class FakeOllama:
 
     def __init__(self, *, port: int = 0, dimensions: int = 256, context: int = 512, token_ms: float = 0) -> None:
         self.port = port
+        self._kept: socket.socket | None = None
         self.token_ms = token_ms
         self.models = {
             model.name: model
@@ -214,6 +218,8 @@ class FakeOllama:
         self.embed_gate.set()
         self.token_gate.set()
         await self.stop()
+        if self._kept is not None:
+            self._kept.close()
 
     async def start(self) -> None:
         """Listen; a port, once taken, is kept, so that the server can come back."""
@@ -236,8 +242,10 @@ class FakeOllama:
         )
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
-        self.port = self._runner.addresses[0][1]
+        if not self.port:
+            self._kept = keep_port()
+            self.port = self._kept.getsockname()[1]
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_port=self._kept is not None).start()
 
     async def stop(self) -> None:
         """Close the door and every connection: from now on connections are refused."""
@@ -251,7 +259,7 @@ class FakeOllama:
         self._replaced.set()
         self._replaced = asyncio.Event()
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
         """Wait until `condition` holds; it is looked at whenever the server does something."""
         async with asyncio.timeout(seconds):
             while not condition():

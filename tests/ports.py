@@ -30,3 +30,14 @@ def free_port() -> int:
         return port
     msg = "no port is free"
     raise RuntimeError(msg)
+
+
+def keep_port() -> socket.socket:
+    """Return a socket that keeps a port of 127.0.0.1 until it is closed, for a server of this process that goes and comes back.
+
+    It listens with `reuse_port`. While it does not, connections are refused, and nobody else can have the port.
+    """
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    kept.bind(("127.0.0.1", 0))
+    return kept

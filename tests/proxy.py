@@ -11,6 +11,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Self, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
+from ports import keep_port
+
 T = TypeVar("T")
 PIECE = 65536
 
@@ -30,7 +32,8 @@ class Proxy:
         else:
             self._upstream = functools.partial(asyncio.open_connection, parts.hostname or folder or "localhost", port)
         self._parts = parts
-        self.port = 0
+        self._kept = keep_port()
+        self.port = self._kept.getsockname()[1]
         self.connections = 0
         """How many were made so far."""
         self.sent = 0
@@ -118,6 +121,7 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        self._kept.close()
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
@@ -127,8 +131,7 @@ class Proxy:
             self._server.close()
             self._server = None
         if on:
-            self._server = await asyncio.start_server(self._pass, "127.0.0.1", self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
+            self._server = await asyncio.start_server(self._pass, "127.0.0.1", self.port, reuse_port=True)
 
     async def _flow(self, *, on: bool) -> None:
         if on:

@@ -14,6 +14,7 @@ from foliod.answer.quoted import NOT_FOUND, PROBABLY_NOT
 from foliod.base.errors import BadRequestError, GenerationCutError, OllamaError
 from foliod.base.model import Filters
 from foliod.ollama import inference as inferring
+from waiting import PATIENCE, until
 
 INCUBATION = "How long is the incubation period of the virus?"
 
@@ -34,12 +35,6 @@ def text_of(events: list[dict], kind: str = "token") -> str:
 async def change(db, sql: str) -> None:
     async with db.transaction() as tx:
         await tx.connection.execute(sql)
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_a_model_answers_from_numbered_passages(db):
@@ -553,7 +548,7 @@ async def test_a_model_that_repeats_itself_is_stopped_early(db, endless):
         s.ollama.fault(endless=endless + "\n")
         seen = []
         with pytest.raises(GenerationCutError, match="repeated itself"):
-            async with asyncio.timeout(20), aclosing(s.answerer.ask(Question(INCUBATION))) as events:
+            async with asyncio.timeout(PATIENCE), aclosing(s.answerer.ask(Question(INCUBATION))) as events:
                 async for event in events:
                     seen.append(event)  # noqa: PERF401  # a comprehension would lose what came before the error
         await until(lambda: s.ollama.counts["chats_cancelled"] == 1)
@@ -602,7 +597,7 @@ async def test_a_model_that_comes_to_no_end_is_stopped_by_the_clock(db, endless)
         s.ollama.token_ms = 50  # What would be noticed as a loop takes 6 s.
         seen = []
         try:
-            async with asyncio.timeout(20), aclosing(s.answerer.ask(Question(INCUBATION))) as events:
+            async with asyncio.timeout(PATIENCE), aclosing(s.answerer.ask(Question(INCUBATION))) as events:
                 async for event in events:
                     seen.append(event)  # noqa: PERF401  # a comprehension would lose what came before the error
         except GenerationCutError as error:
@@ -625,7 +620,8 @@ async def test_a_model_that_stalls_before_its_first_word_is_replaced_by_quotes(d
 
 async def test_a_model_that_stalls_in_the_middle_is_an_error(db):
     """What was said before the silence stays, and the error says why nothing more comes."""
-    async with system(db, silence_seconds=0.3) as s:
+    # Enough for the first words, which come after silence too.
+    async with system(db, silence_seconds=2.0) as s:
         s.ollama.fault(stall_after=3)
         with pytest.raises(OllamaError, match="silent"):
             await s.ask(INCUBATION)
@@ -647,7 +643,7 @@ async def test_a_hanging_ollama_does_not_hold_up_the_sources(db, monkeypatch):
     monkeypatch.setattr(inferring, "DESCRIBE_SECONDS", 60.0)
     async with system(db, seconds=0.2) as s:
         s.ollama.fault(deaf=True)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             events = await s.ask("incubation period of the virus?")
     assert_quoted(events)
     assert events[-1]["mode"] == "keyword"
@@ -661,7 +657,7 @@ async def test_a_known_question_is_not_held_up_by_a_description(db):
         await s.retriever.search(INCUBATION, limit=3)
         s.embedder._fresh_until = 0
         s.ollama.fault(deaf=True)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             found = await s.retriever.search(INCUBATION, limit=3)
     assert found.mode == "hybrid"
 
@@ -686,7 +682,7 @@ async def test_hanging_up_stops_the_model(db):
                 if event["type"] == "token":
                     break
         await until(lambda: s.ollama.counts["chats_cancelled"] == 1)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             async for _ in s.embedder.embed_texts(["one more text"]):
                 pass
 
@@ -711,7 +707,7 @@ async def test_a_question_goes_before_ingestion(db):
             await writing
             assert [event async for event in events][-1]["type"] == "done"
             assert "a chunk that waits" not in s.ollama.inputs
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, PATIENCE)
         assert "a chunk that waits" in s.ollama.inputs
 
 
@@ -723,7 +719,13 @@ async def test_no_connection_is_held_while_the_model_writes(db):
             await anext(events)
             writing = asyncio.create_task(anext(events))
             await until(lambda: s.ollama.counts["chats"] == 1)
-            async with asyncio.timeout(5), db.transaction(), db.transaction(), db.transaction(), db.transaction():
+            async with (
+                asyncio.timeout(PATIENCE),
+                db.transaction(),
+                db.transaction(),
+                db.transaction(),
+                db.transaction(),
+            ):
                 pass  # the pool has four
             s.ollama.token_gate.set()
             await writing

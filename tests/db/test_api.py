@@ -176,17 +176,14 @@ async def test_a_client_that_hangs_up_stops_the_model(db, short_dir, pipeline, s
     async with system(db) as s, served(s, short_dir, pipeline) as client:
         s.ollama.token_gate.clear()
         asking = asyncio.create_task(client.post("/v1/ask", json={"question": INCUBATION, "stream": stream}))
-        async with asyncio.timeout(10):
-            while not s.ollama.counts["chats"]:
-                await asyncio.sleep(0.005)
-            if stream:
-                answer = await asking
-                await answer.content.readline()
-                answer.close()
-            else:
-                asking.cancel()
-            while not s.ollama.counts["chats_cancelled"]:
-                await asyncio.sleep(0.005)
+        await s.ollama.until(lambda: s.ollama.counts["chats"] == 1)
+        if stream:
+            answer = await asking
+            await answer.content.readline()
+            answer.close()
+        else:
+            asking.cancel()
+        await s.ollama.until(lambda: s.ollama.counts["chats_cancelled"] == 1)
 
 
 async def test_questions_are_logged_without_their_words(db, short_dir, pipeline):

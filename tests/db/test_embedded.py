@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -20,6 +20,7 @@ from foliod.base.errors import EmbeddedServerError, StateInUseError
 from foliod.store import embedded, lodging
 from foliod.store.child import Child, start_child
 from foliod.store.embedded import EmbeddedServer
+from waiting import until
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become another user")
 
@@ -27,8 +28,19 @@ DAEMON = """
 import asyncio, pathlib, sys
 from foliod.store.embedded import EmbeddedServer
 
+class Halfway(EmbeddedServer):
+    # With a second argument it never comes further than to where the data folder is being made.
+    async def _run(self, program, *args):
+        child = await super()._run(program, *args)
+        if program == "initdb" and sys.argv[2:]:
+            while not list(pathlib.Path(sys.argv[1]).glob("postgres.new-*/PG_VERSION")):
+                await asyncio.sleep(0.001)
+            print("halfway", flush=True)
+            await asyncio.Event().wait()
+        return child
+
 async def main():
-    async with EmbeddedServer(pathlib.Path(sys.argv[1]), 16, sync=False) as server:
+    async with Halfway(pathlib.Path(sys.argv[1]), 16, sync=False) as server:
         print(server.pid, server.url, flush=True)
         await asyncio.Event().wait()
 
@@ -43,15 +55,15 @@ def made(new_dir) -> Iterator[Path]:
         with daemon(path / "state") as process:
             first_line(process)
             os.kill(process.pid, signal.SIGINT)
-            process.wait(20)
+            process.wait(60)
         yield path / "state"
 
 
 @contextlib.contextmanager
-def daemon(state: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that runs the embedded server until it is told or killed."""
+def daemon(state: Path, *halfway: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that runs the embedded server until it is told or killed; `halfway` it only begins to make its data."""
     process = subprocess.Popen(
-        [sys.executable, "-c", DAEMON, str(state)],
+        [sys.executable, "-c", DAEMON, str(state), *halfway],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     try:
@@ -73,12 +85,6 @@ def first_line(process: subprocess.Popen[str]) -> tuple[int, str]:
     raise AssertionError("".join(seen))
 
 
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 def alive(pid: int) -> bool:
     """Whether a process runs; one that only waits to be collected does not."""
     try:
@@ -89,9 +95,7 @@ def alive(pid: int) -> bool:
 
 async def gone(pid: int) -> None:
     """Wait for the last moment of a process that has given up its memory and name already."""
-    async with asyncio.timeout(10):
-        while alive(pid):
-            await asyncio.sleep(0.01)
+    await until(lambda: not alive(pid))
 
 
 def owner_of(state: Path) -> int:
@@ -431,8 +435,9 @@ async def test_a_stale_pid_file_does_not_hinder(made):
 async def test_a_kill_in_the_middle_of_initdb_leaves_nothing_half_made(short_dir):
     """Killed while the data folder was being made, foliod makes it anew."""
     state = short_dir / "state"
-    with daemon(state) as process:
-        await until(lambda: list(state.glob("postgres.new-*/PG_VERSION")))
+    with daemon(state, "halfway") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "halfway\n"
         process.kill()
         process.wait()
     assert not (state / "postgres").exists()

@@ -6,11 +6,12 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from test_sweep import gone, put, sweeping, until
+from test_sweep import gone, put, sweeping
 
 from foliod.watch import sweep as room
 from foliod.watch import take
 from privileges import drop_privileges, hand_over
+from waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -21,12 +22,13 @@ def quick(monkeypatch):
 
 async def verdict(swept, path) -> str:
     """The verdict on a path, after a look at the rest of the answer."""
+    asked = datetime.now(UTC)
     explained = await swept.sweeper.explain(os.fsencode(path))
     assert explained.keys() == {"root", "verdict", "reason", "next", "at", "stat"}
     assert explained["root"] == str(swept.sweeper.root.path) and explained["reason"] and explained["next"]
     if explained["at"] is not None:
         at = datetime.fromisoformat(explained["at"])
-        assert datetime.now(UTC) - timedelta(seconds=2) < at < datetime.now(UTC) + timedelta(days=1)
+        assert asked - timedelta(seconds=2) < at < asked + timedelta(days=1)
     assert (explained["stat"] is not None) == os.path.lexists(path)
     return explained["verdict"]
 
@@ -90,6 +92,8 @@ async def test_the_way_of_a_file(db, tmp_path):
         path = put(tmp_path / "new.pdf", "n")
         assert await verdict(swept, os.fsdecode(path)) == "unnoticed"
         assert (await swept.sweeper.explain(path))["at"] is not None
+        # It has nothing to do now, and so it sleeps on.
+        await until(lambda: not swept.sweeper._count_due)
         swept.sweeper._agenda.hints.add(path)
         assert await verdict(swept, os.fsdecode(path)) == "noticed"
         swept.sweeper.hint(path)
@@ -185,13 +189,16 @@ async def test_who_gives_up_waiting_for_an_explanation_stops_nothing(db, tmp_pat
     """A client that hangs up while the folder is busy leaves the watching as it was."""
     put(tmp_path / "a.pdf", "a")
     async with sweeping(db, tmp_path) as swept:
-        busy = threading.Event()
-        swept.sweeper._thread.submit(busy.wait, 30)
-        asked = asyncio.create_task(swept.sweeper.explain(os.fsencode(tmp_path / "a.pdf")))
-        await until(lambda: swept.sweeper._thread._work_queue.qsize() == 1)
-        asked.cancel()
-        await asyncio.wait([asked])
-        busy.set()
+        begun, busy = threading.Event(), threading.Event()
+        swept.sweeper._thread.submit(lambda: (begun.set(), busy.wait(300)))
+        try:
+            await until(begun.is_set)
+            asked = asyncio.create_task(swept.sweeper.explain(os.fsencode(tmp_path / "a.pdf")))
+            await until(swept.sweeper._thread._work_queue.qsize)
+            asked.cancel()
+            await asyncio.wait([asked])
+        finally:
+            busy.set()
         put(tmp_path / "b.pdf", "b")
         await swept.settle()
         assert await verdict(swept, tmp_path / "b.pdf") == "known"

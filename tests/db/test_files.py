@@ -11,6 +11,7 @@ from foliod.base.errors import LeaseLostError
 from foliod.base.paths import IDENTITY
 from foliod.store.files import Files
 from foliod.store.store import Store
+from waiting import PATIENCE
 
 ROOT = b"/in"
 
@@ -234,7 +235,7 @@ async def test_a_document_that_is_written_this_moment_is_passed_over(db):
     await work.claim_for_reading()
     await files.miss([b"/in/a.pdf"])
     async with store.writing_text(document, work.owner) as writer:
-        assert await asyncio.wait_for(files.forget_gone(0), 10) == 0
+        assert await asyncio.wait_for(files.forget_gone(0), PATIENCE) == 0
         await writer.finish(state="stored", partial=False, reason=None)
     assert await files.forget_gone(0) == 1
     with pytest.raises(LeaseLostError):

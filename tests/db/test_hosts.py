@@ -13,6 +13,7 @@ from foliod.ingest import backlog as rooms
 from foliod.ingest.backlog import Backlog
 from foliod.store.hosts import forget
 from foliod.store.roots import Roots
+from waiting import PATIENCE
 
 HOST = "cut off"
 LONG_AGO = "UPDATE foliod.hosts SET seen_at = now() - interval '1 hour' WHERE host = $1"
@@ -42,7 +43,7 @@ async def test_a_host_that_was_forgotten_and_comes_back_has_its_folders_again(db
     assert await Roots(db, HOST).known() == ()
     signs = asyncio.create_task(backlog.keep_leases())
     try:
-        await asyncio.wait_for(beat.wait(), 10)
+        await asyncio.wait_for(beat.wait(), PATIENCE)
         await roots.register(watched)
         assert [(root.host, root.watched) for root in await Roots(db, HOST).known()] == [(HOST, True)]
         row = await db.fetchrow("host_seen", HOST, "1")

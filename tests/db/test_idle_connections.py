@@ -12,6 +12,7 @@ from foliod.store.connection import connect
 from foliod.store.database import Database
 from foliod.store.statements import Query
 from proxy import proxied
+from waiting import PATIENCE
 
 ENDED = (
     "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
@@ -54,7 +55,7 @@ async def test_a_connection_that_was_dropped_silently_is_replaced(dsn, monkeypat
         async with Database.open(proxy.url, pool_size=4, pooled=pooled) as db:
             await used(db, 4)
             proxy.drop()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 await ask(db)
                 # All four at once: one silence is enough to tell of the others.
                 await used(db, 4)
@@ -87,11 +88,11 @@ async def test_a_look_is_repeated_and_a_change_is_not(dsn):
 async def test_a_server_that_has_to_wake_up_is_waited_for(dsn):
     """A server that stopped because nobody asked takes seconds for the first connection: queries wait, none fails."""
     with proxied(dsn) as proxy:
-        async with Database.open(f"{proxy.url}&connect_timeout=8", pool_size=2) as db:
+        async with Database.open(f"{proxy.url}&connect_timeout=40", pool_size=2) as db:
             watch = asyncio.create_task(db.pulse.run())
             await used(db, 2)
             proxy.cold(4)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 await asyncio.gather(*(ask(db) for _ in range(4)))
             assert db.pulse.away is None
             watch.cancel()

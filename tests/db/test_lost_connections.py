@@ -16,7 +16,7 @@ from foliod.store.database import Database
 
 async def end_backend(dsn: str, pid: int) -> None:
     async with connect(dsn) as other:
-        assert await other.fetchval("SELECT pg_terminate_backend($1, 10000)", pid)
+        assert await other.fetchval("SELECT pg_terminate_backend($1, 60000)", pid)
 
 
 def end_backend_aside(dsn: str, pid: int) -> None:

@@ -22,6 +22,7 @@ from foliod.store.database import Database
 from foliod.store.migrate import load_migrations, migrate
 from foliod.store.statements import Query
 from pgbouncer import MISSING, PROGRAM, PgBouncer
+from waiting import PATIENCE
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 INCUBATION = "How long is the incubation period of the virus?"
@@ -105,7 +106,7 @@ async def test_many_at_once_share_two_connections(dsn, short_dir):
             async with db.transaction() as tx:
                 assert await tx.connection.fetchval("SELECT count(*) FROM foliod.embeddings") == 10
                 assert await tx.connection.fetchval("SELECT count(*) FROM foliod.chunk_terms") == 10
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             connection = await asyncpg.connect(dsn)
             used = (
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"

@@ -15,9 +15,13 @@ from foliod.start.preserve import Progress, _refuse, put_back, save
 from foliod.start.reach import host_of
 from foliod.store.archive import ArchiveError
 from foliod.store.migrate import LOCK
+from waiting import PATIENCE, until
 
 FREE = "SELECT pg_try_advisory_xact_lock($1)"
-WAITS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'foliod backup'"
+WAITS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'foliod backup'"
+    " AND datname = current_database()"
+)
 
 
 def settings_for(dsn: str, folder: Path):
@@ -40,15 +44,11 @@ async def test_no_migration_comes_between_the_snapshot_and_what_is_written(dsn, 
     await holder.execute("LOCK TABLE foliod.history IN ACCESS EXCLUSIVE MODE")
     backup = asyncio.create_task(saved(dsn, tmp_path))
     try:
-        async with asyncio.timeout(30):
-            while not await other.fetchval(WAITS):
-                await asyncio.sleep(0.02)
+        await until(lambda: other.fetchval(WAITS))
         assert not await other.fetchval(FREE, LOCK)
         await lock.rollback()
-        assert (await asyncio.wait_for(backup, 30)).stat().st_size > 0
-        async with asyncio.timeout(10):
-            while not await other.fetchval(FREE, LOCK):
-                await asyncio.sleep(0.02)
+        assert (await asyncio.wait_for(backup, PATIENCE)).stat().st_size > 0
+        await until(lambda: other.fetchval(FREE, LOCK))
     finally:
         await holder.close()
         await other.close()

@@ -14,15 +14,15 @@ async def test_a_server_that_ends_idle_transactions_does_not_end_a_backup(db, ds
     async with db.transaction() as tx:
         name = await tx.connection.fetchval("SELECT current_database()")
         for limit in ("idle_in_transaction_session_timeout", "statement_timeout"):
-            await tx.connection.execute(f"ALTER DATABASE \"{name}\" SET {limit} = '300ms'")
+            await tx.connection.execute(f"ALTER DATABASE \"{name}\" SET {limit} = '1s'")
         if tx.connection.get_server_version().major >= 17:
-            await tx.connection.execute(f"ALTER DATABASE \"{name}\" SET transaction_timeout = '500ms'")
+            await tx.connection.execute(f"ALTER DATABASE \"{name}\" SET transaction_timeout = '2s'")
     strict = await asyncpg.connect(dsn)
     try:
-        assert await strict.fetchval("SHOW idle_in_transaction_session_timeout") == "300ms"
+        assert await strict.fetchval("SHOW idle_in_transaction_session_timeout") == "1s"
     finally:
         await strict.close()
     async with snapshot(dsn) as tx:
-        await asyncio.sleep(1.0)
-        await tx.connection.execute("SELECT pg_sleep(0.5)")
+        await asyncio.sleep(1.5)
+        await tx.connection.execute("SELECT pg_sleep(1.2)")
         assert await tx.fetchval("check_schema")

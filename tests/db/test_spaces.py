@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import itertools
 import shutil
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -40,6 +39,7 @@ from foliod.store.files import Files
 from foliod.store.migrate import migrate
 from foliod.store.spaces import Spaces
 from foliod.store.store import Store, text_hash
+from waiting import PATIENCE, until
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 OLD, NEW = "mxbai-embed-large", "all-minilm"
@@ -353,9 +353,7 @@ async def test_who_waits_while_builds_are_compared_is_not_stuck(db):
         ollama.embed_gate.clear()
         makers = [asyncio.create_task(parts.vectors._builds.maker(active)) for _ in range(2)]
         try:
-            async with asyncio.timeout(10):
-                while [why_patient(task) is None for task in makers] != [True, False]:
-                    await asyncio.sleep(0.01)
+            await until(lambda: [why_patient(task) is None for task in makers] == [True, False])
         finally:
             ollama.embed_gate.set()
         assert await makers[0] is await makers[1]
@@ -471,12 +469,8 @@ async def test_a_switch_waits_for_a_document_that_becomes_ready(db, dsn):
 
 async def waiting_for_a_lock(db: Database) -> None:
     """Return when a query of ours waits for a lock."""
-    async with asyncio.timeout(10):
-        while not await one(
-            db,
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()",
-        ):
-            await asyncio.sleep(0.01)
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    await until(lambda: one(db, waits))
 
 
 # --- the index --------------------------------------------------------------------------
@@ -499,17 +493,16 @@ async def test_vectors_are_stored_while_the_index_is_built(db, dsn):
         # CREATE INDEX CONCURRENTLY waits for this old snapshot: it is under way for as long as we like.
         await other.fetchval("SELECT count(*) FROM foliod.embeddings")
         building = asyncio.create_task(spaces.index(new, 64))
-        async with asyncio.timeout(10):
-            while not await one(db, "SELECT count(*) FROM pg_stat_progress_create_index"):
-                await asyncio.sleep(0.01)
+        await until(
+            lambda: one(db, "SELECT count(*) FROM pg_stat_progress_create_index WHERE datname = current_database()")
+        )
         assert not await spaces.index(new, None), "it is seen that somebody is at it"
-        started = time.monotonic()
-        for space in (old, new):
-            await store.put_vectors(space, [(b"more", np.ones(space.dimensions, np.float32))])
-            async with db.transaction() as tx:
-                assert await tx.connection.fetch(nearest(space))
-        assert time.monotonic() - started < 5
-        assert not building.done()
+        async with asyncio.timeout(PATIENCE):
+            for space in (old, new):
+                await store.put_vectors(space, [(b"more", np.ones(space.dimensions, np.float32))])
+                async with db.transaction() as tx:
+                    assert await tx.connection.fetch(nearest(space))
+        assert not building.done(), "nothing waited for it"
     assert await building
     assert await spaces.indexed(new)
     # What came while it was built is in it.
@@ -530,12 +523,13 @@ async def test_an_index_that_was_interrupted_is_built_again(db, dsn):
     async with connect(dsn) as other, other.transaction(isolation="repeatable_read"):
         await other.fetchval("SELECT count(*) FROM foliod.embeddings")
         building = asyncio.create_task(spaces.index(new, None))
-        async with asyncio.timeout(10):
-            while not await one(
+        await until(
+            lambda: one(
                 db,
-                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting%'",
-            ):
-                await asyncio.sleep(0.01)
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_progress_create_index"
+                " WHERE phase LIKE 'waiting%' AND datname = current_database()",
+            )
+        )
         with pytest.raises(DatabaseUnavailableError):
             await building
     assert not await spaces.indexed(new)

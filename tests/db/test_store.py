@@ -18,6 +18,7 @@ from foliod.store.files import Files
 from foliod.store.renew import Renewed
 from foliod.store.store import Store
 from foliod.text.lexical import term_id, tokenize, weigh
+from waiting import PATIENCE, until
 
 HOST = "here"
 
@@ -124,7 +125,7 @@ async def test_others_write_while_a_document_is_written_anew(db):
     async with await rewrite(db, store, work, old) as writer:
         await writer.add(chunk(0, "common words"), weigh("common words"))
         await writer._flush()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert await Files(db, HOST).forget_gone(1) == 1
             await write_text(store, new, work.owner, ["revenue of another document"])
         await writer.finish(state="stored", partial=False, reason=None)
@@ -145,8 +146,7 @@ async def test_writers_of_old_and_new_words_never_wait_in_a_circle(db):
         other = asyncio.create_task(write_text(store, new, work.owner, [both]))
         # It is through, or it waits for a lock of ours.
         waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        while not other.done() and not await one(db, waits):
-            await asyncio.sleep(0.01)
+        await until(lambda: other.done() or one(db, waits))
         await writer.finish(state="stored", partial=False, reason=None)
     await other
     assert await lexicon(db) == await counted(db) != {}
@@ -270,7 +270,7 @@ async def test_leases_are_kept_also_while_a_document_is_written(db):
     second = await work.claim_for_reading()
     async with store.writing_text(first.document, work.owner):
         rows = await asyncio.wait_for(
-            db.fetch("extend_lease", [first.document, second.document], work.owner, 60.0), timeout=5
+            db.fetch("extend_lease", [first.document, second.document], work.owner, 60.0), PATIENCE
         )
     assert {(row["id"], row["ours"]) for row in rows} == {(first.document, True), (second.document, True)}
 
@@ -368,10 +368,8 @@ async def test_who_queues_behind_a_claim_that_somebody_elses_lock_holds_up_is_no
     async with db.transaction() as tx:
         await tx.connection.execute("LOCK TABLE foliod.documents IN ACCESS EXCLUSIVE MODE")
         claims = [asyncio.create_task(work.claim_for_reading()) for _ in range(3)]
-        async with asyncio.timeout(10):
-            # The first one has the time limit of its statement.
-            while [why_patient(task) is None for task in claims] != [True, False, False]:
-                await asyncio.sleep(0.01)
+        # The first one has the time limit of its statement.
+        await until(lambda: [why_patient(task) is None for task in claims] == [True, False, False])
     assert await asyncio.gather(*claims) == [None] * 3
 
 

@@ -23,6 +23,7 @@ from foliod.watch import agenda, take
 from foliod.watch import sweep as room
 from foliod.watch.sweep import Sweeper
 from privileges import drop_privileges, hand_over
+from waiting import PATIENCE, until
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +50,7 @@ class Swept:
 
     async def settle(self) -> None:
         """Sweep now, until everything is written down."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             await self.sweeper.wait_settled()
 
     def events(self, name: str) -> list[dict]:
@@ -67,7 +68,7 @@ async def sweeping(db, root, *, live: bool = False, settle: float = 0, ingest: d
             patch.setattr(room, "watch", lambda *_: asyncio.Event().wait())
         task = asyncio.create_task(sweeper.run())
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 await sweeper.first_sweep_done.wait()
             yield Swept(sweeper, files, counts, logs)
             assert not task.done(), task.exception()
@@ -106,16 +107,6 @@ def there(root) -> dict[bytes, bytes]:
 
 async def gone(db) -> set[bytes]:
     return {path for (path,) in await rows(db, "SELECT path FROM foliod.files WHERE gone_at IS NOT NULL")}
-
-
-async def until(condition, timeout: float = 20) -> None:
-    """Wait until a condition, which may be a coroutine function, holds."""
-    async with asyncio.timeout(timeout):
-        while True:
-            result = condition()
-            if await result if asyncio.iscoroutine(result) else result:
-                return
-            await asyncio.sleep(0.01)
 
 
 def put(path: Path, content: str | bytes = b"%PDF") -> bytes:
@@ -674,7 +665,7 @@ async def test_who_waits_for_a_path_gets_its_document(db, tmp_path):
     root.mkdir()
     async with sweeping(db, root) as swept:
         path = put(root / "a.pdf", "a")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             document = await swept.sweeper.wait_settled(path)
             assert [(document,)] == await rows(db, "SELECT id FROM foliod.documents")
             assert await swept.sweeper.wait_settled(os.fsencode(root / "no.pdf")) is None
@@ -759,7 +750,7 @@ async def test_a_cancelled_sweep_ends_at_once(db, tmp_path):
         await until(lambda sweeper=sweeper: not sweeper.pending() and not sweeper._awake.is_set())
         sweeper.hint()
         task.cancel()
-        await asyncio.wait([task], timeout=5)
+        await asyncio.wait([task], timeout=PATIENCE)
         assert task.cancelled()
         sweeper._thread.shutdown()
 

@@ -18,6 +18,7 @@ from foliod.store.statements import Transaction
 from foliod.store.store import Store
 from foliod.store.titles import catch_up
 from foliod.text.lexical import query_terms, weigh
+from waiting import PATIENCE
 
 ROW = "Purchases of property, plant and equipment 1,577 1,491"
 OTHERS = ["Legal proceedings are described in note 14.", "The board met nine times."]
@@ -201,7 +202,7 @@ async def test_a_name_that_comes_while_names_are_taken_in_counts(db, monkeypatch
         await execute(tx, name, *args, **named)
         if name == moment:
             monkeypatch.undo()
-            async with asyncio.timeout(10), db.transaction() as other:
+            async with asyncio.timeout(PATIENCE), db.transaction() as other:
                 await add_place(other, document, "/in/zephyr_2021.pdf")
 
     monkeypatch.setattr(Transaction, "execute", meanwhile)
@@ -215,7 +216,7 @@ async def test_a_file_is_recorded_while_its_document_is_written(db):
     document = (await fill(db, {"alpha.pdf": report(1)}))["alpha.pdf"]
     async with db.transaction() as tx:
         await tx.connection.execute("SELECT 1 FROM foliod.documents WHERE id = $1 FOR NO KEY UPDATE", document)
-        async with asyncio.timeout(10), db.transaction() as other:
+        async with asyncio.timeout(PATIENCE), db.transaction() as other:
             await add_place(other, document, "/in/copy.pdf")
         assert not await catch_up(db)
     assert await catch_up(db)

@@ -19,6 +19,7 @@ from foliod.store import address as address_module
 from foliod.store.connection import connect
 from foliod.store.database import Database
 from live import wait_for
+from ports import free_port
 from tls_server import Authority, authority, needs_openssl, tls_before
 
 pytestmark = needs_openssl
@@ -113,6 +114,11 @@ async def test_what_is_written_holds(dsn, certificates, remote, monkeypatch, tmp
 # --- a PostgreSQL that has TLS itself ---------------------------------------------------
 
 
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextlib.contextmanager
 def debian_server(folder: Path, certificate: Path, key: Path) -> Iterator[int]:
     """Debian's PostgreSQL with ssl = on; the one that comes with foliod is built without."""
@@ -127,9 +133,7 @@ def debian_server(folder: Path, certificate: Path, key: Path) -> Iterator[int]:
         entry = pwd.getpwnam("postgres")
         for path in (own, *own.iterdir()):
             os.chown(path, entry.pw_uid, entry.pw_gid)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     (password := own.parent / "password").write_text("x\n")
     password.chmod(0o644)
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL, "cwd": "/"}
@@ -144,16 +148,15 @@ def debian_server(folder: Path, certificate: Path, key: Path) -> Iterator[int]:
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     process = subprocess.Popen([str(DEBIAN), "-D", str(own / "data"), *options], **quiet, **user)
     try:
-        wait_for(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0 if process.poll() is None else 1 / 0)
+        wait_for(lambda: answers(port) if process.poll() is None else 1 / 0)
         yield port
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 @pytest.mark.skipif(DEBIAN is None, reason="no PostgreSQL with TLS is installed (Debian: apt-get install postgresql)")
 @pytest.mark.parametrize("which", ["good", "wrong_host"])
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 async def test_a_real_server_with_tls(certificates, remote, short_dir, which):
     """PostgreSQL's own TLS with a password by SCRAM: verified in full, and refused under another name."""
     with debian_server(short_dir, *getattr(certificates, which)) as port:

@@ -11,6 +11,7 @@ from typing import Any
 
 from foliod.store.tunnel import _Relay
 from tls_server import SSL_REQUEST, authority, needs_openssl
+from waiting import PATIENCE
 
 
 async def test_a_way_that_is_closed_while_it_is_used_is_no_error(short_dir):
@@ -28,7 +29,7 @@ async def test_a_way_that_is_closed_while_it_is_used_is_no_error(short_dir):
         relay = _Relay(*server.sockets[0].getsockname(), None, direct=False)
         async with await asyncio.start_unix_server(relay.serve, short_dir / "way"):
             reader, writer = await asyncio.open_unix_connection(short_dir / "way")
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 await reached.wait()
                 await relay.end()
                 assert await reader.read() == b""

@@ -15,8 +15,15 @@ from foliod.store.connection import connect
 from foliod.store.unseen import unseen
 
 
+def forget_others(caplog: pytest.LogCaptureFixture) -> None:
+    """Have told now what tests before this one left for the garbage collector."""
+    gc.collect()
+    caplog.clear()
+
+
 async def test_a_query_given_up_when_its_connection_ends_is_no_error(dsn, caplog):
     """A future of asyncpg's that nobody can ask any more is told at level info, not as an error of the event loop."""
+    forget_others(caplog)
     asyncio.get_running_loop().set_exception_handler(unseen)
     async with connect(dsn) as connection:
         query = connection.execute("SELECT pg_sleep(60)")
@@ -52,6 +59,7 @@ async def test_a_thrown_away_connection_that_has_ended_is_no_error(dsn, caplog):
 @pytest.mark.parametrize("kind", [RuntimeError, asyncpg.UniqueViolationError, OSError])
 async def test_other_errors_that_nobody_took_stay_errors(kind, caplog):
     """Whatever else is lost, and what a task of ours raises, is told as before."""
+    forget_others(caplog)
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(unseen)
 
@@ -62,7 +70,7 @@ async def test_other_errors_that_nobody_took_stay_errors(kind, caplog):
         loop.create_future().set_exception(kind("lost"))
         gc.collect()
         task = asyncio.create_task(ours())
-        await asyncio.sleep(0.01)
+        await asyncio.wait([task])
         del task
         gc.collect()
     assert [record.getMessage().splitlines()[0] for record in caplog.records] == [

@@ -16,7 +16,7 @@ from betterstack import TOKEN, black_hole, nobody, receiving
 from foliod.base import betterstack
 from foliod.base.betterstack import MOST_CHARS, Shipper
 from foliod.base.config_logs import Betterstack, Log
-from foliod.base.logs import end_logs, report, set_up_logs
+from foliod.base.logs import END_SECONDS, end_logs, report, set_up_logs
 from live import wait_for
 from process_logs import logs_restored
 
@@ -152,7 +152,7 @@ def test_an_outage_is_bounded_in_memory_and_counted(monkeypatch):
             started = time.perf_counter()
             log.info("file_gone", file=f"/{number}.pdf")
             slowest = max(slowest, time.perf_counter() - started)
-        assert slowest < 1.0
+        assert slowest < 10.0, "nobody takes any before that: who waited for that would wait for ever"
         assert shipper.pipe.qsize() <= 100
         waiting = report()["betterstack"]
         assert waiting["waiting"] <= 200
@@ -190,7 +190,9 @@ def test_the_end_is_bounded_and_what_is_lost_is_counted(where, monkeypatch):
             time.sleep(0.2)
             started = time.monotonic()
             end_logs()
-            assert time.monotonic() - started < 3.0
+            # Less than an answer would be waited for while it runs.
+            assert time.monotonic() - started < 0.8 * betterstack.ANSWER_SECONDS
+            assert END_SECONDS <= 3.0
             shipper.close()
             dropped = told(shipper, "logs_dropped")
             assert sum(line["lines"] for line in dropped) >= 100

@@ -63,7 +63,7 @@ class Screen:
         os.close(slave)
         self.text = ""
 
-    def read_until(self, what: str, seconds: float = 30) -> str:
+    def read_until(self, what: str, seconds: float = 60) -> str:
         """Read until `what` is on the screen, "" is until the end."""
         end = time.monotonic() + seconds
         while not (what and what in plain(self.text)):
@@ -78,7 +78,7 @@ class Screen:
     def end(self) -> int:
         self.read_until("")
         os.close(self._master)
-        return self.process.wait(10)
+        return self.process.wait(60)
 
 
 @contextlib.contextmanager
@@ -841,7 +841,7 @@ def test_control_c_ends_quietly(daemon):
     process = start("ask", "why", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert os.read(process.stdout.fileno(), 100) == b"first "
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert (out, err) == (b"\n", b"")
 
@@ -854,7 +854,7 @@ def test_a_closed_pipe_ends_quietly(daemon):
     process.stdout.close()
     assert process.stderr.read() == b""
     process.stderr.close()
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize("command", [["--version"], ["config", "--defaults"], ["config"]])
@@ -864,7 +864,7 @@ def test_a_pipe_that_nobody_reads_ends_quietly(environ, command):
     process.stdout.close()
     err = process.stderr.read()
     process.stderr.close()
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert not err.removeprefix(b"# from /dev/null, the environment and the defaults\n")
 
 
@@ -873,7 +873,7 @@ def test_an_encoding_without_the_characters_is_no_failure(daemon):
     daemon.answers[ASK] = [sources(hit()), token("“Gezeiten”"), done("x", citation())]
     environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
     process = start("ask", "why", stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out[:10]) == (0, b"?Gezeiten?"), err
 
 

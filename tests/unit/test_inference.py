@@ -36,6 +36,7 @@ from foliod.ollama import bounded
 from foliod.ollama import inference as inference_module
 from foliod.ollama.inference import ChatPiece, Inference
 from foliod.ollama.ollama_wire import _matrix
+from waiting import PATIENCE
 
 NOBODY = "http://127.0.0.1:9"
 QUESTION = [{"role": "user", "content": "What is it?"}]
@@ -287,7 +288,7 @@ async def test_a_name_server_that_hangs_holds_up_nothing_else(monkeypatch):
 
     def look(host: str, *_: object, **__: object) -> None:
         looks.append(host)
-        answered.wait(30)
+        answered.wait(300)
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", look)
@@ -296,7 +297,7 @@ async def test_a_name_server_that_hangs_holds_up_nothing_else(monkeypatch):
             for _ in range(40):
                 with pytest.raises(OllamaUnavailableError, match=r"far\.example is not found in 0\.05 s"):
                     await inference.embed("all-minilm", ["x"])
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 assert await asyncio.to_thread(lambda: "free") == "free"
             assert looks == ["far.example"]
     finally:
@@ -313,8 +314,8 @@ async def test_text_that_is_not_unicode_is_no_fault_of_the_server(ollama, infere
 async def test_a_silent_server_is_given_up(ollama):
     """A request that brings nothing is ended after silence_seconds, and the server is told."""
     ollama.embed_gate.clear()
-    async with Inference(settings_for(ollama.url, silence_seconds=0.1)) as inference:
-        with pytest.raises(OllamaTimeoutError, match=r"silent for 0\.1 s"):
+    async with Inference(settings_for(ollama.url, silence_seconds=0.5)) as inference:
+        with pytest.raises(OllamaTimeoutError, match=r"silent for 0\.5 s"):
             await inference.embed("all-minilm", ["x"])
         await ollama.until(lambda: ollama.counts["embeds_cancelled"] == 1)
 
@@ -495,7 +496,7 @@ async def test_a_stream_that_falls_silent_is_given_up(ollama):
     """Silence is what is limited, not the length of an answer."""
     ollama.token_gate.clear()
     ollama.token_gate_after = 1
-    async with Inference(settings_for(ollama.url, silence_seconds=0.1)) as inference:
+    async with Inference(settings_for(ollama.url, silence_seconds=0.5)) as inference:
         with pytest.raises(OllamaTimeoutError, match="silent"):
             await answer_of(inference)
     await ollama.until(lambda: ollama.counts["chats_cancelled"] == 1)
@@ -543,10 +544,10 @@ async def test_a_server_that_dies_in_a_request_is_replaced(ollama):
 
 async def test_a_server_that_hangs_is_passed_over(ollama):
     """A server that fell silent once is asked last for a while, however long its silence was waited for."""
-    async with FakeOllama() as first, Inference(settings_for(first.url, ollama.url, silence_seconds=0.4)) as inference:
+    async with FakeOllama() as first, Inference(settings_for(first.url, ollama.url, silence_seconds=2.0)) as inference:
         first.fault(deaf=True)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(inference_module, "RETURN_SECONDS", 0.3)
+            patch.setattr(inference_module, "RETURN_SECONDS", 1.9)
             with pytest.raises(OllamaTimeoutError):
                 await inference.embed("all-minilm", ["one"])
             await inference.embed("all-minilm", ["two"])

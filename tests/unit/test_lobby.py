@@ -10,6 +10,7 @@ from test_serve import client_of, services_for, settings_for
 from foliod.serve.connection import SPARE, Lobby
 from foliod.serve.peers import Peer
 from foliod.serve.serve import serving
+from waiting import PATIENCE
 
 OURS = Peer(os.geteuid())
 
@@ -59,5 +60,5 @@ async def test_who_is_refused_holds_no_connection(short_dir):
         for host, status in (("localhost", b"401"), ("evil.example", b"421")):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"GET /healthz HTTP/1.1\r\nHost: %s\r\n\r\n" % host.encode())
-            assert status in (await asyncio.wait_for(reader.read(), 10)).splitlines()[0]
+            assert status in (await asyncio.wait_for(reader.read(), PATIENCE)).splitlines()[0]
             writer.close()

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from test_workers import children, limits, until
+from test_workers import children, limits
 
 import made_pdfs
 from foliod.base.errors import DocumentRefusedError, WorkerDiedError, WorkerTimeoutError
@@ -18,6 +18,7 @@ from foliod.reading.pdf import open_document
 from foliod.reading.strict import MalformedError
 from foliod.reading.transcript import OnePicture
 from made_pdfs import Sheet, pymupdf
+from waiting import until
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 PAPER = SAMPLES / "PMC7068164.pdf"

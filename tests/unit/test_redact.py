@@ -109,6 +109,6 @@ def test_what_asyncio_complains_about_is_told_without_content(logged):
 )
 def test_long_texts_take_no_time(text):
     """Whatever a library or a file name brings into the log, looking for secrets in it takes no time."""
-    started = time.perf_counter()
+    started = time.thread_time()
     Secrets().text(text)
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2

@@ -12,6 +12,7 @@ from foliod.base.errors import ConfigError
 from foliod.start.notify import Manager
 from foliod.start.reload import FIXED, LIVE, Reloader, merged
 from service_manager import receiving
+from waiting import until
 
 
 def test_every_section_and_key_that_is_named_is_there():
@@ -87,10 +88,10 @@ async def test_a_reload_ends_with_ready_whatever_comes_of_it(short_dir, ready):
         task = asyncio.create_task(reloader.run())
         notes = []
         for left in (2, 1, 0):
+            before = reloader.configuration
             reloader.ask()
-            async with asyncio.timeout(5):
-                while len(source.said) > left or manager.ready is not ready:
-                    await asyncio.sleep(0.01)
+            await until(lambda before=before: reloader.configuration is not before and manager.ready is ready)
+            assert len(source.said) == left
             notes.append(reloader.note)
         task.cancel()
         await asyncio.wait([task])
@@ -112,7 +113,7 @@ async def test_asked_twice_while_it_reads_it_reads_once_more(short_dir):
     def load() -> Settings:
         reads.append(1)
         loop.call_soon_threadsafe(started.set)
-        asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(5)
+        asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(60)
         return Settings(state_dir=Path("/x"))
 
     async def apply(_: Settings) -> None:
@@ -125,9 +126,7 @@ async def test_asked_twice_while_it_reads_it_reads_once_more(short_dir):
     for _ in range(5):
         reloader.ask()
     go_on.set()
-    async with asyncio.timeout(5):
-        while len(reads) < 2 or not reloader.note:
-            await asyncio.sleep(0.01)
+    await until(lambda: len(reads) == 2 and reloader.note)
     await asyncio.sleep(0.05)
     assert len(reads) == 2
     assert reloader.note == "restart needed for state_dir"

@@ -104,7 +104,7 @@ async def test_a_process_that_ignores_everything(taken_over):
     taken_over("deaf")
     seen = []
     async with Workers(1) as pool:
-        with job(SAMPLES / "habibi.pdf", page_seconds=1.0) as it, pytest.raises(WorkerTimeoutError):
+        with job(SAMPLES / "habibi.pdf", page_seconds=3.0) as it, pytest.raises(WorkerTimeoutError):
             async for event in pool.read(it):
                 seen.append(event)  # noqa: PERF401
     assert [event.text for event in seen if isinstance(event, Page)] == ["one page"]

@@ -27,6 +27,7 @@ from foliod.serve.bearer import bearer_token
 from foliod.serve.serve import application, serving, sites
 from foliod.serve.services import Services
 from foliod.serve.sockets import LONGEST_PATH, tcp_sockets, unix_socket
+from waiting import PATIENCE, until
 
 
 async def no_ollama() -> OllamaHealth:
@@ -225,7 +226,7 @@ async def test_what_is_no_http_is_refused(short_dir):
     async with daemon(short_dir) as client:
         reader, writer = await asyncio.open_unix_connection(str(short_dir / "s"))
         writer.write(b"\x16\x03\x01 hello\r\n\r\n")
-        assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.0 400")
+        assert (await asyncio.wait_for(reader.readline(), PATIENCE)).startswith(b"HTTP/1.0 400")
         writer.close()
         assert (await client.get("/healthz")).status == 200
 
@@ -597,7 +598,7 @@ async def test_events_are_lines_of_json(short_dir):
         assert answer.content_type == "application/x-ndjson"
         assert json.loads(await answer.content.readline())["type"] == "token"
         assert source.held.is_set() or await source.held.wait()
-    await asyncio.wait_for(source.closed.wait(), 5)
+    await asyncio.wait_for(source.closed.wait(), PATIENCE)
 
 
 async def test_browsers_get_server_sent_events(short_dir):
@@ -641,10 +642,10 @@ async def test_a_client_that_hangs_up_ends_the_work(short_dir):
     async with streamed(short_dir, source) as client:
         answer = await client.get("/stream")
         await answer.content.readline()
-        await asyncio.wait_for(source.held.wait(), 5)
+        await asyncio.wait_for(source.held.wait(), PATIENCE)
         assert not source.closed.is_set()
         answer.close()
-        await asyncio.wait_for(source.closed.wait(), 5)
+        await asyncio.wait_for(source.closed.wait(), PATIENCE)
 
 
 async def test_a_client_that_hangs_up_when_the_answer_begins_is_no_fault(short_dir):
@@ -684,10 +685,11 @@ async def test_a_slow_reader_slows_the_source(short_dir):
         slow = await send_and_not_read(short_dir)
         for _ in range(20):
             assert (await client.get("/healthz")).status == 200
-        assert 0 < source.taken < 100, "40 kB each: a few fill the socket's and the server's buffers"
+        await until(lambda: source.taken)
+        assert source.taken < 100, "40 kB each: a few fill the socket's and the server's buffers"
         read = bytearray()
         while not read.endswith(b"0\r\n\r\n"):
-            read += await asyncio.wait_for(asyncio.get_running_loop().sock_recv(slow, 1 << 20), 5)
+            read += await asyncio.wait_for(asyncio.get_running_loop().sock_recv(slow, 1 << 20), PATIENCE)
         slow.close()
         assert source.taken == 1000
 
@@ -699,7 +701,7 @@ async def test_a_reader_that_stalls_is_cut(short_dir, monkeypatch):
     async with streamed(short_dir, source):
         slow = await send_and_not_read(short_dir)
         with capture_logs() as logs:
-            await asyncio.wait_for(source.closed.wait(), 5)
+            await asyncio.wait_for(source.closed.wait(), PATIENCE)
         slow.close()
         assert source.taken < 100
         assert not [entry for entry in logs if entry["log_level"] == "error"]
@@ -715,8 +717,8 @@ async def test_a_stop_ends_streams_with_a_word(short_dir):
         with unix_socket(settings.socket) as listener:
             async with sites(app, [listener]):
                 answer = await client.get("/stream")
-                await asyncio.wait_for(source.held.wait(), 5)
-            lines = (await asyncio.wait_for(answer.text(), 5)).splitlines()
+                await asyncio.wait_for(source.held.wait(), PATIENCE)
+            lines = (await asyncio.wait_for(answer.text(), PATIENCE)).splitlines()
     assert source.closed.is_set()
     assert len(lines) == 3
     assert json.loads(lines[-1]) == {
@@ -727,11 +729,11 @@ async def test_a_stop_ends_streams_with_a_word(short_dir):
 async def test_a_stop_does_not_wait_for_a_stalled_reader(short_dir):
     """A client that reads nothing can't keep the daemon from stopping."""
     source = Source(events=1000, size=20_000)
-    async with asyncio.timeout(8):
-        async with streamed(short_dir, source) as client:
+    # Half of what a client may stall for.
+    async with asyncio.timeout(streaming.STALL_SECONDS / 2):
+        async with streamed(short_dir, source):
             slow = await send_and_not_read(short_dir)
-            for _ in range(5):
-                await client.get("/healthz")
+            await until(lambda: source.taken)
     assert source.closed.is_set()
     slow.close()
 

@@ -7,6 +7,7 @@ import pytest
 
 from foliod.serve.kept import Kept
 from foliod.serve.status import Status
+from waiting import PATIENCE
 
 
 @pytest.mark.parametrize("questions", range(10))
@@ -52,7 +53,7 @@ async def test_what_is_slow_to_gather_holds_up_nobody():
 
     kept = Kept(gather, 0.0, old_meanwhile=True)
     assert await kept.get() == 1
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert [await kept.get() for _ in range(3)] == [1, 1, 1]
     hang.set()
     while await kept.get() == 1:

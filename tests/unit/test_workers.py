@@ -35,6 +35,7 @@ from foliod.reading import wire
 from foliod.reading.decoder import Decoder
 from foliod.reading.strict import MalformedError
 from foliod.reading.transcript import Transcript
+from waiting import until
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 LIMITS = ReadLimits(
@@ -97,13 +98,6 @@ def children() -> list[int]:
     )
     readers = ("worker_main", "parasite")
     return [int(line.split()[0]) for line in out.stdout.splitlines() if any(name in line for name in readers)]
-
-
-async def until(condition, seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        await asyncio.sleep(0.01)
 
 
 def alive(pid: int) -> bool:
@@ -303,7 +297,7 @@ async def test_an_endless_page_is_ended(workers, tmp_path):
     path = tmp_path / "endless.pdf"
     path.write_bytes(made_pdfs.endless_page())
     seen = []
-    with job(path, page_seconds=0.7) as it, pytest.raises(WorkerTimeoutError):
+    with job(path, page_seconds=3.0) as it, pytest.raises(WorkerTimeoutError):
         async for event in workers.read(it):
             seen.append(event)  # noqa: PERF401
     assert [event.text for event in seen if isinstance(event, Page)] == ["a good page"]
@@ -316,14 +310,25 @@ async def test_a_document_has_its_time(workers, long_pdf):
         await read(workers, long_pdf, document_seconds=0.2)
 
 
+async def test_trying_passwords_has_a_time_of_its_own():
+    """While a file is opened with hundreds of passwords, the time for a page has not begun."""
+    clock = reader._Clock(limits(page_seconds=0.0), 60.0)
+    async with clock.running():
+        await asyncio.sleep(0.01)
+    clock.opened()
+    with pytest.raises(TimeoutError):
+        async with clock.running():
+            await asyncio.sleep(60.0)
+
+
 async def test_a_slow_taker_is_waited_for(workers, long_pdf):
     """While the daemon is busy elsewhere the process waits, and its time stands still."""
     count = 0
-    with job(long_pdf, page_seconds=0.5, document_seconds=20) as it:
+    with job(long_pdf, page_seconds=2.0, document_seconds=600.0) as it:
         async for _ in workers.read(it):
             count += 1
             if count == 5:
-                await asyncio.sleep(0.7)
+                await asyncio.sleep(2.5)
     assert count > 3000
 
 
@@ -436,9 +441,7 @@ async def test_an_idle_process_that_died_leaves_nothing_open(workers):
     await read(workers, SAMPLES / "habibi.pdf")
     (pid,) = children()
     os.kill(pid, signal.SIGKILL)
-    async with asyncio.timeout(20):
-        while set(os.listdir("/proc/self/fd")) - before:
-            await asyncio.sleep(0.01)
+    await until(lambda: not set(os.listdir("/proc/self/fd")) - before)
     assert not children()
 
 
@@ -486,16 +489,21 @@ async def test_hundreds_of_files_leave_nothing_open(monkeypatch, tmp_path):
                 await read(pool, SAMPLES / "habibi.pdf" if number % 3 else tmp_path / "page.pdf")
             if number % 20 == 0:
                 pids |= set(children())
-                assert openings() == before
-        assert openings() == before
+                # One that was replaced is tidied up beside what comes next.
+                await until(lambda: openings() == before)
+        await until(lambda: openings() == before)
         assert len(pids) >= 5
         (last,) = children()
         # It closes the file after its last word.
         await until(lambda: len(os.listdir(f"/proc/{last}/fd")) == 4)
-    family = subprocess.run(
-        ["ps", "-o", "pid=,stat=", "--ppid", str(os.getpid())], capture_output=True, text=True, check=True
-    )
-    assert [line for line in family.stdout.splitlines() if " Z" in line] == []
+
+    def zombies() -> list[str]:
+        family = subprocess.run(
+            ["ps", "-o", "pid=,stat=", "--ppid", str(os.getpid())], capture_output=True, text=True, check=True
+        )
+        return [line for line in family.stdout.splitlines() if " Z" in line]
+
+    await until(lambda: not zombies())
 
 
 async def test_mutants_end_in_a_known_way(workers, tmp_path):
@@ -775,6 +783,16 @@ async def listen(said: bytes) -> str:
                 await talk
 
 
+def least(work) -> float:
+    """Return the least processor time that something takes, in seconds."""
+    times = []
+    for _ in range(7):
+        started = time.thread_time()
+        work()
+        times.append(time.thread_time() - started)
+    return min(times)
+
+
 def test_the_largest_message_is_parsed_quickly():
     """The event loop is not held up by one message, however it is made."""
     numbers = b",".join([b"1"] * 24_000)
@@ -783,12 +801,9 @@ def test_the_largest_message_is_parsed_quickly():
         b'{"kind":"terms","ids":[%s],"weights":[%s]}' % (numbers, numbers),
     ):
         assert 0.95 * wire.MAX_FRAME < len(body) <= wire.MAX_FRAME
-        times = []
-        for _ in range(7):
-            started = time.thread_time()
-            Decoder(10**6).decode(body)
-            times.append(time.thread_time() - started)
-        assert min(times) < 0.01
+        took = least(lambda body=body: Decoder(10**6).decode(body))
+        # On a machine on which all is slow, measured by what Python's own parser takes.
+        assert took < max(0.01, 8 * least(lambda body=body: json.loads(body)))
 
 
 # --- the sandbox ------------------------------------------------------------------------
