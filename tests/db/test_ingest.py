@@ -165,7 +165,6 @@ async def test_a_document_goes_the_whole_way(db):
         assert parts.counters["texts_embedded"] == await one(db, "SELECT count(*) FROM foliod.embeddings") > 5
 
 
-@pytest.mark.timeout(400)
 async def test_pages_read_before_a_death_are_not_read_again(db):
     """When the reader dies on page 100, the next attempt starts there, and the text is whole."""
     async with FakeOllama() as ollama, bench(db, ollama) as parts:

@@ -173,7 +173,7 @@ async def test_hundreds_of_passwords_are_tried(db, tmp_path, file):
     path = tmp_path / "slow.pdf"
     path.write_bytes(made_pdfs.locked(made_pdfs.letters("Open"), "thé end", pymupdf.PDF_ENCRYPT_AES_256))
     file.write_text("\n".join([*(f'wrong {i} \\ " é' for i in range(299)), "thé end"]))
-    config = Settings(ingest=Ingest(passwords_file=file, page_seconds=30))
+    config = Settings(ingest=Ingest(passwords_file=file, page_seconds=100))
     async with FakeOllama() as ollama, bench(db, ollama, config=config) as parts:
         await parts.place(path)
         assert await parts.ingest.read_next()

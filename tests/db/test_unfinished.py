@@ -16,7 +16,7 @@ from foliod.watch import take
 from foliod.watch.sweep import Sweeper
 from waiting import until
 
-LONG = 110
+LONG = 240
 """Seconds for a thousand files on a machine that has other work to do."""
 WHOLE = b"%PDF-1.7\n" + b"x" * 3000 + b"\n%%EOF\n"
 
