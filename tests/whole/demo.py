@@ -29,7 +29,7 @@ QUESTIONS = (
     "Which steps mitigate the spread of COVID-19 during patient transport?",
 )
 START_SECONDS = 60.0
-READ_SECONDS = 100.0
+READ_SECONDS = 300.0
 STOP_SECONDS = 60.0
 
 # The demo is the same on every machine: Ollama is not asked, also where there is one.

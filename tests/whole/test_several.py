@@ -168,7 +168,7 @@ def test_a_host_that_dies_is_stood_in_for(empty_dsn, ollama):
         wait_for(lambda: asked(empty_dsn, "SELECT count(*) FROM foliod.files") == 8)
         # It has read and embedded something younger, and so has looked at what is claimed.
         letters(other, range(9, 10))
-        wait_for(lambda: other.states().get("ready") == 2)
+        wait_for(lambda: [d["state"] for d in other.get("/v1/documents", q="letter9.pdf")["documents"]] == ["ready"])
         host = (dying.state / "host").read_text().strip()
         assert asked(empty_dsn, f"{claimed} AND starts_with(lease_owner, '{host}:')") == held
         # The database's clock comes to the end of the lease.
