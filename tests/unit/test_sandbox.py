@@ -146,7 +146,7 @@ async def test_a_flood_of_pages_is_dammed(taken_over, monkeypatch):
 @pytest.mark.parametrize(("how", "said"), [("busy", "processor time"), ("deaf", "SIGKILL")])
 async def test_processor_time_is_limited(taken_over, monkeypatch, how, said):
     """The kernel ends a process that computes for ever, even when the daemon can't and the signal is ignored."""
-    monkeypatch.setattr(reader, "PROCESSOR_SHARE", 0.005)
+    monkeypatch.setattr("foliod.ingest.job.PROCESSOR_SHARE", 0.005)
     taken_over(how)
     async with Workers(1) as pool:
         with job(SAMPLES / "habibi.pdf") as it, pytest.raises(WorkerDiedError, match=said):

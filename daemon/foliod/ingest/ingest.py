@@ -28,9 +28,10 @@ from foliod.base.errors import (
 from foliod.base.model import Chunk, DocumentFacts, DocumentState, Page, ReadSummary
 from foliod.base.version import EXTRACTOR
 from foliod.ingest.backlog import LEASE_SECONDS
+from foliod.ingest.job import ReadJob
 from foliod.ingest.outcome import after_deaths, nothing_to_search, told_of, what_is_missing, with_earlier
 from foliod.ingest.progress import Progress
-from foliod.ingest.workers import ReadJob, ReadLimits
+from foliod.reading.wire import ReadLimits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -26,8 +26,8 @@ from foliod.base.errors import (
 from foliod.base.model import Chunk, DocumentFacts, DocumentState, Page, ReadSummary, Verdict
 from foliod.base.paths import without_paths
 from foliod.ingest.backlog import LEASE_SECONDS, MOST_ATTEMPTS
+from foliod.ingest.job import ReadJob
 from foliod.ingest.outcome import nothing_recognised, told_of, what_is_missing, with_earlier
-from foliod.ingest.workers import ReadJob
 from foliod.reading.wire import Ocr
 
 if TYPE_CHECKING:

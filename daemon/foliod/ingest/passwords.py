@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from foliod.base.config import Settings
     from foliod.ingest.backlog import Backlog
-    from foliod.ingest.reader import ReadEvent, ReadJob
+    from foliod.ingest.job import ReadEvent, ReadJob
     from foliod.ingest.workers import Workers
     from foliod.store.database import Database
 

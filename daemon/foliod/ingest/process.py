@@ -1,14 +1,18 @@
-"""What is known of a reading process from outside: what it may know of ours, and what it has used."""
+"""What is known of a reading process from outside: what it may know of ours, what it has used, and its end."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
-import signal
 import sysconfig
 import time
+from typing import TYPE_CHECKING
 
 from foliod.base.assets import PACKAGE
-from foliod.reading import wire
+
+if TYPE_CHECKING:
+    import subprocess
 
 
 def environment() -> dict[str, str]:
@@ -43,15 +47,27 @@ def resident(pid: int) -> int:
         return 0
 
 
-def cause_of(code: int | None, *, timed_out: bool) -> str:
-    """Return in a word why a process with this exit code died; one of some twenty."""
-    if code == -signal.SIGXCPU:
-        return "processor_time"
-    if timed_out:
-        return "timeout"
-    causes = {wire.OUT_OF_MEMORY: "memory", -signal.SIGSYS: "forbidden_call", -signal.SIGKILL: "killed"}
-    if code in causes:
-        return causes[code]
-    if code is not None and -code in set(signal.Signals):
-        return signal.Signals(-code).name.lower()
-    return "exit"
+async def ended(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Wait for the end of a process, for so many seconds at most."""
+    if process.poll() is not None:
+        return
+    try:
+        watch = os.pidfd_open(process.pid)
+    except OSError:
+        # Some sandboxes know no such call.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while process.poll() is None:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+        return
+    exited = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(watch, exited.set)
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await exited.wait()
+    finally:
+        loop.remove_reader(watch)
+        os.close(watch)
+    process.poll()

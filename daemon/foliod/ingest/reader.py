@@ -10,31 +10,30 @@ import signal
 import socket
 import subprocess
 import sys
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
-from foliod.base.errors import DocumentRefusedError, FileChangedError, FoliodError, WorkerDiedError, WorkerTimeoutError
-from foliod.base.model import Chunk, DocumentFacts, Page, ReadSummary, Terms
+from foliod.base.errors import DocumentRefusedError, FoliodError, WorkerDiedError, WorkerTimeoutError
+from foliod.base.model import ReadSummary
 from foliod.ingest.clock import Clock
-from foliod.ingest.process import environment, resident, used_seconds
+from foliod.ingest.death import death_of
+from foliod.ingest.job import processor_seconds
+from foliod.ingest.process import ended, environment, resident, used_seconds
 from foliod.reading import wire
 from foliod.reading.decoder import Decoder
 from foliod.reading.strict import MalformedError, demand
 from foliod.reading.transcript import OnePage, OnePicture, Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
 
+    from foliod.ingest.job import ReadEvent, ReadJob
     from foliod.reading.wire import ReadLimits
 
 FILES_A_WORKER = 200
 """A process is replaced after so many files, or when it has grown, lest little leaks add up."""
 GROWN_BYTES = 320 * 1024 * 1024
-PROCESSOR_SHARE = 2.0
-"""Processor time for a document, as a share of the time that it may take: while the daemon is busy
-elsewhere only the latter stands still. Ends a process when a stopped daemon can't."""
 PROCESSOR_DOCUMENTS = 4
 """A process is replaced when it has used the processor time of so many documents."""
 START_SECONDS = 60.0
@@ -48,56 +47,6 @@ COMMAND = (sys.executable, "-P", "-m", "foliod.reading.worker_main")
 log = structlog.get_logger()
 
 
-class StoredPages(Protocol):
-    """Pages of a document that need not be read again, in order, taken one by one: together they can be large."""
-
-    def __len__(self) -> int:
-        """How many."""
-
-    def __aiter__(self) -> AsyncIterator[Page]:
-        """One after the other."""
-
-
-class NoPages:
-    """Of a document of which nothing is stored."""
-
-    def __len__(self) -> int:
-        """None."""
-        return 0
-
-    async def __aiter__(self) -> AsyncIterator[Page]:
-        """None."""
-        return
-        yield
-
-
-@dataclass(frozen=True, slots=True)
-class ReadJob:
-    """One file to read. The descriptor `fd` stays the caller's; `stored` pages are not read again."""
-
-    fd: int
-    name: str
-    limits: ReadLimits
-    stored: StoredPages = field(default_factory=NoPages)
-    passwords: tuple[str, ...] = field(default=(), repr=False)
-    """Tried in turn when the file needs one."""
-    ocr: wire.Ocr | None = None
-    """Recognise this page, and read nothing else: the page comes, and a summary."""
-    draw: wire.Draw | None = None
-    """Draw a page, and read nothing else: the picture comes, and a summary."""
-    cpu_seconds: float | None = None
-    """Processor time for this job, where it is not a share of the document's time: that says little of work that
-    gives way to all other."""
-
-    @property
-    def processor_seconds(self) -> float:
-        """Processor time for this job."""
-        return _processor_seconds_of(self.limits) if self.cpu_seconds is None else self.cpu_seconds
-
-
-ReadEvent = DocumentFacts | Page | tuple[Chunk, Terms] | ReadSummary | wire.Picture
-
-
 class Reader:
     """One process and the socket to it."""
 
@@ -105,7 +54,7 @@ class Reader:
         self._room = max(size, wire.MAPPED_BYTES)
         self._tessdata = tessdata
         self._memory_mb = limits.memory_mb
-        self._processor_end = PROCESSOR_DOCUMENTS * _processor_seconds_of(limits)
+        self._processor_end = PROCESSOR_DOCUMENTS * processor_seconds(limits)
         self._files = 0
         self._buffer = bytearray()
         self._decoder = Decoder(0)
@@ -155,7 +104,7 @@ class Reader:
             and self._tessdata == tessdata
             and max(size, wire.MAPPED_BYTES) == self._room
             and self._files < FILES_A_WORKER
-            and used_seconds(self._process.pid) + _processor_seconds_of(limits) <= self._processor_end
+            and used_seconds(self._process.pid) + processor_seconds(limits) <= self._processor_end
             and resident(self._process.pid) < GROWN_BYTES
         )
 
@@ -177,7 +126,7 @@ class Reader:
                 assert isinstance(ready, wire.Ready)
         except (OSError, EOFError, TimeoutError, MalformedError) as error:
             if isinstance(error, EOFError):
-                await self._ended(END_SECONDS / 10)
+                await ended(self._process, END_SECONDS / 10)
                 self.killed = self._process.returncode == -signal.SIGKILL
             await self._stop()
             msg = f"the process that reads PDFs did not start: {self._last_words() or error}; install foliod again"
@@ -230,7 +179,7 @@ class Reader:
             raise WorkerDiedError(msg) from None
         except (OSError, EOFError):
             await self._stop(kill=False)
-            raise self._death(job) from None
+            raise death_of(job, self._process.returncode, self._last_words(), worker=self._process.pid) from None
 
     def rest(self, gone: Callable[[], None]) -> None:
         """Wait for the next job; `gone` is called when the process ends, or speaks unasked, before that."""
@@ -296,68 +245,10 @@ class Reader:
     async def _stop(self, *, kill: bool = True) -> None:
         """Wait for the end of the process; it gets a moment to end by itself when not killed."""
         if not kill:
-            await self._ended(END_SECONDS / 10)
+            await ended(self._process, END_SECONDS / 10)
         if self._process.poll() is None:
             self._process.kill()
-            await self._ended(END_SECONDS)
-
-    async def _ended(self, seconds: float) -> None:
-        if self._process.poll() is not None:
-            return
-        try:
-            watch = os.pidfd_open(self._process.pid)
-        except OSError:
-            # Some sandboxes know no such call.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    while self._process.poll() is None:  # noqa: ASYNC110
-                        await asyncio.sleep(0.02)
-            return
-        exited = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        loop.add_reader(watch, exited.set)
-        try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await exited.wait()
-        finally:
-            loop.remove_reader(watch)
-            os.close(watch)
-        self._process.poll()
-
-    def _death(self, job: ReadJob) -> FoliodError:
-        code = self._process.returncode
-        if code == -signal.SIGBUS:
-            # What was mapped is not there any more.
-            return FileChangedError(
-                f"{job.name} became shorter or unreadable while it was read; it is read again when it is still"
-            )
-        if code == wire.OUT_OF_MEMORY:
-            return WorkerDiedError(
-                f"{job.name}: reading it needs more than {self._memory_mb} MB of memory; "
-                "ingest.worker_memory_mb sets the limit"
-            )
-        if code == wire.NOT_CONFINED:
-            return FoliodError(
-                f"the process that reads PDFs can't be confined: {self._last_words()}; nothing is read without it"
-            )
-        if code == -signal.SIGXCPU:
-            return WorkerTimeoutError(
-                f"{job.name}: it took longer than {job.processor_seconds:g} s of processor time; the process was ended"
-            )
-        if code == -signal.SIGSYS:
-            log.error("worker_broke_out", worker=self._process.pid, file=job.name)
-            return WorkerDiedError(
-                f"{job.name}: the process that read it tried what reading never needs, and was ended by the kernel; "
-                "the file may be an attack"
-            )
-        how = f"exit code {code}"
-        if code is not None and code < 0:
-            how = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-        # Only the kind of a Python error: its message may quote the document.
-        said = self._last_words().partition(":")[0]
-        log.warning("worker_died", worker=self._process.pid, how=how, said=said)
-        return WorkerDiedError(f"{job.name}: the process that read it died ({how})")
+            await ended(self._process, END_SECONDS)
 
     def _last_words(self) -> str:
         """Return the last line that it wrote to its standard error, for people who look for the cause."""
@@ -375,7 +266,3 @@ def _transcript(job: ReadJob) -> Transcript | OnePage | OnePicture:
 
 def _not_started(error: OSError) -> FoliodError:
     return FoliodError(f"the process that reads PDFs can't be started: {error.strerror}")
-
-
-def _processor_seconds_of(limits: ReadLimits) -> float:
-    return PROCESSOR_SHARE * limits.document_seconds

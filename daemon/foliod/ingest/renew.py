@@ -16,8 +16,8 @@ import structlog
 from foliod.base.errors import DatabaseUnavailableError, FoliodError, LeaseLostError
 from foliod.base.model import Chunk, DocumentFacts, DocumentState, Page, ReadSummary
 from foliod.base.version import EXTRACTOR, REVISION
+from foliod.ingest.job import ReadJob
 from foliod.ingest.outcome import what_is_missing, with_earlier
-from foliod.ingest.workers import ReadJob
 from foliod.store.renew import BOXES_BYTES, Renewed
 
 if TYPE_CHECKING:

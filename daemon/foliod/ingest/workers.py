@@ -15,8 +15,9 @@ from foliod.base.errors import DocumentRefusedError, FoliodError, WorkerDiedErro
 from foliod.base.metrics import WORKER_DEATHS, WORKER_STARTS
 from foliod.base.model import DocumentState
 from foliod.base.patience import patiently
-from foliod.ingest.process import cause_of
-from foliod.ingest.reader import Reader, ReadJob
+from foliod.ingest.death import cause_of
+from foliod.ingest.job import ReadJob
+from foliod.ingest.reader import Reader
 from foliod.reading import sandbox
 from foliod.reading.wire import ReadLimits
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine
     from types import TracebackType
 
-    from foliod.ingest.reader import ReadEvent
+    from foliod.ingest.job import ReadEvent
 
 __all__ = ["ReadJob", "ReadLimits", "Workers"]
 

@@ -19,7 +19,7 @@ import structlog
 from foliod.base.errors import ConflictError, DocumentRefusedError, NotDrawnError, NotFoundError, NotReadyError
 from foliod.base.model import DocumentState
 from foliod.ingest.backlog import Claim
-from foliod.ingest.reader import ReadJob
+from foliod.ingest.job import ReadJob
 from foliod.reading.wire import MAX_RECTS, Draw, Picture, ReadLimits
 from foliod.retrieve.regions import Span, regions
 
