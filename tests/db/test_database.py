@@ -17,11 +17,10 @@ from pgvector import HalfVector, SparseVector
 from foliod.base.assets import asset
 from foliod.base.errors import ConfigError, DatabaseUnavailableError, FoliodError
 from foliod.ingest.backlog import LEASE_SECONDS
-from foliod.store import database as database_module
-from foliod.store import statements
+from foliod.store import pool, statements
 from foliod.store.address import address_of
 from foliod.store.connection import connect
-from foliod.store.database import Database
+from foliod.store.database import IDLE_IN_TRANSACTION_SECONDS, Database
 from foliod.store.embedded import EmbeddedServer
 from foliod.store.migrate import migrate
 from foliod.store.statements import Query, load_queries
@@ -127,7 +126,7 @@ async def test_sessions_are_set_up_for_good(db):
         assert await sql(db, "SHOW statement_timeout") == "5min"
         # A host that is cut off in a transaction holds no document longer than its claim does.
         assert await sql(db, "SHOW idle_in_transaction_session_timeout") == "1min"
-        assert database_module.IDLE_IN_TRANSACTION_SECONDS <= LEASE_SECONDS
+        assert IDLE_IN_TRANSACTION_SECONDS <= LEASE_SECONDS
         assert await sql(db, "SHOW jit") == "off"
         assert await sql(db, "SHOW random_page_cost") == "1.1"
 
@@ -264,7 +263,7 @@ async def test_a_used_up_pool_says_so(dsn, monkeypatch):
     async with Database.open(dsn, pool_size=1) as db:
         with_queries(db, one="SELECT 1")
         async with db.transaction():
-            monkeypatch.setattr(database_module, "ACQUIRE_SECONDS", 0.05)
+            monkeypatch.setattr(pool, "ACQUIRE_SECONDS", 0.05)
             with pytest.raises(DatabaseUnavailableError, match=r"all 1 connections .* pool_size"):
                 await db.fetch("one")
         monkeypatch.undo()
@@ -445,7 +444,7 @@ async def test_a_closed_pool_is_unavailable(dsn):
 
 async def test_closing_does_not_wait_for_those_who_hang(dsn, monkeypatch):
     """A query that never ends can't hold up the end of the daemon."""
-    monkeypatch.setattr(database_module, "CLOSE_SECONDS", 0.05)
+    monkeypatch.setattr(pool, "CLOSE_SECONDS", 0.05)
     started = time.monotonic()
     async with Database.open(dsn) as db:
         with_queries(db, sleep="SELECT pg_sleep(60)")

@@ -8,6 +8,7 @@ import pytest
 
 from foliod.base.errors import DatabaseUnavailableError
 from foliod.store import database as database_module
+from foliod.store import pool
 from foliod.store.connection import connect
 from foliod.store.database import Database
 from foliod.store.statements import Query
@@ -49,8 +50,8 @@ def queries(monkeypatch):
 @pytest.mark.parametrize("pooled", [False, True])
 async def test_a_connection_that_was_dropped_silently_is_replaced(dsn, monkeypatch, pooled):
     """A router forgot the idle connections and tells nobody: each is found out before it is used, not by a lost query."""
-    monkeypatch.setattr(database_module, "REST_SECONDS", 0.0)
-    monkeypatch.setattr(database_module, "TRY_SECONDS", 0.3)
+    monkeypatch.setattr(pool, "REST_SECONDS", 0.0)
+    monkeypatch.setattr(pool, "TRY_SECONDS", 0.3)
     with proxied(dsn) as proxy:
         async with Database.open(proxy.url, pool_size=4, pooled=pooled) as db:
             await used(db, 4)
@@ -103,7 +104,7 @@ async def test_connections_that_ended_are_not_remembered(dsn):
     async with Database.open(dsn, pool_size=2) as db:
         for _ in range(10):
             await db.ping()
-            await db._pool.expire_connections()
-        assert len(db._rested) <= 2
+            await db.pool._pool.expire_connections()
+        assert len(db.pool._rested) <= 2
         await db.ping()
-        assert len(db._rested) == 1
+        assert len(db.pool._rested) == 1

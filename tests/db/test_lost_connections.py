@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from foliod.base.errors import DatabaseUnavailableError
-from foliod.store import database
+from foliod.store import pool
 from foliod.store.connection import connect, noticing_loss
 from foliod.store.database import Database
 
@@ -46,7 +46,7 @@ async def test_a_server_that_says_farewell_is_an_outage(dsn, turns):
 @pytest.mark.parametrize("turns", range(6))
 async def test_a_farewell_to_a_new_connection_is_an_outage_too(dsn, turns, monkeypatch):
     """A connection that the server ends before the pool has prepared it is an outage that passes."""
-    real = database.prepare
+    real = pool.prepare
 
     async def prepare(connection, *more):
         if connection not in ended:
@@ -57,7 +57,7 @@ async def test_a_farewell_to_a_new_connection_is_an_outage_too(dsn, turns, monke
         await real(connection, *more)
 
     ended = []
-    monkeypatch.setattr(database, "prepare", prepare)
+    monkeypatch.setattr(pool, "prepare", prepare)
     with pytest.raises(DatabaseUnavailableError):
         async with Database.open(dsn):
             pass

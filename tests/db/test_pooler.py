@@ -45,7 +45,7 @@ async def test_settings_hold_in_every_query_and_nowhere_else(dsn):
             assert await tx.fetchval("shown") == "off1.15min"
             assert await tx.connection.fetchval("SHOW transaction_isolation") == "serializable"
         # A server connection that others use next has to be as it was.
-        async with db._lent() as (connection, _), connection.transaction():
+        async with db.pool.lent() as (connection, _), connection.transaction():
             assert "1.15min" not in await connection.fetchval(SHOWN)
             assert await connection.fetchval("SELECT count(*) FROM pg_prepared_statements WHERE name <> ''") == 0
 

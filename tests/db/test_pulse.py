@@ -194,7 +194,7 @@ async def test_a_migration_on_a_silent_connection_is_given_up(empty_dsn, tmp_pat
 async def test_the_kernel_looks_after_connections_too(dsn):
     """A connection whose packets get lost while the server lives is given up by the kernel, not after two hours."""
     with proxied(dsn) as proxy:
-        async with alive(proxy.url) as db, db._lent() as (connection, _):
+        async with alive(proxy.url) as db, db.pool.lent() as (connection, _):
             sock = connection._transport.get_extra_info("socket")
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) <= 30

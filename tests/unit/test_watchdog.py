@@ -19,7 +19,8 @@ from foliod.ingest.original import HASH_SECONDS
 from foliod.reading.wire import ReadLimits
 from foliod.start.notify import Manager
 from foliod.start.watchdog import LONGEST_SECONDS, Watchdog, limit, stack_of, use_threads
-from foliod.store.database import ACQUIRE_SECONDS, STATEMENT_SECONDS
+from foliod.store.database import STATEMENT_SECONDS
+from foliod.store.pool import ACQUIRE_SECONDS
 from service_manager import receiving
 from waiting import until
 

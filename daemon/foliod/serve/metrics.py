@@ -108,7 +108,7 @@ def gathered(services: Services, report: Report | None, *, whole: bool) -> Value
             (cause,): float(lines) for cause, lines in shipped["betterstack"]["causes"].items()
         }
     if db is not None:
-        use = db.pool_use()
+        use = db.pool.counts()
         values["foliod_pool_connections"] = {("busy",): use["busy"], ("idle",): use["idle"]}
         values["foliod_pool_connections_max"] = use["max"]
         values["foliod_pool_waiting"] = use["waiting"]
