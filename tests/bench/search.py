@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from conftest import serving
 from foliod.base.access import Access, Root
 from foliod.base.config import Search
-from foliod.ingest.embed import EmbedderFacts
+from foliod.ingest.embedding_model import EmbedderFacts
 from foliod.retrieve import retrieve
 from foliod.retrieve.candidates import EF_SEARCH
 from foliod.retrieve.retrieve import Retriever

@@ -655,7 +655,7 @@ async def test_a_known_question_is_not_held_up_by_a_description(db):
     """A question whose vector is known goes by meaning too while Ollama hangs, without waiting for it."""
     async with system(db) as s:
         await s.retriever.search(INCUBATION, limit=3)
-        s.embedder._fresh_until = 0
+        s.embedder.known.doubt()
         s.ollama.fault(deaf=True)
         async with asyncio.timeout(PATIENCE):
             found = await s.retriever.search(INCUBATION, limit=3)

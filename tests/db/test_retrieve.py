@@ -11,7 +11,7 @@ from test_store import backlog, place
 from foliod.base.config import Search
 from foliod.base.errors import BadRequestError, OllamaUnavailableError
 from foliod.base.model import Chunk, DocumentFacts, Filters, Page, Verdict
-from foliod.ingest.embed import EmbedderFacts
+from foliod.ingest.embedding_model import EmbedderFacts
 from foliod.retrieve import among, candidates, question
 from foliod.retrieve.retrieve import Retriever
 from foliod.store.database import Database

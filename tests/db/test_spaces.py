@@ -157,7 +157,7 @@ async def test_documents_wait_no_longer_than_the_change_when_the_old_model_is_go
     async with library(db) as (ollama, parts):
         await parts.reembedder.ask(NEW)
         del ollama.models[f"{OLD}:latest"]
-        parts.vectors._embedder._fresh_until = 0
+        parts.vectors._embedder.known.doubt()
         await parts.place(SAMPLES / "pdflatex-outline.pdf")
         assert await parts.ingest.read_next()
         found = await search(db, parts).search(QUESTION, limit=3)
@@ -333,7 +333,7 @@ async def test_a_build_that_makes_the_same_vectors_is_taken_over(db):
         model = ollama.models[f"{OLD}:latest"]
         asked, old = ollama.counts["embedded_texts"], model.digest
         model.digest = "b" * 64
-        parts.vectors._embedder._fresh_until = 0
+        parts.vectors._embedder.known.doubt()
         assert not await parts.vectors.embed_next()
         assert ollama.counts["embedded_texts"] - asked <= store_spaces.SAMPLE + 1
         active = (await parts.spaces.plan()).active
@@ -348,7 +348,7 @@ async def test_who_waits_while_builds_are_compared_is_not_stuck(db):
     async with library(db) as (ollama, parts):
         ollama.models[f"{OLD}:latest"].digest = "b" * 64
         active = (await parts.spaces.plan()).active
-        parts.vectors._embedder._fresh_until = 0
+        parts.vectors._embedder.known.doubt()
         await parts.vectors._embedder.facts()
         ollama.embed_gate.clear()
         makers = [asyncio.create_task(parts.vectors._builds.maker(active)) for _ in range(2)]
@@ -364,7 +364,7 @@ async def test_a_build_that_makes_other_vectors_is_never_compared(db):
     async with library(db) as (ollama, parts):
         model = ollama.models[f"{OLD}:latest"]
         model.digest, model.seed = "b" * 64, 3
-        parts.vectors._embedder._fresh_until = 0
+        parts.vectors._embedder.known.doubt()
         assert not await parts.vectors.embed_next()
         found = await search(db, parts).search(QUESTION, limit=3)
         assert found.mode == "keyword"
@@ -393,10 +393,10 @@ async def test_a_host_with_a_foreign_build_follows_the_store(db):
             assert (await spaces.plan()).wanted is None
             # With the same build it takes part, and a change of it there is a change.
             model.digest, model.seed = active.digest, 0
-            theirs.vectors._embedder._fresh_until = 0
+            theirs.vectors._embedder.known.doubt()
             await builds.maker(active)
             model.digest, model.seed = "c" * 64, 4
-            theirs.vectors._embedder._fresh_until = 0
+            theirs.vectors._embedder.known.doubt()
             with pytest.raises(BuildChangedError, match="anew"):
                 await builds.maker(active)
         wanted = (await parts.spaces.plan()).wanted

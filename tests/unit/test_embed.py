@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import aclosing
 
 import httpx
@@ -24,7 +23,7 @@ from foliod.base.errors import (
 )
 from foliod.ingest import batch, embed, outage, turn
 from foliod.ingest.divide import PROBE, SHORTEST_PART, split
-from foliod.ingest.embed import Embedder, prompts_of
+from foliod.ingest.embed import Embedder
 from foliod.ollama.inference import Inference
 from foliod.text.chunk import estimate_tokens
 from waiting import PATIENCE, until
@@ -83,106 +82,6 @@ async def embedded(embedder: Embedder, texts: list[str]) -> list[np.ndarray | st
     done = [entry for batch in await batches(embedder, texts) for entry in batch]
     assert [index for index, _ in done] == list(range(len(texts)))
     return [vector for _, vector in done]
-
-
-# --- the model ----------------------------------------------------------------------------------
-
-
-async def test_the_model_is_learned_from_the_server(ollama, embedder):
-    """Nobody has to configure dimensions, context or prompts."""
-    facts = await embedder.facts()
-    assert (facts.model, facts.dimensions, facts.context_tokens) == ("all-minilm", 256, 2048)
-    assert facts.digest == ollama.models["all-minilm:latest"].digest
-    assert (facts.query_prompt, facts.document_prompt) == ("", "")
-
-
-async def test_the_model_is_learned_once(ollama, embedder):
-    """Everyone who asks at once shares one look at the server."""
-    first, second = await asyncio.gather(embedder.facts(), embedder.facts())
-    assert first is second is await embedder.facts()
-    assert (ollama.counts["shows"], ollama.counts["embed_calls"]) == (1, 1)
-
-
-async def test_real_vectors_count_more_than_what_the_server_says(ollama, embedder):
-    """A model whose vectors are shorter than it says is stored with the length they have."""
-    ollama.fault(dimensions=100)
-    assert (await embedder.facts()).dimensions == 100
-
-
-async def test_the_context_of_the_modelfile_counts_when_it_is_smaller(ollama, embedder):
-    """The context in effect limits the chunks, not the one the model could have."""
-    ollama.models["all-minilm:latest"].num_ctx = 128
-    assert (await embedder.facts()).context_tokens == 128
-
-
-async def test_a_large_context_counts_only_as_far_as_the_server_gives_it(ollama, embedder):
-    """Without num_ctx in its Modelfile, a model is loaded with the server's default."""
-    ollama.models["all-minilm:latest"].context = 32768
-    assert (await embedder.facts()).context_tokens == 4096
-
-
-@pytest.mark.parametrize(
-    ("model", "query", "document"),
-    [
-        ("mxbai-embed-large", "Represent this sentence for searching relevant passages: ", ""),
-        ("mxbai-embed-large:335m", "Represent this sentence for searching relevant passages: ", ""),
-        ("hf.co/mixedbread-ai/MXBAI-embed-large-v1", "Represent this sentence for searching relevant passages: ", ""),
-        ("nomic-embed-text:v1.5", "search_query: ", "search_document: "),
-        ("embeddinggemma", "task: search result | query: ", "title: none | text: "),
-        ("snowflake-arctic-embed2", "query: ", ""),
-        ("all-minilm", "", ""),
-        ("bge-m3", "", ""),
-        ("unheard-of", "", ""),
-    ],
-)
-def test_each_family_has_its_prompts(model, query, document):
-    """A model is asked in the way that it was trained."""
-    assert prompts_of(model) == (query, document)
-
-
-def test_qwen_is_told_what_to_do():
-    """Instruction models get their instruction before the query only."""
-    query, document = prompts_of("qwen3-embedding:0.6b")
-    assert re.fullmatch(r"Instruct: .+\nQuery:", query)
-    assert document == ""
-
-
-async def test_prompts_stand_before_questions_and_documents(ollama):
-    """What is sent is prompt and text."""
-    ollama.models["nomic-embed-text:latest"] = Model("nomic-embed-text:latest", ("embedding",), 2048, 64)
-    async with opened(ollama.url, model="nomic-embed-text") as embedder:
-        await embedder.embed_query("what is honey", seconds=60)
-        await embedded(embedder, ["bees make honey"])
-    assert ollama.inputs[1:] == ["search_query: what is honey", "search_document: bees make honey"]
-
-
-async def test_a_model_that_is_pulled_anew_is_noticed(ollama, embedder, monkeypatch):
-    """Another build of the model under the same name is another model."""
-    old = await embedder.facts()
-    ollama.models["all-minilm:latest"].digest = "f" * 64
-    assert await embedder.facts() is old
-    monkeypatch.setattr(embed, "REFRESH_SECONDS", 0)
-    embedder._fresh_until = 0
-    assert (await embedder.facts()).digest == "f" * 64
-
-
-async def test_looking_again_does_not_load_the_model(ollama, embedder, monkeypatch):
-    """An idle daemon does not keep the model in memory."""
-    monkeypatch.setattr(embed, "REFRESH_SECONDS", 0)
-    for _ in range(3):
-        await embedder.facts()
-    assert (ollama.counts["shows"], ollama.counts["embed_calls"]) == (3, 1)
-
-
-async def test_learning_goes_on_when_who_asked_gives_up(ollama, embedder):
-    """A slow start of the model is waited for once, not begun anew by everyone."""
-    ollama.embed_gate.clear()
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(embedder.facts(), 0.05)
-    await ollama.until(lambda: ollama.counts["embed_calls"] == 1)
-    ollama.embed_gate.set()
-    await embedder.facts()
-    assert ollama.counts["embed_calls"] == 1
 
 
 # --- chunks ---------------------------------------------------------------------------------
@@ -306,6 +205,15 @@ def test_splitting_loses_nothing_and_keeps_parts_small(text, count):
     parts = split(text, count)
     assert "".join("".join(parts).split()) == "".join(text.split())
     assert all(len(part) <= 1.5 * len(text) / count + 1 for part in parts)
+
+
+async def test_prompts_stand_before_questions_and_documents(ollama):
+    """What is sent is prompt and text."""
+    ollama.models["nomic-embed-text:latest"] = Model("nomic-embed-text:latest", ("embedding",), 2048, 64)
+    async with opened(ollama.url, model="nomic-embed-text") as embedder:
+        await embedder.embed_query("what is honey", seconds=60)
+        await embedded(embedder, ["bees make honey"])
+    assert ollama.inputs[1:] == ["search_query: what is honey", "search_document: bees make honey"]
 
 
 # --- trouble ----------------------------------------------------------------------------------
@@ -531,7 +439,7 @@ async def test_vectors_of_two_builds_never_mix(ollama, embedder):
     async with aclosing(embedder.embed_texts(MANY)) as stream:
         await anext(stream)
         ollama.models["all-minilm:latest"].digest = "f" * 64
-        embedder._fresh_until = 0
+        embedder.known.doubt()
         with pytest.raises(OllamaError, match="replaced"):
             await anext(stream)
     assert len(await embedded(embedder, TEXTS)) == len(TEXTS)
@@ -600,7 +508,7 @@ async def test_questions_of_another_model_are_forgotten(ollama, embedder):
     """A vector of the old build would find nothing in the new space."""
     await embedder.embed_query("who makes honey?", seconds=60)
     ollama.models["all-minilm:latest"].digest = "f" * 64
-    embedder._fresh_until = 0
+    embedder.known.doubt()
     await embedder.facts()
     await embedder.embed_query("who makes honey?", seconds=60)
     assert ollama.inputs.count("who makes honey?") == 2
@@ -686,8 +594,8 @@ async def test_a_batch_that_is_nearly_done_is_let_finish(ollama, embedder):
 
 async def test_a_known_question_needs_no_server(ollama, embedder):
     """What was asked before is found by meaning also while Ollama is away, and nobody waits for it."""
-    first = await embedder.embed_query("who makes honey?", seconds=60)
-    embedder._fresh_until = 0
+    first = await embedder.embed_query("who makes honey?", seconds=5)
+    embedder.known.doubt()
     ollama.fault(deaf=True)
     async with asyncio.timeout(PATIENCE):
         assert await embedder.embed_query("who makes honey?", seconds=600) is first
@@ -700,21 +608,6 @@ async def test_a_question_survives_the_death_of_the_first_server(ollama):
         await ollama.stop()
         vector, _ = await embedder.embed_query("who makes honey?", seconds=30)
         np.testing.assert_allclose(vector, embed_words("who makes honey?", 256), atol=1e-6)
-
-
-async def test_a_model_is_learned_from_one_server_only(ollama):
-    """Digest from one server and vectors from another would make a model that is nowhere."""
-
-    class Dying(FakeOllama):
-        async def _tags(self, request):
-            self.fault(killed_by=" ")
-            return await super()._tags(request)
-
-    async with Dying() as first, opened(first.url, ollama.url) as embedder:
-        ollama.models["all-minilm:latest"].digest = "f" * 64
-        with pytest.raises(OllamaUnavailableError, match="took over"):
-            await embedder.facts()
-        assert (await embedder.facts()).digest == "f" * 64
 
 
 async def test_questions_go_before_ingestion(ollama, embedder):
@@ -748,6 +641,6 @@ async def test_leaving_ends_what_still_runs(ollama):
         with pytest.raises(OllamaTimeoutError):
             await embedder.embed_query("who?", seconds=0.05)
         await ollama.until(lambda: ollama.counts["embed_calls"] == 1)
-    assert embedder._learning is not None
-    assert embedder._learning.cancelled()
+    assert embedder.known._learning is not None
+    assert embedder.known._learning.cancelled()
     await ollama.until(lambda: ollama.counts["embeds_cancelled"] == 1)

@@ -20,8 +20,9 @@ from foliod.base.patience import alone
 
 if TYPE_CHECKING:
     from foliod.base.model import Space
-    from foliod.ingest.embed import Embedder, EmbedderFacts
+    from foliod.ingest.embed import Embedder
     from foliod.ingest.embedders import Embedders
+    from foliod.ingest.embedding_model import EmbedderFacts
     from foliod.store.spaces import Request, Spaces
 
 MOST_DIMENSIONS = 4000

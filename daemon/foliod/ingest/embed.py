@@ -10,8 +10,7 @@ import asyncio
 import dataclasses
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import structlog
@@ -25,12 +24,13 @@ from foliod.base.errors import (
 )
 from foliod.ingest.batch import BatchSize
 from foliod.ingest.divide import NO_TEXT_IS_TO_BLAME, PROBE, embed_each
+from foliod.ingest.embedding_model import EmbedderFacts, EmbeddingModel, forget_error
 from foliod.ingest.outage import Outage
 from foliod.ingest.turn import Turn
 from foliod.text.chunk import estimate_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from numpy.typing import NDArray
@@ -39,53 +39,16 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float32]
 
-_RELEVANT = "Represent this sentence for searching relevant passages: "
-PROMPTS: dict[str, tuple[str, str]] = {
-    "mxbai-embed-large": (_RELEVANT, ""),
-    "snowflake-arctic-embed2": ("query: ", ""),
-    "snowflake-arctic-embed": (_RELEVANT, ""),
-    "bge-large": (_RELEVANT, ""),
-    "nomic-embed-text": ("search_query: ", "search_document: "),
-    "embeddinggemma": ("task: search result | query: ", "title: none | text: "),
-    "qwen3-embedding": (
-        "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:",
-        "",
-    ),
-    "multilingual-e5": ("query: ", "passage: "),
-}
-"""What the models' cards tell to write before a query and before a document, by a part of the model's name."""
-
 RETRY_SECONDS = (0.5, 1.0, 2.0)
 """Waits before the tries after a first failure that may pass."""
 ALONE_SECONDS = 30.0
 """When a short text has just been embedded, others get so much longer in proportion to their length, and this on top."""
 TRIES_ALONE = 3
 """A text that silences Ollama so often, each time just after another text was embedded, is to blame."""
-REFRESH_SECONDS = 15.0
-"""The model's digest is asked for anew after so long, without loading the model."""
-SERVER_CONTEXT = 4096
-"""The context that Ollama gives a model on a small graphics card when nobody says otherwise."""
-UNKNOWN_CONTEXT = 256
-"""The smallest context of the embedding models in use, for one that tells none."""
 CACHED_QUESTIONS = 256
 PROBE_TOKENS = estimate_tokens(PROBE)
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class EmbedderFacts:
-    """The embedding model as the server has it.
-
-    `context_tokens` is what one request's text may have, its prompt and special tokens included.
-    """
-
-    model: str
-    digest: str
-    dimensions: int
-    context_tokens: int
-    query_prompt: str
-    document_prompt: str
 
 
 class Embedder:
@@ -96,13 +59,10 @@ class Embedder:
         self.model = model
         self._inference = inference
         self._turn = turn or Turn()
-        self._facts: EmbedderFacts | None = None
-        self._learned_from = ""
-        """The address of the server that the facts are from."""
-        self._fresh_until = 0.0
-        self._learning: asyncio.Task[EmbedderFacts] | None = None
         self._late: asyncio.Task[tuple[Vector, EmbedderFacts]] | None = None
         self._cache: OrderedDict[str, tuple[Vector, EmbedderFacts]] = OrderedDict()
+        # A vector of the model as it was before answers nothing.
+        self.known = EmbeddingModel(inference, model, self._cache.clear)
         self._size = BatchSize()
         self._suspects: dict[str, int] = {}
         """Texts at which Ollama fell silent though it embedded another one just before, and how often."""
@@ -112,23 +72,14 @@ class Embedder:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        tasks = [task for task in (self._learning, self._late) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._late is not None:
+            self._late.cancel()
+            await asyncio.gather(self._late, return_exceptions=True)
+        await self.known.end()
 
     async def facts(self) -> EmbedderFacts:
-        """Return what is known of the model; learned from the server, cached, refreshed after errors.
-
-        The first call loads the model. Learning goes on when the caller gives up, so that a slow
-        start is not begun again by every caller. Raises OllamaError.
-        """
-        if self._facts and self._learned_from == self._inference.url and time.monotonic() < self._fresh_until:
-            return self._facts
-        if self._learning is None or self._learning.done():
-            self._learning = asyncio.create_task(self._learn(), name="learn-embedding-model")
-            self._learning.add_done_callback(_forget_error)
-        return await asyncio.shield(self._learning)
+        """Return what is known of the model; see `EmbeddingModel.facts`."""
+        return await self.known.facts()
 
     async def health(self) -> OllamaHealth:
         """Return whether Ollama answers and, when it does, why chunks wait for their vectors all the same."""
@@ -145,7 +96,7 @@ class Embedder:
             self._cache.move_to_end(text)
             return cached
         task = asyncio.create_task(self._embed_question(text), name="embed-question")
-        task.add_done_callback(_forget_error)
+        task.add_done_callback(forget_error)
         try:
             async with self._turn.questions():
                 await asyncio.wait((task,), timeout=seconds)
@@ -183,7 +134,7 @@ class Embedder:
             except _GaveWayError:
                 continue
             except OllamaUnavailableError as error:
-                self._fresh_until = 0.0
+                self.known.doubt()
                 if pace is not None and (refused := self._to_blame(batch, tokens, error)):
                     yield [(start, refused)]
                     start, failures = start + 1, 0
@@ -196,7 +147,7 @@ class Embedder:
                 failures += 1
                 continue
             except OllamaError:
-                self._fresh_until = 0.0
+                self.known.doubt()
                 raise
             self.outage.end()
             self._suspects.clear()
@@ -210,10 +161,10 @@ class Embedder:
         what fails after it has itself to blame. Raises ModelBrokenError when the model refuses
         even this text, else what `facts` raises.
         """
-        self._fresh_until = 0.0
+        self.known.doubt()
         started = time.monotonic()
         try:
-            await self._embed_one(lambda facts: facts.document_prompt + PROBE)
+            await self.known.embed_one(lambda facts: facts.document_prompt + PROBE)
         except NO_TEXT_IS_TO_BLAME:
             raise
         except OllamaError as error:
@@ -224,46 +175,13 @@ class Embedder:
         """Hold while a question is being answered: batches of chunks wait, 30 seconds at most each."""
         return self._turn.questions()
 
-    # --- the model ----------------------------------------------------------------------
-
-    async def _learn(self) -> EmbedderFacts:
-        described = await self._inference.describe(self.model)
-        where = self._inference.url
-        known = self._facts
-        if known is None or known.digest != described.digest:
-            query_prompt, document_prompt = prompts_of(self.model)
-            probe, _ = await self._inference.embed(self.model, [document_prompt + PROBE])
-            if self._inference.url != where:
-                raise OllamaUnavailableError(f"{self._inference.url} took over from {where}; it is asked anew")
-            dimensions = probe.shape[1]
-            if described.embedding_length not in (None, dimensions):
-                log.warning(
-                    "dimensions_differ",
-                    model=self.model,
-                    described=described.embedding_length,
-                    dimensions=dimensions,
-                )
-            known = EmbedderFacts(
-                model=self.model,
-                digest=described.digest,
-                dimensions=dimensions,
-                context_tokens=min(
-                    described.context_length or UNKNOWN_CONTEXT, described.default_context or SERVER_CONTEXT
-                ),
-                query_prompt=query_prompt,
-                document_prompt=document_prompt,
-            )
-            self._cache.clear()
-            log.info("embedding_model", model=known.model, dimensions=dimensions, context=known.context_tokens)
-        self._facts = known
-        self._learned_from, self._fresh_until = where, time.monotonic() + REFRESH_SECONDS
-        return known
+    # --- questions ----------------------------------------------------------------------
 
     async def _embed_question(self, text: str) -> tuple[Vector, EmbedderFacts]:
         try:
-            vectors, facts = await self._embed_one(lambda facts: facts.query_prompt + text)
+            vectors, facts = await self.known.embed_one(lambda facts: facts.query_prompt + text)
         except OllamaError:
-            self._fresh_until = 0.0
+            self.known.doubt()
             raise
         vector: Vector = vectors[0]
         vector.flags.writeable = False
@@ -272,30 +190,6 @@ class Embedder:
             self._cache.popitem(last=False)
         self.outage.worked()
         return found
-
-    async def _embed_one(self, text: Callable[[EmbedderFacts], str]) -> tuple[NDArray[np.float32], EmbedderFacts]:
-        """Embed one text, and once more when the model turns out not to be the one that was known."""
-        for last in (False, True):
-            facts = await self.facts()
-            vectors, _ = await self._inference.embed(facts.model, [text(facts)])
-            try:
-                self._check(facts, vectors)
-            except OllamaUnavailableError:
-                if last:
-                    raise
-            else:
-                break
-        return vectors, facts
-
-    def _check(self, facts: EmbedderFacts, vectors: NDArray[np.float32]) -> None:
-        if vectors.shape[1] != facts.dimensions:
-            self._facts = None
-            raise OllamaUnavailableError(
-                f"{facts.model} at {self._inference.url} gives vectors of {vectors.shape[1]} numbers, "
-                f"not of {facts.dimensions} as before; it is looked at anew"
-            )
-        if self._inference.url != self._learned_from:
-            raise OllamaUnavailableError(f"{self._inference.url} took over; its {facts.model} is looked at first")
 
     # --- batches ------------------------------------------------------------------------
 
@@ -313,7 +207,8 @@ class Embedder:
         async def ask(part: Sequence[str]) -> NDArray[np.float32]:
             nonlocal size_refused
             try:
-                return await self._ask(facts, part, seconds)
+                prompted = [facts.document_prompt + text for text in part]
+                return await self.known.embed(facts, prompted, seconds)
             except OllamaError as error:
                 size_refused |= len(part) > 1 and type(error) is OllamaError
                 raise
@@ -338,12 +233,6 @@ class Embedder:
             self._size.done(tokens, time.monotonic() - started)
         return vectors
 
-    async def _ask(self, facts: EmbedderFacts, texts: Sequence[str], seconds: float | None) -> NDArray[np.float32]:
-        prompted = [facts.document_prompt + text for text in texts]
-        vectors, _ = await self._inference.embed(facts.model, prompted, timeout=seconds)
-        self._check(facts, vectors)
-        return vectors
-
     def _to_blame(self, texts: Sequence[str], tokens: int, error: OllamaUnavailableError) -> str | None:
         """Return why a text is given up that silences Ollama whenever it is sent; None while that is not sure."""
         if not texts or not isinstance(error, OllamaTimeoutError | OllamaLostError):
@@ -364,18 +253,6 @@ class _GaveWayError(Exception):
     """A batch was broken off for a question."""
 
 
-def prompts_of(model: str) -> tuple[str, str]:
-    """Return what the model wants before a query and before a document; nothing when it is not known."""
-    name = model.lower()
-    return next((prompts for family, prompts in PROMPTS.items() if family in name), ("", ""))
-
-
 def _same_model(begun_with: EmbedderFacts, facts: EmbedderFacts) -> None:
     if (facts.digest, facts.dimensions) != (begun_with.digest, begun_with.dimensions):
         raise OllamaError(f"{facts.model} was replaced by another build; vectors of the two do not mix")
-
-
-def _forget_error(task: asyncio.Task[Any]) -> None:
-    """Mark a task's error as seen: who waits for the task gets it, and nobody may be waiting any more."""
-    if not task.cancelled():
-        task.exception()

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from foliod.base.config import Ollama
-    from foliod.ingest.embed import EmbedderFacts, Vector
+    from foliod.ingest.embed import Vector
+    from foliod.ingest.embedding_model import EmbedderFacts
     from foliod.ollama.inference import Inference, OllamaHealth
 
 

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from foliod.base.telemetry import Counters
     from foliod.ingest.backlog import Backlog
     from foliod.ingest.builds import Builds
-    from foliod.ingest.embed import Embedder, EmbedderFacts
+    from foliod.ingest.embed import Embedder
     from foliod.ingest.embedders import Embedders
+    from foliod.ingest.embedding_model import EmbedderFacts
     from foliod.store.spaces import Plan, Request, Spaces
     from foliod.store.store import Store
 
