@@ -25,11 +25,11 @@ from foliod.base.errors import (
     OllamaError,
     WorkerDiedError,
 )
-from foliod.base.model import Chunk, DocumentFacts, DocumentState, Page, ReadSummary
+from foliod.base.model import Chunk, DocumentFacts, Page, ReadSummary
 from foliod.base.version import EXTRACTOR
 from foliod.ingest.backlog import LEASE_SECONDS
 from foliod.ingest.job import ReadJob
-from foliod.ingest.outcome import after_deaths, nothing_to_search, told_of, what_is_missing, with_earlier
+from foliod.ingest.outcome import after_deaths, finish_text, nothing_to_search, told_of, with_earlier
 from foliod.ingest.progress import Progress
 from foliod.reading.wire import ReadLimits
 
@@ -223,15 +223,7 @@ class Ingest:
             verdicts = await self._store.verdicts(document)
             note = await self._tesseract.note_for(verdicts)
             raise DocumentRefusedError(*nothing_to_search(verdicts, summary, note))
-        verdicts = await writer.verdicts()
-        reason = what_is_missing(verdicts, summary.partial, await self._tesseract.note_for(verdicts))
-        await writer.finish(
-            state=DocumentState.STORED,
-            partial=reason is not None,
-            reason=reason,
-            language=summary.language,
-            trouble=summary.partial,
-        )
+        await finish_text(writer, self._tesseract, trouble=summary.partial, language=summary.language)
 
     async def limits(self, *, patient: bool) -> ReadLimits:
         """Return what a document may cost. Who hangs is looked at again behind all others, and patiently then."""

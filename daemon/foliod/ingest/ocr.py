@@ -27,7 +27,7 @@ from foliod.base.model import Chunk, DocumentFacts, DocumentState, Page, ReadSum
 from foliod.base.paths import without_paths
 from foliod.ingest.backlog import LEASE_SECONDS, MOST_ATTEMPTS
 from foliod.ingest.job import ReadJob
-from foliod.ingest.outcome import nothing_recognised, told_of, what_is_missing, with_earlier
+from foliod.ingest.outcome import finish_text, nothing_recognised, told_of, with_earlier
 from foliod.reading.wire import Ocr
 
 if TYPE_CHECKING:
@@ -297,11 +297,7 @@ class Recogniser:
                 return False
             await self._backlog.refused(document, *nothing_recognised(verdicts, trouble))
             return True
-        verdicts = await writer.verdicts()
-        reason = what_is_missing(verdicts, trouble, await self._tesseract.note_for(verdicts))
-        await writer.finish(
-            state=DocumentState.STORED, partial=reason is not None, reason=reason, language=language, trouble=trouble
-        )
+        await finish_text(writer, self._tesseract, trouble=trouble, language=language)
         return True
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from foliod.base.errors import DocumentRefusedError
     from foliod.base.model import ReadSummary
     from foliod.ingest.backlog import Claim
+    from foliod.ingest.tessdata import Tesseract
+    from foliod.store.store import TextWriter
 
 MOST_CHARS = 2000
 """Of a reason."""
@@ -92,6 +94,15 @@ def what_is_missing(verdicts: dict[Verdict, int], trouble: str | None, note: str
     if trouble is not None:
         parts.append(trouble)
     return _noted("; ".join(parts), note) if parts else None
+
+
+async def finish_text(writer: TextWriter, tesseract: Tesseract, *, trouble: str | None, language: str) -> None:
+    """Make a document searchable by the text that was written, and say what it lacks; see `what_is_missing`."""
+    verdicts = await writer.verdicts()
+    reason = what_is_missing(verdicts, trouble, await tesseract.note_for(verdicts))
+    await writer.finish(
+        state=DocumentState.STORED, partial=reason is not None, reason=reason, language=language, trouble=trouble
+    )
 
 
 def _noted(reason: str, note: str | None) -> str:

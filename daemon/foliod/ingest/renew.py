@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from foliod.base.errors import DatabaseUnavailableError, FoliodError, LeaseLostError
-from foliod.base.model import Chunk, DocumentFacts, DocumentState, Page, ReadSummary
+from foliod.base.model import Chunk, DocumentFacts, Page, ReadSummary
 from foliod.base.version import EXTRACTOR, REVISION
 from foliod.ingest.job import ReadJob
-from foliod.ingest.outcome import what_is_missing, with_earlier
+from foliod.ingest.outcome import finish_text, with_earlier
 from foliod.store.renew import BOXES_BYTES, Renewed
 
 if TYPE_CHECKING:
@@ -149,12 +149,4 @@ class Renewal:
                 raise FoliodError(msg)
             await self._store.put_boxes(document, self._backlog.owner, renewed, EXTRACTOR)
             return
-        verdicts = await writer.verdicts()
-        reason = what_is_missing(verdicts, summary.partial, await self._tesseract.note_for(verdicts))
-        await writer.finish(
-            state=DocumentState.STORED,
-            partial=reason is not None,
-            reason=reason,
-            trouble=summary.partial,
-            language=summary.language,
-        )
+        await finish_text(writer, self._tesseract, trouble=summary.partial, language=summary.language)
