@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from test_sweep import gone, put, sweeping
 
-from foliod.watch import sweep as room
-from foliod.watch import take
+from foliod.watch import judge, take
 from privileges import drop_privileges, hand_over
 from waiting import until
 
@@ -17,7 +16,7 @@ from waiting import until
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Look often, so that tests need not wait."""
-    monkeypatch.setattr(room, "COUNT_SECONDS", 0.02)
+    monkeypatch.setattr(judge, "COUNT_SECONDS", 0.02)
 
 
 async def verdict(swept, path) -> str:

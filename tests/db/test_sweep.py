@@ -19,7 +19,7 @@ from foliod.base.config import Ingest, Watch
 from foliod.base.errors import DatabaseUnavailableError, FileChangedError, NotFoundError
 from foliod.base.paths import numbers, signature
 from foliod.store.files import Files
-from foliod.watch import agenda, take
+from foliod.watch import agenda, judge, take
 from foliod.watch import sweep as room
 from foliod.watch.sweep import Sweeper
 from privileges import drop_privileges, hand_over
@@ -29,7 +29,7 @@ from waiting import PATIENCE, until
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Count often, so that tests need not wait."""
-    monkeypatch.setattr(room, "COUNT_SECONDS", 0.02)
+    monkeypatch.setattr(judge, "COUNT_SECONDS", 0.02)
 
 
 class Counts(Counter):
@@ -719,7 +719,7 @@ async def test_events_alone_are_enough(db, tmp_path):
 
 async def test_a_new_folder_is_looked_at_twice(db, tmp_path, monkeypatch):
     """What came into a new folder before events of it were told is found without a sweep."""
-    monkeypatch.setattr(room, "LOOK_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(judge, "LOOK_AGAIN_SECONDS", 0.05)
     put(tmp_path / "keep.pdf", "k")
     async with sweeping(db, tmp_path) as swept:
         await swept.settle()
@@ -745,7 +745,7 @@ async def test_a_cancelled_sweep_ends_at_once(db, tmp_path):
     files = Files(db, HOST)
     for _ in range(20):
         sweeper = Sweeper(Watch(path=tmp_path, settle_seconds=0), Ingest(), files, lambda: None, Counts())
-        task = asyncio.create_task(sweeper._judge())
+        task = asyncio.create_task(sweeper._work())
         await sweeper.first_sweep_done.wait()
         await until(lambda sweeper=sweeper: not sweeper.pending() and not sweeper._awake.is_set())
         sweeper.hint()

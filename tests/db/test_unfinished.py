@@ -11,8 +11,7 @@ from test_sweep import gone, put, rows, stored, sweeping, there
 
 from foliod.base.config import Ingest, Watch
 from foliod.store.files import Files
-from foliod.watch import sweep as room
-from foliod.watch import take
+from foliod.watch import judge, take
 from foliod.watch.sweep import Sweeper
 from waiting import until
 
@@ -24,7 +23,7 @@ WHOLE = b"%PDF-1.7\n" + b"x" * 3000 + b"\n%%EOF\n"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Look often, so that tests need not wait."""
-    monkeypatch.setattr(room, "COUNT_SECONDS", 0.02)
+    monkeypatch.setattr(judge, "COUNT_SECONDS", 0.02)
     monkeypatch.setattr(take, "POSTPONED_SECONDS", (0.02, 5.0))
 
 
@@ -254,10 +253,10 @@ async def test_moved_between_two_folders_while_nobody_looked(db, tmp_path):
     first, second = sweeper(one, 0), sweeper(two, 3600)
     tasks = []
     try:
-        for judge in (first, second):
-            tasks.append(asyncio.create_task(judge._judge()))
-            await judge.first_sweep_done.wait()
-            if judge is first:
+        for each in (first, second):
+            tasks.append(asyncio.create_task(each._work()))
+            await each.first_sweep_done.wait()
+            if each is first:
                 await until(lambda: not first.pending())
             assert await files.forget_gone(0) == 0
         second._settling._seconds = 0
