@@ -149,6 +149,8 @@ def debian_server(folder: Path, certificate: Path, key: Path) -> Iterator[int]:
     process = subprocess.Popen([str(DEBIAN), "-D", str(own / "data"), *options], **quiet, **user)
     try:
         wait_for(lambda: answers(port) if process.poll() is None else 1 / 0)
+        # It listens before it serves; pg_ctl waits for the same word.
+        wait_for(lambda: "ready" in (own / "data" / "postmaster.pid").read_text())
         yield port
     finally:
         process.terminate()
