@@ -37,8 +37,9 @@ from foliod.retrieve.candidates import EF_SEARCH
 from foliod.retrieve.retrieve import Retriever
 from foliod.store.database import Database
 from foliod.store.migrate import migrate
-from foliod.store.store import CHUNK_COLUMNS, TERM_COLUMNS, VECTOR_COLUMNS, Store, text_hash
+from foliod.store.store import VECTOR_COLUMNS, Store
 from foliod.store.titles import catch_up
+from foliod.store.writer import CHUNK_COLUMNS, TERM_COLUMNS, text_hash
 from foliod.text.lexical import DIMENSIONS, weigh
 from places import temporary_dir
 

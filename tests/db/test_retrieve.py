@@ -15,7 +15,8 @@ from foliod.ingest.embedding_model import EmbedderFacts
 from foliod.retrieve import among, candidates, question
 from foliod.retrieve.retrieve import Retriever
 from foliod.store.database import Database
-from foliod.store.store import Store, text_hash
+from foliod.store.store import Store
+from foliod.store.writer import text_hash
 from foliod.text.lexical import weigh
 
 DIMENSIONS = 8

@@ -38,7 +38,8 @@ from foliod.store.database import Database
 from foliod.store.files import Files
 from foliod.store.migrate import migrate
 from foliod.store.spaces import Spaces
-from foliod.store.store import Store, text_hash
+from foliod.store.store import Store
+from foliod.store.writer import text_hash
 from waiting import PATIENCE, until
 
 SAMPLES = Path(__file__).parents[1] / "samples"

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from foliod.ingest.passwords import Passwords
     from foliod.ingest.tessdata import Tesseract
     from foliod.ingest.workers import Workers
-    from foliod.store.store import Store, TextWriter
+    from foliod.store.store import Store
+    from foliod.store.writer import TextWriter
 
 CHANGED_SECONDS = 5.0
 MOST_CHANGED_SECONDS = 120.0

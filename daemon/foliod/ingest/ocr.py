@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from foliod.ingest.tessdata import Tessdata, Tesseract
     from foliod.ingest.workers import Workers
     from foliod.store.database import Database
-    from foliod.store.store import Store, TextWriter
+    from foliod.store.store import Store
+    from foliod.store.writer import TextWriter
 
 ROUND_SECONDS = 60.0
 """After so long a document is given back, so that its new text can get its vectors."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from foliod.base.model import ReadSummary
     from foliod.ingest.backlog import Claim
     from foliod.ingest.tessdata import Tesseract
-    from foliod.store.store import TextWriter
+    from foliod.store.writer import TextWriter
 
 MOST_CHARS = 2000
 """Of a reason."""

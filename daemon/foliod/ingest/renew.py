@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from foliod.ingest.tessdata import Tesseract
     from foliod.ingest.workers import Workers
     from foliod.store.database import Database
-    from foliod.store.store import Store, TextWriter
+    from foliod.store.store import Store
+    from foliod.store.writer import TextWriter
 
 MOST_CHANGED_CHARS = 50_000_000
 """Changed text is held until all of a document has been read; more waits for `foliod retry`."""

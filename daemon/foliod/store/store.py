@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import asyncpg
-from pgvector import HalfVector, SparseVector
+from pgvector import HalfVector
 
 from foliod.base.errors import DatabaseUnavailableError, LeaseLostError
-from foliod.base.model import Chunk, DocumentFacts, Heading, Page, Space, Terms, Verdict
-from foliod.store.titles import write_titles
-from foliod.text.language import DEFAULT
-from foliod.text.lexical import DIMENSIONS
+from foliod.base.model import DocumentFacts, Page, Space, Verdict
+from foliod.store.pages import StoredPages, copy_pages, count_verdicts
+from foliod.store.writer import TextWriter, text_writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -25,175 +23,20 @@ if TYPE_CHECKING:
     from foliod.store.renew import Renewed
     from foliod.store.statements import Transaction
 
-FLUSH_CHUNKS = 256
-"""Chunks copied at a time: bounds memory, large enough that COPY's overhead vanishes."""
-
-FETCH_PAGES = 8
-"""Pages fetched at a time; each can have a million characters."""
-
 COLLISIONS = 10
 """Tries to store vectors that another daemon stores at the same time."""
 
-PAGE_COLUMNS = (
-    "document_id", "number", "verdict", "width", "height", "rotation", "text", "headings", "trouble", "boxes",
-)  # fmt: skip
-CHUNK_COLUMNS = (
-    "id", "document_id", "ordinal", "first_page", "last_page", "start_offset", "end_offset", "tokens",
-    "heading", "text", "text_hash",
-)  # fmt: skip
-TERM_COLUMNS = ("chunk_id", "document_id", "terms", "weights")
 VECTOR_COLUMNS = ("space_id", "text_hash", "embedding", "reason")
-
-
-def text_hash(text: str) -> bytes:
-    """Return the key under which a chunk's vector is stored: SHA-256 of its UTF-8."""
-    return hashlib.sha256(text.encode()).digest()
-
-
-def _counted(rows: Sequence[asyncpg.Record]) -> dict[Verdict, int]:
-    return {Verdict(row["verdict"]): row["pages"] for row in rows}
-
-
-def _page(row: asyncpg.Record) -> Page:
-    headings = tuple(Heading(*heading) for heading in row["headings"])
-    return Page(
-        row["number"], Verdict(row["verdict"]), row["text"], row["width"], row["height"], row["rotation"], headings
-    )
-
-
-async def _copy_pages(tx: Transaction, document: int, pages: Sequence[Page]) -> None:
-    await tx.copy(
-        "pages",
-        PAGE_COLUMNS,
-        (
-            (
-                document, p.number, str(p.verdict), p.width, p.height, p.rotation, p.text,
-                [[h.offset, h.level, h.text] for h in p.headings], p.trouble, p.boxes,
-            )
-            for p in pages
-        ),
-    )  # fmt: skip
 
 
 async def _put_renewed(tx: Transaction, document: int, renewed: Renewed, extractor: str) -> None:
     await renewed.write_boxes(tx, document)
     await tx.execute("drop_some_pages", document, [page.number for page in renewed.changed])
-    await _copy_pages(tx, document, renewed.changed)
+    await copy_pages(tx, document, renewed.changed)
     facts = renewed.facts
     if facts is not None:
         said = facts.pages, facts.title, facts.author, facts.created, facts.modified
         await tx.execute("renewed", document, extractor, *said)
-
-
-async def _writer(tx: Transaction, document: int) -> TextWriter:
-    """Take a document's chunks away, and return what writes new ones."""
-    before = await tx.fetchrow("terms_of", document)
-    assert before is not None
-    await tx.execute("drop_chunks", document)
-    return TextWriter(tx, document, before["terms"] or [], before["counts"] or [])
-
-
-class TextWriter:
-    """Writes the chunks of one document inside one transaction.
-
-    Until it is finished, which may take minutes, it holds no lock that the writer of another document waits for.
-    """
-
-    def __init__(self, tx: Transaction, document: int, terms: Sequence[int], counts: Sequence[int]) -> None:
-        """`terms` are those that the document had before, each in so many of its chunks."""
-        self.chunks = 0
-        self.terms = 0
-        """Sum of the chunks' lengths in terms."""
-        self._tx = tx
-        self._document = document
-        self._before = terms, counts
-        self._buffer: list[tuple[Chunk, Terms]] = []
-
-    async def add(self, chunk: Chunk, terms: Terms) -> None:
-        """Take one chunk; written in groups."""
-        self._buffer.append((chunk, terms))
-        self.chunks += 1
-        self.terms += terms.length
-        if len(self._buffer) >= FLUSH_CHUNKS:
-            await self._flush()
-
-    async def verdicts(self) -> dict[Verdict, int]:
-        """Count the pages of the document by verdict, on the connection that this transaction holds already."""
-        return _counted(await self._tx.fetch("page_verdicts", self._document))
-
-    async def finish(
-        self, *, state: str, partial: bool, reason: str | None, trouble: str | None = None, language: str = DEFAULT
-    ) -> None:
-        """Count the terms and give the document its state; visible when the transaction commits.
-
-        `trouble` is why text may be missing, as the reader said.
-        """
-        await self._flush()
-        await self._tx.execute(
-            "text_finished", self._document, state, partial, reason, self.chunks, self.terms, trouble, language
-        )
-        await write_titles(self._tx, [self._document])
-        # What others wait for comes last: the vectors, then the lexicon by term.
-        await self._tx.execute("share_vectors")
-        await self._tx.execute("lexicon_replace", self._document, *self._before)
-
-    async def _flush(self) -> None:
-        if not self._buffer:
-            return
-        batch, self._buffer = self._buffer, []
-        ids = [row["id"] for row in await self._tx.fetch("reserve_chunk_ids", len(batch))]
-        await self._tx.copy(
-            "chunks",
-            CHUNK_COLUMNS,
-            (
-                (
-                    number, self._document, c.ordinal, c.first_page, c.last_page, c.start, c.end, c.tokens,
-                    c.heading, c.text, text_hash(c.text),
-                )
-                for number, (c, _) in zip(ids, batch, strict=True)
-            ),
-        )  # fmt: skip
-        await self._tx.copy(
-            "chunk_terms",
-            TERM_COLUMNS,
-            (
-                (
-                    number,
-                    self._document,
-                    list(t.ids),
-                    SparseVector(dict(zip(t.ids, t.weights, strict=True)), DIMENSIONS),
-                )
-                for number, (_, t) in zip(ids, batch, strict=True)
-            ),
-        )
-
-
-class StoredPages:
-    """The first pages of a document that were read before, in order, fetched some at a time: together they can be large.
-
-    Iterating raises LeaseLostError when they are dropped meanwhile.
-    """
-
-    def __init__(self, db: Database, document: int, count: int, query: str = "stored_pages") -> None:
-        self._db = db
-        self._document = document
-        self._count = count
-        self._query = query
-
-    def __len__(self) -> int:
-        """How many."""
-        return self._count
-
-    async def __aiter__(self) -> AsyncIterator[Page]:
-        """Yield page after page; no connection is held in between."""
-        last, left = 0, self._count
-        while left:
-            rows = await self._db.fetch(self._query, self._document, last, min(left, FETCH_PAGES))
-            for row in rows:
-                yield _page(row)
-            if not rows:
-                raise LeaseLostError
-            last, left = rows[-1]["number"], left - len(rows)
 
 
 class Store:
@@ -253,7 +96,7 @@ class Store:
         """Store pages as they are read, so that a kill does not cost them."""
         try:
             async with self._claimed(document, owner) as tx:
-                await _copy_pages(tx, document, pages)
+                await copy_pages(tx, document, pages)
                 await tx.execute("progress_made", document, lease_seconds)
         except asyncpg.UniqueViolationError:
             # Somebody else stored this page meanwhile: the lease had run out.
@@ -261,7 +104,7 @@ class Store:
 
     async def verdicts(self, document: int) -> dict[Verdict, int]:
         """Count the pages of a document by verdict."""
-        return _counted(await self._db.fetch("page_verdicts", document))
+        return await count_verdicts(self._db, document)
 
     @asynccontextmanager
     async def writing_text(self, document: int, owner: str) -> AsyncIterator[TextWriter]:
@@ -271,7 +114,7 @@ class Store:
         """
         async with self._claimed(document, owner) as tx:
             # Only a change of extractor or chunker finds old chunks here.
-            yield await _writer(tx, document)
+            yield await text_writer(tx, document)
 
     @asynccontextmanager
     async def replacing_text(
@@ -280,7 +123,7 @@ class Store:
         """Open the transaction that writes what reading a document again has changed; else as `writing_text`."""
         async with self._claimed(document, owner) as tx:
             await _put_renewed(tx, document, renewed, extractor)
-            yield await _writer(tx, document)
+            yield await text_writer(tx, document)
 
     async def put_some_boxes(self, document: int, owner: str, renewed: Renewed) -> None:
         """Store the boxes that are held of pages that are the same; they are right whatever the other pages bring."""
