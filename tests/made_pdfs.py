@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable
 from typing import Any
 
-from foliod.reading.pdf import pymupdf  # it decides how pymupdf is loaded
+from foliod.reading.mupdf import pymupdf  # it decides how pymupdf is loaded
 
 FONT = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
 

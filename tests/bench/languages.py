@@ -22,7 +22,7 @@ import chinese
 import german
 from paper import A5, HELVETICA, TIMES, Paper, Style
 
-from foliod.reading.pdf import pymupdf
+from foliod.reading.mupdf import pymupdf
 
 SONG = {"text": "china-s", "bold": "china-s", "italic": "china-s"}
 # Small sheets, so that a text of two thousand signs has several pages.

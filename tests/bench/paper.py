@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from foliod.reading.pdf import pymupdf  # it decides how pymupdf is loaded
+from foliod.reading.mupdf import pymupdf  # it decides how pymupdf is loaded
 
 TIMES = {"text": "tiro", "bold": "tibo", "italic": "tiit"}
 HELVETICA = {"text": "helv", "bold": "hebo", "italic": "heit"}

@@ -28,7 +28,7 @@ from filings.filing import Filing
 from memos import memos
 from paper import Paper
 
-from foliod.reading.pdf import pymupdf
+from foliod.reading.mupdf import pymupdf
 
 Question = dict[str, object]
 

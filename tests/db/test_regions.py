@@ -11,7 +11,8 @@ from test_store import backlog, one, place
 
 from foliod.base.boxes import unpack
 from foliod.base.model import PAGE_JOIN, Chunk, DocumentFacts, Page, Rect, Verdict
-from foliod.reading.pdf import open_document, pymupdf
+from foliod.reading.mupdf import pymupdf
+from foliod.reading.open import open_document
 from foliod.retrieve.regions import Span, regions
 from foliod.store.store import Store
 from foliod.text.lexical import weigh

@@ -20,7 +20,7 @@ from foliod.base.config import Ingest, Settings
 from foliod.base.telemetry import Telemetry
 from foliod.ingest.original import Originals
 from foliod.ingest.workers import Workers
-from foliod.reading.pdf import pymupdf
+from foliod.reading.mupdf import pymupdf
 from foliod.retrieve import facsimile
 from foliod.retrieve.facsimile import Facsimiles
 from foliod.serve.serve import application, sites

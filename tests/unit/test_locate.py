@@ -14,7 +14,8 @@ from foliod.base.boxes import Direction, Run, unpack
 from foliod.base.model import Page, Verdict
 from foliod.reading.layout import Line
 from foliod.reading.locate import locate
-from foliod.reading.pdf import OpenDocument, open_document
+from foliod.reading.open import open_document
+from foliod.reading.pdf import OpenDocument
 from foliod.text.normalize import clean
 from made_pdfs import Sheet, pymupdf
 from needs_tesseract import TESSDATA, needs_english

@@ -19,7 +19,7 @@ from foliod.ingest.tessdata import Tesseract, find
 from foliod.ingest.workers import ReadJob, ReadLimits, Workers
 from foliod.reading.flow import flow
 from foliod.reading.ocr import MAX_PIXELS, seen_lines, zoom
-from foliod.reading.pdf import open_document
+from foliod.reading.open import open_document
 from foliod.reading.strict import MalformedError
 from foliod.reading.transcript import OnePage
 from foliod.reading.wire import Ocr

@@ -19,7 +19,8 @@ from foliod.base.model import DocumentFacts, Heading, Page, Verdict
 from foliod.reading.flow import flow
 from foliod.reading.layout import Line
 from foliod.reading.metadata import parse_date, sane, sensible_title, title_of
-from foliod.reading.pdf import OpenDocument, open_document
+from foliod.reading.open import open_document
+from foliod.reading.pdf import OpenDocument
 from foliod.text.normalize import clean, cut_words
 from foliod.text.shifted import shift_of
 from made_pdfs import Sheet, pymupdf

@@ -14,7 +14,7 @@ from foliod.base.errors import DocumentRefusedError, WorkerDiedError, WorkerTime
 from foliod.ingest.workers import ReadJob, Workers
 from foliod.reading import picture, wire
 from foliod.reading.decoder import Decoder
-from foliod.reading.pdf import open_document
+from foliod.reading.open import open_document
 from foliod.reading.strict import MalformedError
 from foliod.reading.transcript import OnePicture
 from made_pdfs import Sheet, pymupdf

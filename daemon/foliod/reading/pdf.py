@@ -1,74 +1,31 @@
-"""Reads PDFs with MuPDF, and is the only module that does: pages with their text, and what the file says of itself."""
+"""An open PDF, read with MuPDF: pages with their text, and what the file says of itself."""
 
 from __future__ import annotations
 
-import contextlib
 import math
 import mmap
-import os
-import re
-import sys
 import time
-import unicodedata
-from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 
 from foliod.base.boxes import pack
-from foliod.base.errors import DocumentRefusedError
 from foliod.base.model import DocumentFacts, Heading, Page, Verdict
-from foliod.base.version import EXTRACTOR
+from foliod.reading.complaints import Complaints, complaints
 from foliod.reading.flow import flow
 from foliod.reading.locate import locate
 from foliod.reading.metadata import parse_date, sane, sensible_title, title_of
+from foliod.reading.mupdf import FLAGS, count_pages, pymupdf
 from foliod.reading.ocr import looks_like_text, seen_lines, zoom
-from foliod.reading.pagetree import mend_page_count
-from foliod.reading.refusal import (
-    cannot_open,
-    needs_password,
-    no_pages,
-    no_tesseract,
-    not_pdf,
-    refuse_other_files,
-    wants_memory,
-)
+from foliod.reading.refusal import no_tesseract, wants_memory
 from foliod.reading.spans import drop_unreadable, upright_lines
 from foliod.reading.verdict import judge
 from foliod.text.normalize import WORD_CHARS, clean, cut_words, garbage_share, join_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from foliod.reading.layout import Line
-
-# PyMuPDF 2 loads an ONNX runtime and 90 MB for its layout analysis, and then reads text differently.
-sys.modules.setdefault("pymupdf.layout", None)  # type: ignore[arg-type]
-sys.modules.setdefault("pymupdf4llm", None)  # type: ignore[arg-type]
-os.environ["PYMUPDF_SUGGEST_LAYOUT_ANALYZER"] = "0"
-
-import pymupdf  # noqa: E402
-
-__all__ = ["EXTRACTOR", "OpenDocument", "open_document", "pymupdf"]
-
-_mupdf: Any = pymupdf  # it is typed in parts only
-_mupdf.g_exceptions_verbose = 0
-_mupdf.TOOLS.mupdf_display_errors(False)
-_mupdf.TOOLS.mupdf_display_warnings(False)
-# These change the text; other libraries in the process set them.
-_mupdf.TOOLS.unset_quad_corrections(False)
-_mupdf.TOOLS.set_small_glyph_heights(False)
-
-# Without TEXT_CID_FOR_UNKNOWN_UNICODE: numbers of glyphs look like text and are none.
-FLAGS: int = _mupdf.TEXT_PRESERVE_WHITESPACE | _mupdf.TEXT_PRESERVE_LIGATURES | _mupdf.TEXT_MEDIABOX_CLIP
 
 OUTLINE_ENTRIES = 5000
 OUTLINE_SECONDS = 2.0
-
-# Said of many good files, and of no lost text.
-_HARMLESS = re.compile(
-    r"(?i)icc profile|colou?rspace|bogus font|non-embedded font|dropping unclosed|premature end of (?:jpeg|jpx)"
-    r"|^\.\.\. repeated"
-)
 
 
 class OpenDocument:
@@ -79,8 +36,7 @@ class OpenDocument:
         self._data = data
         self._view = view
         self._name = name
-        self._warning = ""
-        self._notes: dict[str, list[int]] = {}
+        self._complaints = Complaints(handle)
         self._outline: dict[int, list[tuple[int, str]]] = {}
         self.pages = 0
         """Pages that the file says it has."""
@@ -115,18 +71,8 @@ class OpenDocument:
 
     def read_page(self, number: int, max_chars: int) -> Page:
         """Return page `number`, from 1; its text is cut at `max_chars`. A page that can't be read has failed."""
-        had_warning, was_repaired = bool(self._warning), self.repaired
-        return self._with_trouble(self._read_page(number, max_chars), had_warning, was_repaired)
-
-    def _with_trouble(self, page: Page, had_warning: bool, was_repaired: bool) -> Page:
-        """Return a page with why text of it may be missing; what was said of the file before is not said of it."""
-        number = page.number
-        said = [what for what, pages in self._notes.items() if pages[-1] == number]
-        if self._warning and not had_warning:
-            said.append(f"has errors ({self._warning})")
-        if self.repaired and not was_repaired:
-            said.append("is damaged and was repaired for reading")
-        return replace(page, trouble="; ".join(said)) if said else page
+        before = self._complaints.so_far()
+        return self._complaints.told_of(self._read_page(number, max_chars), before)
 
     def _read_page(self, number: int, max_chars: int) -> Page:
         try:
@@ -150,20 +96,20 @@ class OpenDocument:
                 text = clean(text_page.extractText())
             del text_page
             verdict = judge(raw, lost, blocks, text, page)
-            if verdict is Verdict.EMPTY and (self._note_warning() or not self._has_content(page)):
+            if verdict is Verdict.EMPTY and (self._complaints.listen() or not self._has_content(page)):
                 # Nothing came of it, but there was something.
                 verdict = Verdict.FAILED
         except Exception as error:  # noqa: BLE001  # a hostile page raises whatever it likes; the next one may be good
             if wants_memory(error):
-                self._note(number, "needs more memory than worker_memory_mb allows")
+                self._complaints.note(number, "needs more memory than worker_memory_mb allows")
             return Page(number, Verdict.FAILED, "", 0.0, 0.0, 0)
         finally:
-            self._note_warning()
+            self._complaints.listen()
         if verdict is Verdict.GARBAGE:
             # Kept out of chunks, answers and vectors alike; the page is in the ledger.
             return Page(number, verdict, "", width, height, rotation)
         if lost:
-            self._note(number, "has text in fonts that name no letters, it was left out")
+            self._complaints.note(number, "has text in fonts that name no letters, it was left out")
         text, headings = self._cut_at(max_chars, number, text, headings)
         boxes = pack(locate(chain(lines, *aside), text), width, height)
         return Page(number, verdict, text, width, height, rotation, headings, boxes=boxes)
@@ -181,10 +127,9 @@ class OpenDocument:
             DocumentRefusedError: `needs_ocr`, when Tesseract can't be started.
         """
         # What MuPDF complained of when it opened the file is told by who writes the document's text.
-        self._note_warning()
-        had_warning, was_repaired = bool(self._warning), self.repaired
-        page = self._recognise_page(number, languages, tessdata, max_chars)
-        return self._with_trouble(page, had_warning, was_repaired)
+        self._complaints.listen()
+        before = self._complaints.so_far()
+        return self._complaints.told_of(self._recognise_page(number, languages, tessdata, max_chars), before)
 
     def _recognise_page(self, number: int, languages: str, tessdata: str, max_chars: int) -> Page:
         try:
@@ -193,14 +138,14 @@ class OpenDocument:
             rotation = page.rotation % 360
             scale = zoom(width, height)
             # In colour: with grey pictures Tesseract finds nothing.
-            picture = page.get_pixmap(matrix=_mupdf.Matrix(scale, scale), colorspace=_mupdf.csRGB, alpha=False)
-            self._note_warning()
+            picture = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csRGB, alpha=False)
+            self._complaints.listen()
             picture.set_dpi(*[max(1, round(scale * 72))] * 2)
             recognised = picture.pdfocr_tobytes(compress=True, language=languages, tessdata=tessdata)
             del picture
-            with _mupdf.Document(stream=recognised, filetype="pdf") as seen:
+            with pymupdf.Document(stream=recognised, filetype="pdf") as seen:
                 unzoom = width / max(1.0, seen[0].rect.width)
-                text_page = seen[0].get_textpage(flags=FLAGS, matrix=_mupdf.Matrix(unzoom, unzoom))
+                text_page = seen[0].get_textpage(flags=FLAGS, matrix=pymupdf.Matrix(unzoom, unzoom))
                 lines = seen_lines(text_page.extractDICT()["blocks"], width, height)
                 del text_page
             text, headings, lines = self._flow(number, lines, width, height)
@@ -208,11 +153,11 @@ class OpenDocument:
             if "initialisation failed" in str(error):
                 raise no_tesseract(languages, tessdata) from None
             if wants_memory(error):
-                self._note(number, "needs more memory than worker_memory_mb allows")
+                self._complaints.note(number, "needs more memory than worker_memory_mb allows")
             return Page(number, Verdict.FAILED, "", 0.0, 0.0, 0)
         finally:
             # Complaints of what Tesseract made are none of the file.
-            _complaints()
+            complaints()
         if not looks_like_text(text):
             return Page(number, Verdict.EMPTY, "", width, height, rotation)
         text, headings = self._cut_at(max_chars, number, text, headings)
@@ -223,12 +168,14 @@ class OpenDocument:
         self, max_chars: int, number: int, text: str, headings: tuple[Heading, ...]
     ) -> tuple[str, tuple[Heading, ...]]:
         if len(shorter := cut_words(text)) < len(text):
-            self._note(number, f"has words of more than {WORD_CHARS} characters, the rest of them was left out")
+            self._complaints.note(
+                number, f"has words of more than {WORD_CHARS} characters, the rest of them was left out"
+            )
             headings = tuple(h for h in headings if shorter.startswith(h.text, h.offset))
             text = shorter
         if len(text) <= max_chars:
             return text, headings
-        self._note(number, "has more text than max_page_chars allows, the rest was left out")
+        self._complaints.note(number, "has more text than max_page_chars allows, the rest was left out")
         text = text[:max_chars].rstrip()
         return text, tuple(h for h in headings if h.offset + len(h.text) <= len(text))
 
@@ -241,16 +188,13 @@ class OpenDocument:
             # Where lines can't be put in order, their text is worth more than none.
             return clean("\n".join([line.text for line in lines])), (), lines
 
-    def _note(self, number: int, what: str) -> None:
-        self._notes.setdefault(what, []).append(number)
-
     def page(self, number: int) -> Any:
         """Return MuPDF's page `number`, from 1, for drawing; raises whatever a hostile file makes it raise."""
         return self._pdf.load_page(number - 1)
 
     def count_pages(self) -> int:
         """Return how many pages the file says it has by now: a page that is not there can lower the number."""
-        self.pages = max(0, min(self.pages, _count_pages(self._pdf)))
+        self.pages = max(0, min(self.pages, count_pages(self._pdf)))
         return self.pages
 
     def _has_content(self, page: Any) -> bool:
@@ -265,16 +209,7 @@ class OpenDocument:
 
     def trouble(self) -> str | None:
         """Return why text may be missing, or None; to be asked after the last page."""
-        self._note_warning()
-        said = []
-        if self.repaired:
-            said.append("the file is damaged and was repaired for reading; look for an intact copy")
-        elif self._warning:
-            said.append(f"the file has errors ({self._warning}); look for an intact copy if text is missing")
-        for what, pages in self._notes.items():
-            named = ", ".join(map(str, pages[:5])) + (" and others" if len(pages) > 5 else "")
-            said.append(f"page {named} {what}")
-        return "; ".join(said) or None
+        return self._complaints.told()
 
     def load_outline(self) -> None:
         """Learn the titles of the document's outline by page; a bad or endless one is left out."""
@@ -292,102 +227,6 @@ class OpenDocument:
                 waiting += [(entry.next, level), (entry.down, level + 1)]
         except Exception:  # noqa: BLE001  # an outline is a help, not a need
             self._outline.clear()
-
-    def _note_warning(self) -> bool:
-        """Keep the first of MuPDF's complaints; return whether there were new ones that matter."""
-        said = _complaints()
-        if said and not self._warning:
-            self._warning = " ".join(clean(said[0][:200]).split())[:100]
-        return bool(said)
-
-
-def open_document(source: int | str | os.PathLike[str], name: str = "", passwords: Iterable[str] = ()) -> OpenDocument:
-    """Open a PDF by file descriptor or path; the descriptor stays the caller's.
-
-    The file is mapped into memory, so that a process that may open no files can read it.
-
-    Args:
-        source: the file.
-        name: its name, as people know it.
-        passwords: tried in turn when the file needs one.
-
-    Raises:
-        DocumentRefusedError: with the state that the document takes.
-        OSError: when the file can't be opened or read.
-    """
-    data = _map(source)
-    refuse_other_files(data)
-    _mupdf.TOOLS.reset_mupdf_warnings()
-    view = memoryview(data)
-    try:
-        handle = _mupdf.Document(stream=view, filetype="pdf")
-    except Exception as error:  # noqa: BLE001  # RuntimeError, ValueError, AssertionError and its own
-        raise cannot_open(error) from None
-    document = OpenDocument(handle, data, view, name)
-    try:
-        document.pages = _admitted_pages(handle, passwords)
-        document.load_outline()
-    except DocumentRefusedError:
-        document.close()
-        raise
-    except Exception as error:  # noqa: BLE001
-        document.close()
-        raise cannot_open(error) from None
-    return document
-
-
-def _map(source: int | str | os.PathLike[str]) -> mmap.mmap | bytes:
-    if not isinstance(source, int):
-        with open(source, "rb") as file:
-            return _map(file.fileno())
-    size = os.fstat(source).st_size
-    if not size:
-        return b""
-    try:
-        return mmap.mmap(source, size, prot=mmap.PROT_READ)
-    except OSError:
-        # Some network and FUSE file systems can't map.
-        return os.pread(source, size, 0)
-
-
-def _admitted_pages(handle: Any, passwords: Iterable[str]) -> int:
-    """Return how many pages the PDF says it has, after the checks that it can be read at all."""
-    if not handle.is_pdf:
-        raise not_pdf()
-    if handle.needs_pass and not any(map(handle.authenticate, _spellings(passwords))):
-        raise needs_password()
-    pages = _count_pages(handle)
-    if pages < 1 and mend_page_count(handle):
-        _mupdf.mupdf.fz_warn("the number of pages was wrong")
-        pages = _count_pages(handle)
-    if pages < 1:
-        # What is whole and has no pages gives no cause for complaint.
-        raise no_pages(damaged=pages < 0 or bool(handle.is_repaired) or bool(_complaints()))
-    return pages
-
-
-def _spellings(passwords: Iterable[str]) -> Iterator[str]:
-    """Yield each password as it is, and as PDF 2.0 wants it (SASLprep, which composes letters and accents)."""
-    for password in passwords:
-        yield password
-        if (composed := unicodedata.normalize("NFKC", password)) != password:
-            yield composed
-
-
-def _complaints() -> list[str]:
-    """Return what MuPDF complained of since it was asked last, as far as it matters."""
-    return [line for line in _mupdf.TOOLS.mupdf_warnings(reset=1).splitlines() if not _HARMLESS.search(line)]
-
-
-def _count_pages(handle: Any) -> int:
-    """Return the number of pages, -1 when what the file says makes no sense."""
-    with contextlib.suppress(Exception):
-        # A wrong number is found out, and put right, when a page is loaded.
-        handle.load_page(0)
-    try:
-        return int(handle.page_count)
-    except Exception:  # noqa: BLE001
-        return -1
 
 
 def _length(value: float) -> float:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from foliod.base.errors import DocumentRefusedError
 from foliod.base.model import DocumentState
-from foliod.reading.pdf import OpenDocument, pymupdf
+from foliod.reading.mupdf import pymupdf
+from foliod.reading.pdf import OpenDocument
 from foliod.reading.refusal import wants_memory
 from foliod.reading.wire import MAX_PICTURE_BYTES
 
@@ -23,8 +24,6 @@ YELLOW = 0xFFE066
 """What white becomes in a marked passage; black stays black."""
 MARGIN = 1.0
 """Points by which a mark is wider than what it marks."""
-
-_mupdf: Any = pymupdf
 
 
 def draw(document: OpenDocument, what: Draw) -> bytes:
@@ -58,14 +57,14 @@ def _scale(width: float, height: float, dpi: int) -> float:
 
 
 def _marked(page: Any, scale: float, rects: Sequence[tuple[float, float, float, float]]) -> Any:
-    picture = page.get_pixmap(matrix=_mupdf.Matrix(scale, scale), colorspace=_mupdf.csRGB, alpha=False)
+    picture = page.get_pixmap(matrix=pymupdf.Matrix(scale, scale), colorspace=pymupdf.csRGB, alpha=False)
     if rects:
         # All of it is tinted once and copied from, so that marks that overlap are no darker there.
-        tinted = _mupdf.Pixmap(picture, 0)
+        tinted = pymupdf.Pixmap(picture, 0)
         tinted.tint_with(0, YELLOW)
         for x0, y0, x1, y1 in rects:
             box = x0 - MARGIN, y0 - MARGIN, x1 + MARGIN, y1 + MARGIN
-            where = _mupdf.IRect(*(round(edge * scale) for edge in box)) & picture.irect
+            where = pymupdf.IRect(*(round(edge * scale) for edge in box)) & picture.irect
             if not where.is_empty:
                 picture.copy(tinted, where)
     return picture

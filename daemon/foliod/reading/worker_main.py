@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 
 from foliod.base.errors import DocumentRefusedError
 from foliod.base.model import DocumentState, Page, ReadSummary, Verdict
+from foliod.base.version import EXTRACTOR
 from foliod.reading import sandbox, wire
 from foliod.reading.decoder import Decoder
 from foliod.reading.ocr import language_folders
-from foliod.reading.pdf import EXTRACTOR, OpenDocument, open_document
+from foliod.reading.open import open_document
+from foliod.reading.pdf import OpenDocument
 from foliod.reading.picture import draw
 from foliod.text.chunk import chunk_pages
 from foliod.text.language import detect
