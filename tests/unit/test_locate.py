@@ -12,7 +12,7 @@ import pytest
 import made_pdfs
 from foliod.base.boxes import Direction, Run, unpack
 from foliod.base.model import Page, Verdict
-from foliod.reading.layout import Line
+from foliod.reading.lines import Line
 from foliod.reading.locate import locate
 from foliod.reading.open import open_document
 from foliod.reading.pdf import OpenDocument

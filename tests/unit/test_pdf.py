@@ -17,7 +17,7 @@ import made_pdfs
 from foliod.base.errors import DocumentRefusedError
 from foliod.base.model import DocumentFacts, Heading, Page, Verdict
 from foliod.reading.flow import flow
-from foliod.reading.layout import Line
+from foliod.reading.lines import Line
 from foliod.reading.metadata import parse_date, sane, sensible_title, title_of
 from foliod.reading.open import open_document
 from foliod.reading.pdf import OpenDocument

@@ -14,7 +14,8 @@ from foliod.text.normalize import join_lines, words
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from foliod.reading.layout import Line, Unit
+    from foliod.reading.layout import Unit
+    from foliod.reading.lines import Line
 
 HEADING_CHARS = 200
 """A longer paragraph is no heading."""

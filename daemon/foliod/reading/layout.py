@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from foliod.base.boxes import Direction
+from foliod.reading.lines import Line, read_leftwards
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,46 +22,6 @@ _MAX_DEPTH = 40
 _MOST_UNITS = 500
 """A page in more parts is a map or a drawing; to put it in order would take long and gain nothing."""
 _MARKER = re.compile(r"(?:\S|\[?\(?\w{1,4}[.)\]]?)$")
-_RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
-_LTR = re.compile("[A-Za-z\u00c0-\u024f\u0370-\u052f]")
-
-
-Piece: TypeAlias = tuple[str, Direction, float, float, float, float]
-"""Raw text as it was drawn, and left, top, right, bottom of its box on the page as displayed, in points."""
-
-
-@dataclass(slots=True)
-class Line:
-    """A piece of text on one baseline: raw text, its box and baseline in points, y downwards.
-
-    The box is one of the page turned upright, where that puts lines in order; `drawn` is where it really stands.
-    """
-
-    text: str
-    x0: float
-    y0: float
-    x1: float
-    y1: float
-    base: float
-    size: float
-    """Font size of most of its letters, in points."""
-    bold: bool
-    block: int
-    """Lines that were drawn together have the same number."""
-    cells: int = 1
-    """Pieces far apart on one baseline that it was made of: more than one is a table's row."""
-    drawn: tuple[Piece, ...] = ()
-    """What it is made of, in the order of its text; nothing when that is itself, where it stands."""
-
-    def pieces(self) -> tuple[Piece, ...]:
-        """Return what it is made of."""
-        if self.drawn:
-            return self.drawn
-        text = self.text
-        direction = Direction.RIGHT
-        if not text.isascii() and _RTL.search(text) and leftwards(text):
-            direction = Direction.LEFT
-        return ((text, direction, self.x0, self.y0, self.x1, self.y1),)
 
 
 class Unit:
@@ -93,7 +53,7 @@ def ordered(lines: list[Line], width: float, height: float) -> list[Unit]:
         width: of the page, in points.
         height: of the page, in points.
     """
-    if _reads_leftwards(lines):
+    if read_leftwards(lines):
         lines = [replace(line, x0=width - line.x1, x1=width - line.x0, drawn=line.pieces()) for line in lines]
     gutter = _gutter(lines)
     units = [Unit(part) for block in _blocks(lines) for part in _split(block, gutter)]
@@ -110,17 +70,6 @@ def by_white_space(lines: list[Line]) -> list[Line]:
 
 
 # --- lines and blocks -------------------------------------------------------------------
-
-
-def _reads_leftwards(lines: list[Line]) -> bool:
-    if not any(_RTL.search(line.text) for line in lines):
-        return False
-    return leftwards("".join(line.text for line in lines))
-
-
-def leftwards(text: str) -> bool:
-    """Whether most letters of a text are of a script that is written from right to left."""
-    return len(_RTL.findall(text)) > len(_LTR.findall(text))
 
 
 def _blocks(lines: list[Line]) -> list[list[Line]]:

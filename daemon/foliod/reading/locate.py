@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from foliod.base.boxes import Numbers
-    from foliod.reading.layout import Line
+    from foliod.reading.lines import Line
 
 AHEAD_CHARS = 2000
 """A piece that does not stand where the one before ends is looked for so far on."""

@@ -20,7 +20,7 @@ from foliod.reading.spans import upright_lines
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from foliod.reading.layout import Line
+    from foliod.reading.lines import Line
     from foliod.reading.wire import Ocr
 
 DPI = 300

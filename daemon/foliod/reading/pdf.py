@@ -22,7 +22,7 @@ from foliod.reading.verdict import judge
 from foliod.text.normalize import WORD_CHARS, clean, cut_words, garbage_share, join_lines
 
 if TYPE_CHECKING:
-    from foliod.reading.layout import Line
+    from foliod.reading.lines import Line
 
 OUTLINE_ENTRIES = 5000
 OUTLINE_SECONDS = 2.0

@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from foliod.base.boxes import Direction
-from foliod.reading.layout import Line, leftwards
+from foliod.reading.lines import Line, leftwards
 from foliod.text.normalize import garbage_share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from foliod.reading.layout import Piece
+    from foliod.reading.lines import Piece
 
 Matrix = tuple[float, float, float, float, float, float]
 """a, b, c, d, e, f: a point x, y becomes a*x + c*y + e, b*x + d*y + f."""
