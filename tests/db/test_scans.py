@@ -195,7 +195,7 @@ async def test_text_that_was_recognised_but_not_written_is_written(db, languages
         async def killed(*_):
             raise asyncio.CancelledError
 
-        parts.recogniser._write = killed
+        parts.recogniser._text.write = killed
         with pytest.raises(asyncio.CancelledError):
             await parts.recogniser.recognise_next()
         assert await parts.state() == "needs_ocr"
@@ -394,7 +394,7 @@ async def test_recognised_pages_that_can_not_be_written_end_the_ocr(db, language
         async def fails(*_):
             raise ends
 
-        parts.recogniser._write = fails
+        parts.recogniser._text.write = fails
         assert await parts.recogniser.recognise_next()
         assert await parts.state() == "needs_ocr"
         assert " — its recognised pages could not be written: " in await parts.reason()
@@ -422,7 +422,7 @@ async def test_what_was_found_stays_when_the_rest_can_not_be_written(db, languag
             msg = "the reader was killed"
             raise WorkerDiedError(msg)
 
-        parts.recogniser._write = dies
+        parts.recogniser._text.write = dies
         for _ in range(6):
             await parts.recogniser.recognise_next()
             if await one(db, "SELECT deaths FROM foliod.documents") == 1:

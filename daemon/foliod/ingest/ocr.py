@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +22,12 @@ from foliod.base.errors import (
     LeaseLostError,
     WorkerDiedError,
 )
-from foliod.base.model import Chunk, DocumentFacts, DocumentState, Page, ReadSummary, Verdict
+from foliod.base.model import DocumentState, Page, Verdict
 from foliod.base.paths import without_paths
-from foliod.ingest.backlog import LEASE_SECONDS, MOST_ATTEMPTS
+from foliod.ingest.backlog import MOST_ATTEMPTS
 from foliod.ingest.job import ReadJob
-from foliod.ingest.outcome import finish_text, nothing_recognised, told_of, with_earlier
+from foliod.ingest.outcome import told_of
+from foliod.ingest.recognised import RecognisedText
 from foliod.reading.wire import Ocr
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from foliod.ingest.workers import Workers
     from foliod.store.database import Database
     from foliod.store.store import Store
-    from foliod.store.writer import TextWriter
 
 ROUND_SECONDS = 60.0
 """After so long a document is given back, so that its new text can get its vectors."""
@@ -87,10 +86,10 @@ class Recogniser:
         self._originals = originals
         self._passwords = passwords
         self._tesseract = tesseract
-        self._readers = readers
         self._recognisers = recognisers
         self._settings = settings
         self._counts = counts
+        self._text = RecognisedText(db, store, backlog, ingest, originals, passwords, tesseract, readers)
         self._noted: str | None = None
         self._unwritten: dict[int, int] = {}
         """Pages recognised since a document's text was written, by document."""
@@ -234,7 +233,9 @@ class Recogniser:
     async def _write_or_count(self, claim: Claim, original: Original) -> None:
         """Write the text; an abnormal end is counted, and after `max_attempts` of them the document's OCR has ended."""
         try:
-            await self._write(claim, original)
+            if await self._text.write(claim, original, self._unwritten.get(claim.document, 0)):
+                self._unwritten.pop(claim.document, None)
+                await asyncio.sleep(EMBED_SECONDS)
         except WorkerDiedError as death:
             await self._not_written(claim, told_of(death.message, original.display))
         except DocumentRefusedError as refusal:
@@ -255,51 +256,6 @@ class Recogniser:
         )
         self._backlog.done([claim.document])
         log.warning("recognised_not_written", reason=reason, given_up=ended)
-
-    async def _write(self, claim: Claim, original: Original) -> None:
-        """Chunk a document anew, and replace its text in one transaction; what was found before is found until then."""
-        document, owner = claim.document, self._backlog.owner
-        stored = await self._store.pages_so_far(document)
-        # Both are asked before the transaction holds a connection. What was said of a document that was read before
-        # its pages had troubles stands in the document only.
-        earlier = await self._store.troubles(document)
-        said = await self._db.fetchval("document_trouble", document)
-        job = ReadJob(original.fd, original.display, await self._ingest.limits(patient=True), stored=stored)
-        async with AsyncExitStack() as stack:
-            reading = self._passwords.reading(self._readers, job, document, original.paths)
-            events = await stack.enter_async_context(contextlib.aclosing(reading))
-            writer: TextWriter | None = None
-            async for event in events:
-                match event:
-                    case DocumentFacts() if event.title is not None:
-                        await self._db.execute("set_title", document, event.title)
-                    case Page():
-                        await self._store.put_pages(document, owner, [event], LEASE_SECONDS)
-                    case (Chunk() as chunk, terms):
-                        if writer is None:
-                            await self._originals.verify(original)
-                            writer = await stack.enter_async_context(self._store.writing_text(document, owner))
-                        await writer.add(chunk, terms)
-                    case ReadSummary() as summary:
-                        trouble = with_earlier(summary, earlier).partial or said
-                        if not await self._finish(document, trouble, summary.language, writer):
-                            return
-        waiting = self._unwritten.pop(document, 0)
-        self._backlog.done([document])
-        self._backlog.wake()
-        log.info("document_recognised", file=original.display, pages=waiting, chunks=writer.chunks if writer else 0)
-        await asyncio.sleep(EMBED_SECONDS)
-
-    async def _finish(self, document: int, trouble: str | None, language: str, writer: TextWriter | None) -> bool:
-        """Give the document its state; False when it gave no text yet and pages still wait, which says nothing of them."""
-        if writer is None:
-            verdicts = await self._store.verdicts(document)
-            if verdicts.get(Verdict.NEEDS_OCR) or verdicts.get(Verdict.GARBAGE):
-                return False
-            await self._backlog.refused(document, *nothing_recognised(verdicts, trouble))
-            return True
-        await finish_text(writer, self._tesseract, trouble=trouble, language=language)
-        return True
 
 
 @contextlib.asynccontextmanager

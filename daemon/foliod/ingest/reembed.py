@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -17,6 +16,7 @@ import structlog
 from foliod.base.errors import BuildChangedError, ConflictError, DatabaseUnavailableError, OllamaError
 from foliod.base.model import Space
 from foliod.ingest.builds import check_dimensions
+from foliod.ingest.pace import Pace
 from foliod.store.spaces import LEASE_SECONDS, same_model
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ TEXTS = 256
 """Fetched at a time."""
 LOOK_SECONDS = 0.2
 """How often is looked whether documents still wait for their vectors."""
-PACE_SECONDS = 60.0
-"""Speed is told of so long."""
 
 log = structlog.get_logger()
 
@@ -67,8 +65,7 @@ class Reembedder:
         """The space that is filled, and the hash of the last text that was embedded for it."""
         self._phase = "waiting"
         self._trouble: str | None = None
-        self._pace: deque[tuple[float, int, int]] = deque()
-        """When how many texts had a vector, and in which space."""
+        self._pace = Pace()
 
     async def begin(self) -> None:
         """Take note of the configuration, and free what an earlier daemon of this host left claimed. Call at start."""
@@ -282,10 +279,10 @@ class Reembedder:
         """
         plan = await self._spaces.plan()
         if plan.wanted is None or plan.active is None:
-            self._pace.clear()
+            self._pace.forget()
             return None
         counted = await self._spaces.progress(plan.building)
-        rate = self._rate(0 if plan.building is None else plan.building.id, counted["have"])
+        rate = self._pace.rate(0 if plan.building is None else plan.building.id, counted["have"])
         left = counted["want"] - counted["have"]
         return {
             "model": plan.wanted.model,
@@ -298,17 +295,6 @@ class Reembedder:
             "how": plan.wanted.how,
             "error": self._trouble,
         }
-
-    def _rate(self, space: int, have: int) -> float | None:
-        """Return texts a second, whoever embeds them; None while that is not known."""
-        now = time.monotonic()
-        if self._pace and self._pace[-1][2] != space:
-            self._pace.clear()
-        self._pace.append((now, have, space))
-        while self._pace[0][0] < now - PACE_SECONDS:
-            self._pace.popleft()
-        then, had, _ = self._pace[0]
-        return (have - had) / (now - then) if now > then else None
 
 
 def _space(facts: EmbedderFacts) -> Space:

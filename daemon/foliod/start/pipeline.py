@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from foliod.base.errors import DatabaseUnavailableError, NotFoundError, OllamaError, WaitTimeoutError
+from foliod.base.errors import DatabaseUnavailableError, NotFoundError, OllamaError
 from foliod.base.paths import display
+from foliod.start.until import until_searchable
 from foliod.store.roots import KNOWN_SECONDS
 from foliod.store.titles import catch_up
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from foliod.store.files import Files
     from foliod.store.roots import Roots
     from foliod.watch.folders import Folders
-    from foliod.watch.sweep import Sweeper
 
 T = TypeVar("T")
 
@@ -45,8 +44,6 @@ LONGEST_WAIT = 60.0
 """Seconds between two tries while the database or Ollama can't be reached; doubled each time."""
 FORGET_SECONDS = 5.0
 """How often is looked for files whose grace period is over; more often when that is shorter."""
-LOOK_SECONDS = 0.1
-"""How often a question that waits looks whether its documents are searchable."""
 
 log = structlog.get_logger()
 
@@ -274,42 +271,5 @@ class Pipeline:
         ]
 
     async def wait(self, path: str | None, seconds: float) -> None:
-        """Return when `path`, or everything that lies in the folders now, is searchable or at its end.
-
-        Raises WaitTimeoutError after `seconds`, NotFoundError for a path outside the watched folders, or where nothing is.
-        """
-        try:
-            async with asyncio.timeout(seconds):
-                if path is None:
-                    await asyncio.gather(*(sweeper.wait_settled() for sweeper in self._folders))
-                    await self._until_read(None)
-                    return
-                name = os.fsencode(path)
-                sweeper = self._folders.at(name)
-                if sweeper is None:
-                    msg = f"{path} does not lie in a watched folder"
-                    raise NotFoundError(msg)
-                document = await sweeper.wait_settled(name)
-                if document is not None:
-                    await self._until_read(document)
-                elif not await self._there(name, sweeper):
-                    msg = f"{path} can't be waited for: no such file is there"
-                    raise NotFoundError(msg)
-        except TimeoutError:
-            msg = f"{path or 'what lies in the folders'} is not searchable after {seconds:g} s; ask again later"
-            raise WaitTimeoutError(msg) from None
-
-    async def _there(self, path: bytes, sweeper: Sweeper) -> bool:
-        """Whether something is at a path, or is known to have been."""
-        shown = display(path)
-        # A name that is not UTF-8 may have come as people see it, by which the file system knows nothing.
-        if "\N{REPLACEMENT CHARACTER}" in shown or await self._db.fetchrow("file_at", self.host, path, shown):
-            return True
-        seen = await sweeper.explain(path)
-        return seen is not None and seen["stat"] is not None
-
-    async def _until_read(self, document: int | None) -> None:
-        """Return when a document, or every document of this host, is neither queued nor being read."""
-        # Asked of the store, since another daemon may be the one that reads it.
-        while await self._db.fetchval("waiting_documents", self._backlog.host, document):  # noqa: ASYNC110
-            await asyncio.sleep(LOOK_SECONDS)
+        """Return when `path`, or everything that lies in the folders now, is searchable; see `until_searchable`."""
+        await until_searchable(self._db, self.host, self._folders, path, seconds)
