@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from foliod.ingest.embed import Embedder
     from foliod.ingest.embedders import Embedders
     from foliod.ingest.embedding_model import EmbedderFacts
-    from foliod.store.spaces import Request, Spaces
+    from foliod.store.plan import Request
+    from foliod.store.spaces import Spaces
 
 MOST_DIMENSIONS = 4000
 """An HNSW index of halfvec takes no more (pgvector's README)."""

@@ -13,22 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from foliod.base.errors import BuildChangedError, ConflictError, DatabaseUnavailableError, OllamaError
+from foliod.base.errors import BuildChangedError, ConflictError, OllamaError
 from foliod.base.model import Space
 from foliod.ingest.builds import check_dimensions
 from foliod.ingest.pace import Pace
-from foliod.store.spaces import LEASE_SECONDS, same_model
+from foliod.store.plan import same_model
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from foliod.base.telemetry import Counters
     from foliod.ingest.backlog import Backlog
     from foliod.ingest.builds import Builds
     from foliod.ingest.embed import Embedder
     from foliod.ingest.embedders import Embedders
     from foliod.ingest.embedding_model import EmbedderFacts
-    from foliod.store.spaces import Plan, Request, Spaces
+    from foliod.store.plan import Plan, Request
+    from foliod.store.spaces import Spaces
     from foliod.store.store import Store
 
 TEXTS = 256
@@ -126,26 +125,9 @@ class Reembedder:
         if not await self._spaces.claim(space, self._backlog.owner):
             self._rest("elsewhere")
             return False
-        async with self._claimed(space):
+        async with self._spaces.claimed(space, self._backlog.owner):
             with structlog.contextvars.bound_contextvars(space=space.id):
                 return await self._fill(space, embedder)
-
-    @contextlib.asynccontextmanager
-    async def _claimed(self, space: Space) -> AsyncIterator[None]:
-        """Keep the claim on a space while something is done that may take long."""
-
-        async def keep() -> None:
-            while True:
-                await asyncio.sleep(LEASE_SECONDS / 3)
-                with contextlib.suppress(DatabaseUnavailableError):
-                    await self._spaces.claim(space, self._backlog.owner)
-
-        task = asyncio.create_task(keep(), name="keep the claim on a space")
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
 
     async def _fill(self, space: Space, embedder: Embedder) -> bool:
         """Embed some of what is missing; when nothing is, index the space, then let it serve."""

@@ -5,7 +5,9 @@ A model is asked for once, and the newest request holds, whoever made it. All da
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import asyncio
+import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import asyncpg
@@ -14,15 +16,15 @@ import numpy as np
 from foliod.base.errors import ConflictError, DatabaseUnavailableError, NotFoundError
 from foliod.base.model import Space
 from foliod.ollama.inference import full_name
+from foliod.store.plan import Plan, all_spaces, read_plan, same_model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
+    from collections.abc import AsyncIterator, Mapping
 
     from numpy.typing import NDArray
 
     from foliod.store.database import Database
-    from foliod.store.statements import Session, Transaction
+    from foliod.store.statements import Transaction
 
 How = Literal["configuration", "command", "cancel", "build"]
 
@@ -38,43 +40,6 @@ MEMORY_MB: Final = 64
 """PostgreSQL's own default for that memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request for a model; `digest` and `dimensions` are None when any build will do. `how` tells who asked."""
-
-    model: str
-    digest: str | None
-    dimensions: int | None
-    how: str
-    host: str | None
-    asked_at: datetime
-
-    def met_by(self, space: Space) -> bool:
-        """Whether a space holds what is asked for."""
-        return (
-            same_model(self.model, space.model)
-            and (self.digest is None or space.made_by(self.digest))
-            and self.dimensions in (None, space.dimensions)
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The space that serves, the one that is built, one that is being dropped, and what was asked for last."""
-
-    active: Space | None
-    building: Space | None
-    dropping: Space | None
-    request: Request | None
-
-    @property
-    def wanted(self) -> Request | None:
-        """What is asked for and does not serve yet; None when nothing is to be built."""
-        if self.active is None or self.request is None or self.request.met_by(self.active):
-            return None
-        return self.request
-
-
 class Spaces:
     """All that changes which spaces there are."""
 
@@ -84,7 +49,7 @@ class Spaces:
 
     async def plan(self) -> Plan:
         """Return how things are."""
-        return await _plan(self._db)
+        return await read_plan(self._db)
 
     async def configured(self, model: str) -> bool:
         """Take note of this host's configuration; return whether that asks for another model than before.
@@ -112,7 +77,7 @@ class Spaces:
         self, tx: Transaction, model: str, how: How, digest: str | None = None, dimensions: int | None = None
     ) -> None:
         await tx.execute("add_request", model, digest, dimensions, how, self._host)
-        plan = await _plan(tx)
+        plan = await read_plan(tx)
         assert plan.request is not None
         if plan.building is not None and (plan.wanted is None or not plan.request.met_by(plan.building)):
             await tx.execute("set_space_state", plan.building.id, "retired")
@@ -146,13 +111,13 @@ class Spaces:
         """
         async with self._db.transaction() as tx:
             await tx.execute("own_spaces")
-            plan = await _plan(tx)
+            plan = await read_plan(tx)
             if plan.wanted is None or not plan.wanted.met_by(built):
                 return None
             if plan.building is not None:
                 return plan.building
             made_so = (built.dimensions, built.query_prompt, built.document_prompt)
-            for space, _ in reversed(await _all(tx)):
+            for space, _ in reversed(await all_spaces(tx)):
                 facts = (space.dimensions, space.query_prompt, space.document_prompt)
                 if facts == made_so and same_model(space.model, built.model) and space.made_by(built.digest):
                     await tx.execute("set_space_state", space.id, "building")
@@ -163,6 +128,23 @@ class Spaces:
     async def claim(self, space: Space, owner: str) -> bool:
         """Claim the building of a space, or keep it; False when another daemon is at it, or it is not wanted now."""
         return await self._db.fetchrow("claim_space", space.id, owner, LEASE_SECONDS) is not None
+
+    @contextlib.asynccontextmanager
+    async def claimed(self, space: Space, owner: str) -> AsyncIterator[None]:
+        """Keep a claim while something is done that may take long."""
+
+        async def keep() -> None:
+            while True:
+                await asyncio.sleep(LEASE_SECONDS / 3)
+                with contextlib.suppress(DatabaseUnavailableError):
+                    await self.claim(space, owner)
+
+        task = asyncio.create_task(keep(), name="keep the claim on a space")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
 
     async def release(self, owner: str) -> None:
         """Give claims back: those of a daemon, or of all daemons whose name begins so."""
@@ -240,7 +222,7 @@ class Spaces:
         """
         async with self._db.transaction() as tx:
             await tx.execute("own_spaces")
-            found = await _all(tx)
+            found = await all_spaces(tx)
             named = [(space, state) for space, state in found if str(space.id) == name]
             named = named or [(space, state) for space, state in found if same_model(space.model, name)]
             if not named:
@@ -281,28 +263,5 @@ class Spaces:
         return [dict(row) for row in await self._db.fetch("listed_spaces")]
 
 
-def same_model(one: str, other: str) -> bool:
-    """Whether two names are one model's to Ollama."""
-    return full_name(one) == full_name(other)
-
-
 def _index(space: Space) -> str:
     return f"foliod.embeddings_hnsw_{space.id}"
-
-
-async def _all(session: Session) -> list[tuple[Space, str]]:
-    return [
-        (Space(**{name: value for name, value in row.items() if name != "state"}), row["state"])
-        for row in await session.fetch("all_spaces")
-    ]
-
-
-async def _plan(session: Session) -> Plan:
-    by_state = {state: space for space, state in await _all(session)}
-    row = await session.fetchrow("newest_request")
-    return Plan(
-        active=by_state.get("active"),
-        building=by_state.get("building"),
-        dropping=by_state.get("dropping"),
-        request=None if row is None else Request(**dict(row)),
-    )
