@@ -312,7 +312,7 @@ async def test_a_document_has_its_time(workers, long_pdf):
 
 async def test_trying_passwords_has_a_time_of_its_own():
     """While a file is opened with hundreds of passwords, the time for a page has not begun."""
-    clock = reader._Clock(limits(page_seconds=0.0), 60.0)
+    clock = reader.Clock(limits(page_seconds=0.0), 60.0)
     async with clock.running():
         await asyncio.sleep(0.01)
     clock.opened()
