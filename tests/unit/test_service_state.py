@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,3 +117,23 @@ def test_where_no_foliod_lived_nothing_is_anybodys(tmp_path):
     os.chown(tmp_path / "token", PERSON, PERSON)
     assert give(tmp_path) == []
     assert give(tmp_path / "missing") == []
+
+
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from foliod.start.service_state import Inheritance
+from foliod.store.lodging import User
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+Inheritance(Path(sys.argv[1]), ()).check(User(65534, 65534, "nobody"), running=False)
+"""
+
+
+def test_a_service_of_ones_own_says_how_to_get_what_root_left(short_dir):
+    """Who is not root can't take it over, and is told the command that does."""
+    state = short_dir / "state"
+    with open_state(state):
+        pass
+    done = subprocess.run([sys.executable, "-c", AS_NOBODY, state], capture_output=True, text=True, check=False)
+    assert "holds data of the user root, and the service runs as nobody" in done.stderr
+    assert f"sudo chown -R nobody: {state}" in done.stderr

@@ -55,7 +55,13 @@ class Inheritance:
         """`watched` are folders that are not touched."""
         self._shown = state
         self._state = state.resolve()
-        self._names = ours(self._state, watched) if used(self._state) else []
+        self._closed = False
+        """Whether we may not look into it: then all is its owner's."""
+        self._names: list[str] = []
+        try:
+            self._names = ours(self._state, watched) if used(self._state) else []
+        except PermissionError:
+            self._closed = True
 
     def check(self, heir: User | None, *, running: bool) -> None:
         """Raise ConflictError, with what to do, where the service's user can't have it.
@@ -93,7 +99,7 @@ class Inheritance:
     def _others(self, heir: User | None) -> set[int]:
         """Return the users who own something of it, the folder included, but for the service's."""
         owners = {found.st_uid for _, _, found in self._entries()}
-        if owners:
+        if owners or self._closed:
             owners.add(self._state.stat().st_uid)
         return owners - ({heir.uid} if heir is not None else set())
 
