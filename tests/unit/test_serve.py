@@ -56,14 +56,7 @@ async def daemon(folder: Path, *, added=(), **server):
     app.add_routes(added)
     with unix_socket(settings.socket) as listener:
         async with sites(app, [listener]), client_of(settings.socket) as client:
-            client.app = app
             yield client
-
-
-@pytest.fixture(autouse=True)
-def _client_attributes(monkeypatch):
-    # aiohttp warns when an attribute is set on a session; the tests hang the application on it.
-    monkeypatch.setattr(aiohttp.ClientSession, "__setattr__", object.__setattr__)
 
 
 async def error_of(answer: aiohttp.ClientResponse) -> tuple[int, str, str]:
@@ -740,8 +733,13 @@ async def test_a_stop_does_not_wait_for_a_stalled_reader(short_dir):
 
 async def test_requests_that_come_while_it_stops_are_told(short_dir):
     """From the first moment of stopping on the daemon is not ready, and new streams are refused."""
-    async with streamed(short_dir, Source()) as client:
-        client.app[STOPPING].begin()
+
+    async def stop(request: web.Request) -> web.Response:
+        request.app[STOPPING].begin()
+        return web.Response()
+
+    async with daemon(short_dir, added=[web.get("/stream", Source().handler), web.get("/stop", stop)]) as client:
+        assert (await client.get("/stop")).status == 200
         assert (await (await client.get("/readyz")).json())["reasons"] == ["the daemon is stopping"]
         assert (await error_of(await client.get("/stream")))[:2] == (503, "stopping")
         assert (await (await client.get("/v1/status")).json())["state"] == "stopping"
