@@ -35,6 +35,14 @@ SELECT pg_relation_size('foliod.chunk_terms') AS rows, pg_relation_size(reltoast
        pg_indexes_size('foliod.chunk_terms') AS indexes FROM pg_class WHERE oid = 'foliod.pages'::regclass
 """
 LOST = "SELECT stats_reset FROM pg_stat_wal"
+FAILING = """
+CREATE FUNCTION failing(i int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN i; END';
+CREATE TABLE failing (i int); INSERT INTO failing SELECT generate_series(1, 10); CREATE INDEX ON failing (failing(i));
+CREATE OR REPLACE FUNCTION failing(i int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+$$BEGIN RAISE EXCEPTION 'damaged' USING ERRCODE = '{code}'; END$$;
+"""
+"""A table whose rows can't be counted."""
+VACUUMED = "SELECT last_vacuum IS NOT NULL FROM pg_stat_user_tables WHERE relid = 'foliod.documents'::regclass"
 
 
 @pytest.fixture
@@ -126,6 +134,26 @@ async def test_cleaning_up_that_takes_too_long_is_left_to_autovacuum(server):
             assert await db.fetchval("check_schema") > 0
     [told] = cleanings(logs)
     assert "autovacuum does the rest" in told["reason"]
+
+
+@pytest.mark.parametrize("code", ["XX001", "XX000"])
+async def test_what_cannot_be_cleaned_up_is_told_once_and_ends_nothing(server, code):
+    """A damaged table neither ends the daemon nor is tried every few seconds, and what is whole is cleaned up."""
+    connection = await asyncpg.connect(server.url)
+    await connection.execute(FAILING.format(code=code))
+    await connection.close()
+    await kill_server(server)
+    with capture_logs() as logs:
+        async with Database.open(server.url) as db:
+            vacuum = Vacuum(db)
+            await vacuum.look()
+            await vacuum.look()
+    assert not cleanings(logs)
+    [told] = [entry for entry in logs if entry["event"] == "not_cleaned_up"]
+    assert "damaged" in told["reason"]
+    connection = await asyncpg.connect(server.url)
+    assert await connection.fetchval(VACUUMED)
+    await connection.close()
 
 
 def cleanings(logs: list[dict]) -> list[dict]:

@@ -202,6 +202,7 @@ EVENTS: dict[str, Event] = {
     "postgres_restarted": Event("info", "The embedded PostgreSQL runs again.", "ms"),
     "postgres_not_restarted": Event("error", "The embedded PostgreSQL can't be started; it is tried again.", "reason seconds"),
     "cleaned_up": Event("info", "The embedded PostgreSQL was cleaned up after a crash.", "reason ms"),
+    "not_cleaned_up": Event("warning", "The embedded PostgreSQL could not be cleaned up after a crash; autovacuum goes on.", "reason"),
     "child_said": Event("debug", "A line of a child process.", "program pid line"),
     "migrated": Event("info", "The schema was brought up to date by one step.", "number name"),
     "database_not_verified": Event("warning", "Who answers as the database on the network is not checked.", "database why"),

@@ -49,7 +49,7 @@ STATEMENT_SECONDS: Final = 300.0
 """The server cancels a statement after so long; building a large index is the longest."""
 FOR_EVER: Final = 1e7
 """Seconds, some months: asyncpg takes no None here."""
-INDEX: Final = "an index takes as long as it takes"
+PATIENT: Final = "an index, or cleaning up, takes as long as it takes"
 CONFLICTS: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 """The transaction can simply be run again."""
 
@@ -182,11 +182,11 @@ class Database(Session):
                 if (path := await search_path(plain)) is not None:
                     setting += f"; SET search_path = {path}"
                 await plain.execute(setting)
-                with patiently(INDEX):
+                with patiently(PATIENT):
                     await plain.execute(sql, timeout=FOR_EVER)
             return
         async with self.pool.lent() as (connection, _):
-            with translated(self.address), patiently(INDEX):
+            with translated(self.address), patiently(PATIENT):
                 if self._pooled:
                     await connection.execute(sql, timeout=FOR_EVER)
                     return

@@ -27,6 +27,14 @@ LOOK_SECONDS: Final = 10.0
 LONGEST_SECONDS: Final = 300.0
 """Each statement may take so long. What is left over autovacuum does: counting comes first."""
 STATEMENTS: Final = ("count_dead_rows", "remove_dead_rows")
+TOO_LONG: Final = "it took too long"
+REFUSED: Final = (
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+    asyncpg.DataCorruptedError,
+    asyncpg.IndexCorruptedError,
+)
+"""What a server says that is there and can't do it: the disk is full or fails, data are damaged."""
 COST_DELAY: Final = "2ms"
 """PostgreSQL's default of autovacuum_vacuum_cost_delay: so long it pauses after every 200 pages found in memory, 100
 read, or 10 changed."""
@@ -57,20 +65,32 @@ class Vacuum:
         if lost_at is None or lost_at == self._made_good:
             return
         started = time.monotonic()
-        cut = [name for name in STATEMENTS if not await self._finished(name)]
+        troubles = {trouble for name in STATEMENTS if (trouble := await self._trouble(name)) is not None}
+        # Also what failed is not done again: it would fail every few seconds.
         self._made_good = lost_at
+        if failed := troubles - {TOO_LONG}:
+            log.warning("not_cleaned_up", reason="; ".join(sorted(failed)))
+            return
         reason = "after its crash PostgreSQL did not know what there is to clean up"
-        if cut:
+        if troubles:
             reason += f"; that took longer than {self._longest_seconds:g} s, and autovacuum does the rest"
         log.info("cleaned_up", reason=reason, ms=round((time.monotonic() - started) * 1000))
 
-    async def _finished(self, name: str) -> bool:
-        """Run a statement; return whether it came to its end in time."""
+    async def _trouble(self, name: str) -> str | None:
+        """Run a statement; return why it did not come to its end, None when it did.
+
+        Raises DatabaseUnavailableError when the server went away meanwhile.
+        """
         limit = f"{round(self._longest_seconds * 1000)}ms"
         try:
             await self._db.alone(name, {"statement_timeout": limit, "vacuum_cost_delay": COST_DELAY})
         except DatabaseUnavailableError as error:
-            if not isinstance(error.__cause__, asyncpg.QueryCanceledError):
+            if isinstance(error.__cause__, asyncpg.QueryCanceledError):
+                return TOO_LONG
+            if not isinstance(error.__cause__, REFUSED):
                 raise
-            return False
-        return True
+            return error.message
+        except asyncpg.PostgresError as error:
+            # An index that is not as it should be, for instance: the daemon goes on with all that is whole.
+            return f"PostgreSQL could not do it: {error.args[0]}"
+        return None
