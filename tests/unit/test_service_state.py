@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,35 @@ def test_a_file_that_lies_elsewhere_too_is_not_given_away(state, tmp_path):
     with pytest.raises(ConflictError, match=f"{state}/token is a hard link"):
         give(state)
     assert secret.stat().st_uid == 0
+
+
+class Swapped(Inheritance):
+    """Somebody who may write in the folder puts something else in a file's place, just after it was looked at."""
+
+    put: Callable[[Path], None]
+    looks = 0
+
+    def _entries(self) -> Iterator[tuple[Path, int, os.stat_result]]:
+        self.looks += 1
+        for path, folder, found in super()._entries():
+            # At first it is only looked whose the files are.
+            if path.name == "1" and self.looks == 2:
+                path.unlink()
+                self.put(path)
+            yield path, folder, found
+
+
+@pytest.mark.parametrize("link", [Path.hardlink_to, Path.symlink_to])
+def test_what_is_put_in_a_files_place_meanwhile_is_not_given_away(state, tmp_path, link):
+    """A link to another file of root's gets nobody that file, also when it comes between the look and the gift."""
+    secret = tmp_path / "shadow"
+    secret.write_text("x")
+    left = Swapped(state, ())
+    left.put = lambda path: link(path, secret)
+    left.give(Steps(lambda _: None, rehearsal=False), HEIR)
+    assert left.looks == 2
+    assert secret.stat().st_uid == 0
+    assert (state / "postgres/base").stat().st_uid == HEIR.uid
 
 
 def test_where_no_foliod_lived_nothing_is_anybodys(tmp_path):

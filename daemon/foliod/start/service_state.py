@@ -94,7 +94,7 @@ class Inheritance:
         for path, folder, found in self._entries():
             if found.st_uid in others and not _linked(found):
                 with contextlib.suppress(FileNotFoundError):
-                    os.chown(path.name, heir.uid, heir.gid, dir_fd=folder, follow_symlinks=False)
+                    _chown(path.name, folder, found, heir)
 
     def _others(self, heir: User | None) -> set[int]:
         """Return the users who own something of it, the folder included, but for the service's."""
@@ -118,7 +118,18 @@ class Inheritance:
 
 def _linked(found: os.stat_result) -> bool:
     """Whether a file lies elsewhere too, and would be given away there as well."""
-    return stat.S_ISREG(found.st_mode) and found.st_nlink > 1
+    return not stat.S_ISDIR(found.st_mode) and found.st_nlink > 1
+
+
+def _chown(name: str, folder: int, found: os.stat_result, heir: User) -> None:
+    """Give away what was `found` at a name; what somebody has put in its place since then is left alone."""
+    descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        if os.path.samestat(os.fstat(descriptor), found):
+            # The kernel takes no such descriptor itself; by this way it is the very same file, also where that is a link.
+            os.chown(f"/proc/self/fd/{descriptor}", heir.uid, heir.gid)
+    finally:
+        os.close(descriptor)
 
 
 def _of_the_machine() -> set[int]:
