@@ -298,6 +298,7 @@ def test_errors_do_not_tell_the_password(write, text):
         ("[ingest]\noverlap_tokens = 200\n", "[ingest] overlap_tokens must be at most half of chunk_tokens"),
         ("[ingest]\nsweep_seconds = inf\n", "sweep_seconds must be a finite number"),
         ("[server]\nhttp = '8420'\n", '[server] http must be "host:port"'),
+        ('[server]\nusers = ["a\\u0000"]\n', "[server] users each must be the name or number of an account"),
         ("state_dir = 5\n", "line 1: state_dir must be a path in quotes, not 5"),
         ("ollama = 'x'\n", "[ollama] must be a section"),
         ("watch = ['/a', '/a/b']\n", "/a/b lies inside /a"),

@@ -42,7 +42,7 @@ def _names_or_numbers(value: object) -> object:
 
 def _accounts(value: tuple[str, ...]) -> tuple[str, ...]:
     # Lists that mean nobody or everybody must say so; a blank name or "*" would be neither.
-    if not all(re.fullmatch(r"[^\s*:,/]+", name) for name in value):
+    if not all(re.fullmatch(r"[^\s*:,/\0]+", name) for name in value):
         msg = 'each must be the name or number of an account, such as "alice" or 1000'
         raise ValueError(msg)
     return value
