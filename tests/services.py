@@ -14,6 +14,7 @@ import pytest
 import live
 import wheels
 from booted import Machine, missing
+from foliod.start.service_reach import PRIVATE
 from live import wait_for
 from places import temporary_dir
 from stilled import command
@@ -27,7 +28,9 @@ numbers = itertools.count(1)
 
 def needs_systemd() -> list[pytest.MarkDecorator]:
     """Marks of tests that boot a machine: where none can be booted they are skipped, and say why."""
-    why_not = missing()
+    shown = [ROOT, Path(sys.prefix), Path(sys.base_prefix)]
+    private = [folder for folder in PRIVATE if any(path.is_relative_to(folder) for path in shown)]
+    why_not = f"services do not see {private[0]}, where this repository lies" if private else missing()
     return [
         pytest.mark.skipif(why_not is not None, reason=f"no systemd can be booted: {why_not}"),
         # The machine is made in the first test of each file.

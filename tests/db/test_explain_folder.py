@@ -1,6 +1,7 @@
 """What the judge of a folder says of one path: every verdict, with a reason and what happens next."""
 
 import asyncio
+import math
 import os
 import threading
 from datetime import UTC, datetime, timedelta
@@ -92,7 +93,7 @@ async def test_the_way_of_a_file(db, tmp_path):
         assert await verdict(swept, os.fsdecode(path)) == "unnoticed"
         assert (await swept.sweeper.explain(path))["at"] is not None
         # It has nothing to do now, and so it sleeps on.
-        await until(lambda: not swept.sweeper._count_due)
+        await until(lambda: swept.sweeper._judge.count_at == math.inf)
         swept.sweeper._agenda.hints.add(path)
         assert await verdict(swept, os.fsdecode(path)) == "noticed"
         swept.sweeper.hint(path)
