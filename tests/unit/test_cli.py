@@ -26,7 +26,7 @@ import canned
 from canned import answering, citation, document, done, hit, sources, token
 from commands import Result
 from fake_ollama import FakeOllama
-from foliod.base.errors import BadRequestError, FoliodError, NotFoundError, NotRunningError
+from foliod.base.errors import BadRequestError, FoliodError, ForbiddenError, NotFoundError, NotRunningError
 from foliod.base.sources import load
 from foliod.base.version import __version__
 from foliod.reading.sandbox import Confinement
@@ -783,11 +783,12 @@ def test_a_socket_one_may_not_use_is_told(daemon):
     with Client(daemon.socket) as client:
         os.seteuid(65534)
         try:
-            with pytest.raises(FoliodError, match="you may not use the socket") as caught:
+            with pytest.raises(ForbiddenError, match="you may not use the socket") as caught:
                 client.status()
         finally:
             os.seteuid(0)
-    assert caught.value.exit_code == 1
+    assert (caught.value.code, caught.value.exit_code) == ("forbidden", 1)
+    assert f"chgrp GROUP {daemon.socket}; chmod g+w {daemon.socket}" in caught.value.message
 
 
 @pytest.mark.parametrize(

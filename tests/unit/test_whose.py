@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pwd
 
 import pytest
 
+import canned
 from foliod.base import sources
+from foliod.start.state import open_state
 
 
 @pytest.fixture
@@ -61,3 +65,24 @@ def test_a_store_of_ones_own_is_ones_own(foliod, member, monkeypatch):
     state.mkdir(parents=True)
     (state / "lock").touch()
     assert foliod("token").out == f"{state}/token\n"
+
+
+def test_who_asks_somebody_elses_daemon_is_not_sent_away_from_it(foliod, daemon, monkeypatch):
+    """Where another user's daemon answers, doctor finds nothing wrong with what is that user's, and hosts is not for us."""
+    daemon.answers["GET /v1/status"] = canned.status()
+    daemon.answers["GET /readyz"] = {"ready": True, "reasons": []}
+    owner = f"the daemon of the user {pwd.getpwuid(os.geteuid()).pw_name} answers at {daemon.socket}"
+    state = daemon.socket.parent
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    told = foliod("doctor")
+    assert told.code == 0
+    assert owner in told.out
+    assert "state folder" not in told.out
+    refused = foliod("hosts", "--json")
+    assert refused.code == 1
+    error = json.loads(refused.err)["error"]
+    assert error["code"] == "forbidden"
+    assert owner in error["message"]
+    # Whose state folder is held is asked about one's own, whoever's the socket is.
+    with open_state(state):
+        assert "state folder" in foliod("doctor").out

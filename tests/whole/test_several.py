@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -266,6 +267,11 @@ def hosts(daemon: Daemon, *args: str) -> tuple[int, Any]:
     return done.returncode, json.loads(done.stdout) if done.returncode == 0 else done.stderr
 
 
+def of(daemon: Daemon, host: str) -> dict[str, Any]:
+    """Return what is told, where `daemon` is, of a host."""
+    return next(found for found in hosts(daemon)[1]["hosts"] if found["host"] == host)
+
+
 def test_a_host_that_is_gone_for_good_is_forgotten(empty_dsn, ollama):
     """`foliod hosts` shows who shares the store; a dead host is forgotten with what only it had, one that lives is not."""
     with daemon_on(empty_dsn, ollama) as staying:
@@ -283,6 +289,10 @@ def test_a_host_that_is_gone_for_good_is_forgotten(empty_dsn, ollama):
             assert found[str(staying.inbox / "letter0.pdf")] is None
             assert f"{gone}: {going.inbox}/letter3.pdf" in "".join(staying.cli("search", "w3x1").stdout.split("\n   "))
             going.kill()
+            # It was seen just now, and still its own machine knows better.
+            wait_for(lambda: not of(going, gone)["alive"])
+            assert f"{gone} (this one): does not run, last seen 2" in going.cli("hosts").stdout
+        assert of(staying, gone)["alive"], "elsewhere it is known only when it was seen"
         assert "gave a sign of life" in hosts(staying, "--forget", gone)[1], "it ended without a word"
         assert "is this host" in hosts(staying, "--forget", (staying.state / "host").read_text().strip())[1]
         assert "there is no host nobody" in hosts(staying, "--forget", "nobody")[1]
@@ -307,7 +317,9 @@ def test_a_host_that_was_stopped_is_forgotten_at_once(empty_dsn, ollama):
         assert going.stop() == 0
         assert f"{gone}: stopped at 2" in staying.cli("hosts").stdout
         going.start()
-        assert f"{gone}: runs" in staying.cli("hosts").stdout
+        shown = staying.cli("hosts").stdout
+        assert re.search(rf"^{gone}: seen \d+ s ago, foliod", shown, re.MULTILINE), "it may have died since"
+        assert re.search(r" \(this one\): runs, foliod", shown)
         assert "stop foliod there" in hosts(staying, "--forget", gone)[1]
         assert going.stop() == 0
         assert hosts(staying, "--forget", gone) == (0, {"host": gone, "files": 1, "documents": 1})

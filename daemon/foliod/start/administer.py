@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from foliod.base.errors import ConflictError, NotFoundError
+from foliod.base.errors import ConflictError, ForbiddenError, NotFoundError
 from foliod.start.arguments import Config, Json
-from foliod.start.command import print_json, terminal
+from foliod.start.command import print_json, socket_of, terminal
 
 Forget = Annotated[
     str | None,
@@ -68,7 +69,7 @@ def hosts(forget: Forget = None, config: Config = None, as_json: Json = False) -
 
     settings = own_settings(config, secrets=True)
     open_error_log(settings)
-    answer = asyncio.run(_hosts(settings, forget))
+    answer = asyncio.run(_hosts(settings, config, forget))
     if as_json:
         print_json(answer)
         return
@@ -79,21 +80,34 @@ def hosts(forget: Forget = None, config: Config = None, as_json: Json = False) -
         files, documents = count(answer["files"], "file"), count(answer["documents"], "document")
         to.say(f"{forget} is forgotten: {files}; {documents} that lay nowhere else")
         return
+    if not answer["hosts"]:
+        to.say("there are no hosts: nothing is stored yet", "dim")
     for host in answer["hosts"]:
-        when = f"{host['seen_at'][:16].replace('T', ' ')} UTC"
-        seen = "runs" if host["alive"] else f"stopped at {when}" if host["left_at"] else f"last seen {when}"
         here = " (this one)" if host["this"] else ""
         version = f", foliod {host['version']}" if host["version"] else ""
         only = count(host["only_here"], "document")
         to.out.print(
-            f"{host['host']}{here}: {seen}{version}; {count(host['files'], 'file')}, {only} only here", markup=False
+            f"{host['host']}{here}: {_seen(host)}{version}; {count(host['files'], 'file')}, {only} only here",
+            markup=False,
         )
 
 
-async def _hosts(settings: Any, forget: str | None) -> dict[str, Any]:
+def _seen(host: dict[str, Any]) -> str:
+    """Return whether a host's daemon runs, as far as that can be known here."""
+    when = f"{host['seen_at'][:16].replace('T', ' ')} UTC"
+    if host["alive"]:
+        return "runs" if host["this"] else f"seen {host['seconds']:.0f} s ago"
+    if host["left_at"] is not None:
+        return f"stopped at {when}"
+    return f"does not run, last seen {when}" if host["this"] else f"last seen {when}"
+
+
+async def _hosts(settings: Any, file: Path | None, forget: str | None) -> dict[str, Any]:
     from datetime import UTC
 
     from foliod.start.reach import host_of, reached, status_of
+    from foliod.start.state import held
+    from foliod.start.whose import of_another
     from foliod.store.connection import behind_pooler
     from foliod.store.database import Database
     from foliod.store.hosts import forget as forget_host
@@ -103,7 +117,12 @@ async def _hosts(settings: Any, forget: str | None) -> dict[str, Any]:
     if forget is not None and forget == own:
         msg = f"{forget} is this host: `foliod forget FOLDER` forgets its folders one by one"
         raise ConflictError(msg)
+    if settings.database.embedded and (owner := of_another(settings, file)) is not None:
+        msg = f"the daemon of the user {owner} answers at {socket_of(settings, file)}, and this is for who runs it"
+        raise ForbiddenError(msg)
     running = status_of(settings) is not None
+    # Before the folder is held for the database's sake; a sign of life may be of a daemon that was killed, or of a backup.
+    alive = held(settings.state)
     async with reached(settings, running=running) as dsn:
         if dsn is None:
             if forget is not None:
@@ -115,6 +134,8 @@ async def _hosts(settings: Any, forget: str | None) -> dict[str, Any]:
             found = await listed(db)
     for host in found:
         host["this"] = host["host"] == own
+        if host["this"] and alive is not None:
+            host["alive"] = alive
         for name in ("started_at", "seen_at", "left_at"):
             host[name] = None if host[name] is None else host[name].astimezone(UTC).isoformat()
     return {"hosts": found}

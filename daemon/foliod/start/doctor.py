@@ -26,11 +26,11 @@ from foliod.ollama.inference import Inference
 from foliod.reading.sandbox import offered
 from foliod.start.checks import Check
 from foliod.start.command import settings_of, socket_of
-from foliod.start.doctor_daemon import change_of_model, look, look_at_the_machines
+from foliod.start.doctor_daemon import change_of_model, look, look_at_anothers, look_at_the_machines
 from foliod.start.doctor_database import examine_database
 from foliod.start.doctor_rights import accounts, barred, better_stack, token
 from foliod.start.fallback import what_can_be_known
-from foliod.start.whose import of_the_machine
+from foliod.start.whose import of_another, of_the_machine
 from foliod.store.lodging import USERS, User, first_barred
 
 if TYPE_CHECKING:
@@ -86,6 +86,11 @@ async def diagnose(file: Path | None) -> AsyncIterator[Check]:
     try:
         if of_the_machine(settings_of(file), file):
             for check in await asyncio.to_thread(look_at_the_machines):
+                yield check
+            return
+        # Without secrets also who may not read them gets here.
+        if (owner := await asyncio.to_thread(of_another, known := settings_of(file), file)) is not None:
+            for check in await asyncio.to_thread(look_at_anothers, owner, socket_of(known, file)):
                 yield check
             return
         settings = settings_of(file, secrets=True)

@@ -41,6 +41,12 @@ def look_at_the_machines() -> list[Check]:
     return [Check("service", "ok", whose), *look(socket)[1]]
 
 
+def look_at_anothers(owner: str, socket: Path) -> list[Check]:
+    """Return what somebody who may only ask it can know of the daemon of the user `owner`."""
+    whose = f"the daemon of the user {owner} answers at {socket}; `foliod doctor` as that user looks at what it needs"
+    return [Check("service", "ok", whose), *look(socket)[1]]
+
+
 def change_of_model(settings: Settings, status: dict[str, Any]) -> Check | None:
     """Say what is in the way of a change of the embedding model, or that the configuration names another one."""
     name, now = "change of model", status.get("reembedding")

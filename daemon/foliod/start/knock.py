@@ -9,7 +9,7 @@ import socket
 import stat
 from typing import TYPE_CHECKING
 
-from foliod.base.errors import ConfigError, FoliodError, NotRunningError
+from foliod.base.errors import ConfigError, FoliodError, ForbiddenError, NotRunningError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,8 @@ CONNECT_SECONDS = 5.0
 def knock(path: Path) -> None:
     """Connect to the socket at `path` and hang up.
 
-    Raises NotRunningError when nobody listens, ConfigError when it can't be a socket, FoliodError when it may not be used.
+    Raises NotRunningError when nobody listens, ConfigError when it can't be a socket, ForbiddenError when it may not be used,
+    FoliodError when it can't be.
     """
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -32,7 +33,7 @@ def knock(path: Path) -> None:
         raise NotRunningError(msg) from error
     except PermissionError as error:
         msg = f"you may not use the socket {path}; {_who_may(path)}"
-        raise FoliodError(msg) from error
+        raise ForbiddenError(msg) from error
     except OSError as error:
         if error.errno is None:  # "AF_UNIX path too long"
             msg = f"the path {path} is too long for a socket; set [server] socket to a shorter one"
@@ -51,4 +52,9 @@ def _who_may(path: Path) -> str:
         return f"somebody else's daemon answers there (ls -l {path})"
     if found.st_mode & stat.S_IWGRP and group != "root":
         return f"join its group: usermod -aG {group} {me} (as root), then log in again"
+    if owner == "root":
+        return (
+            f"it is for root alone: an administrator opens it to a group until the next start (chgrp GROUP {path}; chmod g+w "
+            f"{path}), or for good with `foliod service install`, which lets the group foliod ask"
+        )
     return f"it is for {owner} alone"

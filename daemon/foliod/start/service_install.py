@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from foliod.base.errors import BadRequestError, ConfigError, ConflictError
 from foliod.base.sources import CREDENTIALS, SYSTEM_CONFIG, SYSTEM_SOCKET, load
 from foliod.start import service_reach, service_units
-from foliod.start.service_manager import SERVICE, SOCKET, Manager, lingers, me
+from foliod.start.service_manager import NONE_HERE, SERVICE, SOCKET, Imagined, Manager, lingers, me, runs_here
 from foliod.start.service_ready import readiness
 from foliod.start.service_state import Inheritance
 from foliod.start.service_steps import check, run, write
@@ -84,8 +84,11 @@ def plan(config: Path | None, watched: Sequence[Path], *, user: bool, lenient: b
 def install(steps: Steps, manager: Manager, where: Plan, watched: Sequence[Path]) -> list[str]:
     """Install, enable and start the service; return once it can be asked, with what there is still to say.
 
+    A rehearsal tells also on a machine without systemd what would be written.
     Raises FoliodError, before anything is changed where that can be known.
     """
+    if steps.rehearsal and not runs_here():
+        manager = Imagined(user=where.user)
     manager.check()
     service_reach.check_installation(user=where.user)
     if (packaged := manager.packaged()) is not None:
@@ -202,6 +205,8 @@ def _start(steps: Steps, manager: Manager, where: Plan, changed: Sequence[Path])
 
 
 def _remarks(manager: Manager, where: Plan) -> list[str]:
+    if isinstance(manager, Imagined):
+        return [f"nothing of this can be installed here: {NONE_HERE}"]
     told = list(service_reach.unreachable(where.settings, user=where.user))
     if where.user:
         if not lingers(me()):

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from foliod.base.errors import FoliodError
+from foliod.base.errors import ConflictError, FoliodError, ForbiddenError
 
 BOOTED: Final = Path("/run/systemd/system")
 """There when the machine was booted with systemd (sd_booted(3))."""
@@ -21,6 +21,8 @@ SERVICE: Final = "foliod.service"
 START_SECONDS: Final = 600.0
 """systemctl waits until the daemon is ready; systemd gives up sooner unless the daemon asks for more time."""
 
+NONE_HERE: Final = "this machine does not run systemd; start foliod by what it runs instead, as: foliod run"
+
 
 class Manager:
     """The system's service manager, or with `user` that of whoever runs this."""
@@ -30,16 +32,15 @@ class Manager:
 
     def check(self) -> None:
         """Raise FoliodError, with what to do, when it can't be asked by us."""
-        if not BOOTED.is_dir() or shutil.which("systemctl") is None:
-            msg = "this machine does not run systemd; start foliod by what it runs instead, as: foliod run"
-            raise FoliodError(msg)
+        if not runs_here():
+            raise ConflictError(NONE_HERE)
         if not self.user:
             if os.geteuid() != 0:
                 msg = (
                     "a service for the whole machine is installed by root: run this with sudo, or install one for "
                     "yourself: foliod service install --user"
                 )
-                raise FoliodError(msg)
+                raise ForbiddenError(msg)
             return
         if os.geteuid() == 0 and (caller := os.environ.get("SUDO_USER", "root")) != "root":
             msg = f"--user is the service of whoever runs this, and with sudo that is root; run it as {caller}, without sudo"
@@ -111,6 +112,30 @@ class Manager:
             capture_output=True, check=False,
         )  # fmt: skip
         return done.returncode == 0
+
+
+class Imagined(Manager):
+    """Stands in a rehearsal for the one of a machine that runs systemd: nothing is installed there, and nothing runs."""
+
+    def check(self) -> None:
+        """Find nothing wrong."""
+
+    def version(self) -> int:
+        """Return that it is not known."""
+        return 0
+
+    def property(self, name: str, unit: str = SERVICE) -> str:  # noqa: ARG002 - of no unit anything is known
+        """Return that nothing is known."""
+        return ""
+
+    def takes_user_namespace(self) -> bool:
+        """Return that nothing is left out of the units."""
+        return True
+
+
+def runs_here() -> bool:
+    """Whether this machine runs systemd."""
+    return BOOTED.is_dir() and shutil.which("systemctl") is not None
 
 
 def me() -> str:

@@ -58,6 +58,17 @@ def open_state(folder: Path, *, named: bool = True) -> Iterator[State]:
         os.close(lock)
 
 
+def held(folder: Path) -> bool | None:
+    """Whether a daemon, or a command in its place, holds the folder; None where that is not for us to know."""
+    try:
+        check_free(folder)
+    except StateInUseError:
+        return True
+    except OSError:
+        return None
+    return False
+
+
 def check_free(folder: Path) -> None:
     """Raise StateInUseError when a daemon holds the folder, and change nothing."""
     try:

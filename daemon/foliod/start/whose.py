@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from foliod.base import sources
-from foliod.base.errors import BadRequestError
+from foliod.base.errors import BadRequestError, FoliodError
 from foliod.start.command import settings_of, socket_of
+from foliod.start.state import held
+from foliod.store.lodging import user_name
 
 if TYPE_CHECKING:
     from foliod.base.config import Settings
@@ -36,6 +38,28 @@ def of_the_machine(settings: Settings, file: Path | None) -> bool:
     if socket_of(settings, file) != sources.SYSTEM_SOCKET or not os.path.lexists(sources.SYSTEM_SOCKET):
         return False
     return not os.access(settings.state, os.W_OK) or not os.path.lexists(settings.state / "lock")
+
+
+def of_another(settings: Settings, file: Path | None) -> str | None:
+    """Return which user's daemon answers at our socket though it is not ours; None for our own, and where none answers.
+
+    It is somebody else's when the socket is, and our state folder is not held. To root every daemon is its own.
+    """
+    socket = socket_of(settings, file)
+    try:
+        owner = socket.stat().st_uid
+    except OSError:
+        return None
+    if os.geteuid() in (0, owner) or held(settings.state):
+        return None
+    from foliod.start.client import Client  # noqa: PLC0415 - takes long, and is mostly not needed
+
+    try:
+        with Client(socket) as client:
+            client.status()
+    except FoliodError:
+        return None
+    return user_name(owner)
 
 
 def own_settings(file: Path | None, *, secrets: bool = False) -> Settings:

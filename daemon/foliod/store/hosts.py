@@ -20,7 +20,10 @@ ROUNDS: Final = 20
 
 
 async def listed(db: Database) -> list[dict[str, Any]]:
-    """Return all hosts as people see them: host, version, started_at, seen_at, seconds, left_at, files, only_here, alive."""
+    """Return all hosts as people see them: host, version, started_at, seen_at, seconds, left_at, files, only_here, alive.
+
+    `alive` is what the store can tell: a daemon that was killed seems to live for ALIVE_SECONDS.
+    """
     rows = await db.fetch("listed_hosts")
     return [{**row, "alive": _alive(row)} for row in rows]
 
