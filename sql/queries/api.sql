@@ -26,7 +26,7 @@ WHERE d.state = 'stored'
 SELECT count(*) FROM foliod.embeddings WHERE space_id = $1 AND reason IS NOT NULL;
 
 -- name: list_documents
--- Documents with all their places, in the order in which they were first seen.
+-- Documents in the order in which they were first seen, with all their places, those in the folder that is asked for first.
 -- $1 state, $2 folder, $3 words in the title or a path (NULL is no restriction), $4 the last id seen, $5 how many,
 -- $6, $7, $8 what the client may see (NULL is everything)
 SELECT d.id, encode(d.sha256, 'hex') AS sha256, d.title, d.author, d.state, d.partial, d.reason,
@@ -35,7 +35,8 @@ SELECT d.id, encode(d.sha256, 'hex') AS sha256, d.title, d.author, d.state, d.pa
        p.paths
 FROM foliod.documents d
 CROSS JOIN LATERAL (
-    SELECT coalesce(array_agg(f.display ORDER BY f.gone_at NULLS FIRST, f.id), ARRAY[]::text[]) AS paths
+    SELECT coalesce(array_agg(f.display ORDER BY f.display = $2 OR starts_with(f.display, rtrim($2, '/') || '/') DESC,
+                                                 f.gone_at NULLS FIRST, f.id), ARRAY[]::text[]) AS paths
     FROM foliod.places($6, $7, $8) f WHERE f.document_id = d.id) p
 WHERE d.id > $4
   AND ($6::text[] IS NULL OR cardinality(p.paths) > 0)

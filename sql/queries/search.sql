@@ -114,17 +114,19 @@ LEFT JOIN foliod.embeddings e ON e.space_id = {space} AND e.text_hash = c.text_h
 WHERE c.id = ANY($1::bigint[]) ORDER BY c.id;
 
 -- name: hit_details
--- What a hit shows: the passage, its document, the first of its places (those that are there first), the host of the very
--- first, and how many they are.
--- $1 chunk ids, $2 how many places at most, $3, $4, $5 what the client may see (NULL is everything)
+-- What a hit shows: the passage, its document, the first of its places (those in the folder that was asked for first, and
+-- of these those that are there), the host of the very first, and how many they are.
+-- $1 chunk ids, $2 how many places at most, $3 folder or NULL, $4, $5, $6 what the client may see (NULL is everything)
 WITH document AS MATERIALIZED (
     SELECT d.id, d.sha256, d.title, coalesce(named.paths, '{}') AS paths, named.host,
-           (SELECT count(*) FROM foliod.places($3, $4, $5) f WHERE f.document_id = d.id) AS places
+           (SELECT count(*) FROM foliod.places($4, $5, $6) f WHERE f.document_id = d.id) AS places
     FROM foliod.documents d
     CROSS JOIN LATERAL (
         SELECT array_agg(display ORDER BY place) AS paths, (array_agg(host ORDER BY place))[1] AS host
-        FROM (SELECT f.display, f.host, row_number() OVER (ORDER BY f.gone_at NULLS FIRST, f.id) AS place
-              FROM foliod.places($3, $4, $5) f WHERE f.document_id = d.id ORDER BY place LIMIT $2::integer) first) named
+        FROM (SELECT f.display, f.host, row_number() OVER (
+                  ORDER BY f.display = $3::text OR starts_with(f.display, rtrim($3, '/') || '/') DESC,
+                           f.gone_at NULLS FIRST, f.id) AS place
+              FROM foliod.places($4, $5, $6) f WHERE f.document_id = d.id ORDER BY place LIMIT $2::integer) first) named
     WHERE d.id IN (SELECT document_id FROM foliod.chunks WHERE id = ANY($1::bigint[]))
 )
 SELECT c.id, c.document_id, c.first_page, c.last_page, c.start_offset, c.end_offset, c.heading, c.text,

@@ -18,13 +18,13 @@ LIMIT $1 FOR NO KEY UPDATE OF d SKIP LOCKED;
 -- name: names_of
 -- What documents are called, and the changes of it that are seen here. Places that are gone count while there is no
 -- other: they may come back, and the document is found until they are forgotten.
--- $1 document ids, $2 most names of one
-SELECT d.id, d.title, d.language, places.names,
+-- $1 document ids, $2 most names of one, $3, $4, $5 what the client may see (NULL is everything)
+SELECT d.id, d.title, d.language, d.stored_at, places.names,
        ARRAY(SELECT r.id FROM foliod.renamed r WHERE r.document_id = d.id) AS seen
 FROM foliod.documents d CROSS JOIN LATERAL (
-    SELECT ARRAY(SELECT substr(f.display, length(f.root) + 1) FROM foliod.files f
+    SELECT ARRAY(SELECT substr(f.display, length(f.root) + 1) FROM foliod.places($3, $4, $5) f
                  WHERE f.document_id = d.id
-                   AND (f.gone_at IS NULL OR NOT EXISTS (SELECT 1 FROM foliod.files p
+                   AND (f.gone_at IS NULL OR NOT EXISTS (SELECT 1 FROM foliod.places($3, $4, $5) p
                                                          WHERE p.document_id = d.id AND p.gone_at IS NULL))
                  ORDER BY f.id LIMIT $2) AS names) places
 WHERE d.id = ANY($1::bigint[]);

@@ -251,7 +251,7 @@ async def test_large_stores_use_their_indexes(db):
         for candidates in (await plan("candidates", [1, 2, 3]), await plan("candidates_in_space", [1, 2, 3], vector)):
             assert "chunk_terms_pkey" in candidates
             assert "chunks_pkey" in candidates
-        assert "chunks_pkey" in await plan("hit_details", [1, 2, 3], 20, None, None, None)
+        assert "chunks_pkey" in await plan("hit_details", [1, 2, 3], 20, None, None, None, None)
 
 
 GERMAN = {

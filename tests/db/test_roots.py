@@ -357,12 +357,13 @@ async def test_what_others_restrict_is_known_through_an_outage_that_follows_a_st
     assert [root.path for root in await roots.known_last() if root.restricted] == [b"/secret"]
 
 
-@pytest.mark.parametrize("query", ["list_documents", "hit_details", "document_files"])
+@pytest.mark.parametrize("query", ["list_documents", "hit_details", "document_files", "names_of"])
 async def test_who_sees_everything_pays_nothing(db, query):
     """Without restrictions the plans hold no trace of them."""
     arguments = {
         "list_documents": (None, None, None, 0, 51),
-        "hit_details": ([1, 2], 20),
+        "hit_details": ([1, 2], 20, None),
+        "names_of": ([1, 2], 20),
         "document_files": (1,),
     }[query]
     async with db.transaction() as tx:

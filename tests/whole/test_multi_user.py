@@ -239,6 +239,9 @@ def test_of_a_document_in_both_only_the_open_place_is_told(house):
     named = json.loads(house.stranger("POST", "/v1/search", {"query": "wolverine noon"})[1])["hits"]
     assert not named[0]["scores"]["title"]
     assert house.daemon.search("wolverine noon")["hits"][0]["scores"]["title"] > 0
+    # By its open name it is, as what lies in the open folder alone.
+    for query in ("canteen noon", "cats asleep"):
+        assert json.loads(house.stranger("POST", "/v1/search", {"query": query})[1])["hits"][0]["scores"]["title"] > 0
     none = house.stranger("POST", "/v1/search", {"query": "canteen", "folder": str(house.secret)})
     assert json.loads(none[1])["hits"] == []
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -19,14 +19,22 @@ COUNTED: Final = 2001
 """In so many chunks a word is common: it is not counted on, but estimated. One more than are scored for single terms."""
 
 
+class Partly(NamedTuple):
+    """A document of which who asks may see some places only."""
+
+    names: Mapping[int, float]
+    """The terms of its title and of the names that may be seen, with their weights."""
+    chunks: int
+
+
 @dataclass(frozen=True)
 class Among:
     """Some documents, and how many chunks they have."""
 
     documents: list[int]
     chunks: int
-    nameless: frozenset[int] = frozenset()
-    """Those of which who asks may not see all places: by their names, which come from all, they are not found."""
+    partly: Mapping[int, Partly] = field(default_factory=dict)
+    """Those of which who asks may not see all places: the stored names, which come from all, are not for it."""
     alone: bool = False
     """Whether who asks may see no others: then it counts only how rare a word is among these, since by scores that say
     how rare it is among all a word could be looked for in the others."""
@@ -37,19 +45,14 @@ class Among:
         return self.chunks <= SMALL
 
     @cached_property
-    def named(self) -> list[int]:
-        """Those that can be named."""
-        return [document for document in self.documents if document not in self.nameless]
-
-    @cached_property
     def bits(self) -> bytes:
         """One bit for each number of a document: what thousands of them are looked up in at once."""
         return _bits(self.documents)
 
     @cached_property
-    def named_bits(self) -> bytes:
-        """The same of those that can be named."""
-        return _bits(self.named) if self.nameless else self.bits
+    def whole_bits(self) -> bytes:
+        """The same of those of which all places may be seen."""
+        return _bits([d for d in self.documents if d not in self.partly]) if self.partly else self.bits
 
     async def frequencies(self, db: Database, known: Mapping[int, int], chunks: int) -> dict[int, int]:
         """Return in how many chunks of these words stand that stand anywhere in them.

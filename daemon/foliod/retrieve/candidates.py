@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pgvector import HalfVector, SparseVector
 
 from foliod.base.metrics import SEARCH_STAGES
+from foliod.retrieve.names import held
 from foliod.retrieve.question import PAIR_BUDGET
 from foliod.text.lexical import DIMENSIONS
 
@@ -99,9 +100,7 @@ class Candidates:
         """Return for the candidates' documents the weights of the question's terms in their names."""
         if not self._question.names or not rows:
             return {}
-        documents = list({row["document_id"] for row in rows}.difference(self._among.nameless if self._among else ()))
-        found = await tx.fetch("titles_of", documents, list(self._question.name_idf))
-        return {row["document"]: dict(zip(row["terms"], row["weights"], strict=True)) for row in found}
+        return await held(tx, {row["document_id"] for row in rows}, self._question.name_idf, self._among)
 
     @property
     def _named(self) -> list[int]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
+from foliod.retrieve import names as called
 from foliod.text.compounds import LANGUAGES as COMPOUNDING
 from foliod.text.compounds import splits
 from foliod.text.lexical import inverse_document_frequency, term_id, tokenize, words
@@ -130,7 +131,7 @@ class Reader:
         known = {row["term"]: row["chunks"] for row in rows}
         if among is not None and among.alone:
             known = await among.frequencies(self._db, known, chunks)
-            total, chunks = len(among.named), among.chunks
+            total, chunks = len(among.documents), among.chunks
         apart = [part for ways in compounds for part in _likeliest(ways, known) if part not in ids]
         groups += [(part,) for part in dict.fromkeys(apart)]
         frequencies = {term: n for term, n in known.items() if term in ids or term in apart}
@@ -153,10 +154,8 @@ class Reader:
         self, question: Question, text: str, total: int, languages: Sequence[str], among: Among | None
     ) -> Question:
         asked = asked_names(text, languages, most=MAX_WORDS) if self._names else []
-        ids = sorted({term_id(term) for group in asked for term in group.terms})
-        counted = among.named_bits if among and among.alone else None
-        rows = await self._db.fetch("title_frequencies", ids, counted) if ids else []
-        frequencies = {row["term"]: row["documents"] for row in rows}
+        ids = {term_id(term) for group in asked for term in group.terms}
+        frequencies = await called.frequencies(self._db, ids, among)
         if not frequencies:
             return question
         numbers = {term_id(term) for group in asked for term in group.terms if term[0].isdigit()}
@@ -166,24 +165,15 @@ class Reader:
         }
         groups = [tuple(dict.fromkeys(term_id(term) for term in group.terms)) for group in asked]
         names = _known_words(dict.fromkeys(groups), idf)
-        pairs = [(term, number) for number, word in enumerate(names) for term in word.terms]
-        rows = await self._db.fetch(
-            "title_search",
-            _rarest(frequencies, TITLES_BUDGET) or sorted(frequencies, key=frequencies.__getitem__)[:1],
-            [term for term, _ in pairs],
-            [number for _, number in pairs],
-            [idf[term] for term, _ in pairs],
-            among and among.named_bits,
-            NAMED_DOCUMENTS,
-        )
+        candidates = _rarest(frequencies, TITLES_BUDGET) or sorted(frequencies, key=frequencies.__getitem__)[:1]
+        best = await called.search(self._db, candidates, [word.terms for word in names], idf, among, NAMED_DOCUMENTS)
         doubt = min(DOUBT, DOUBT_AMONG * math.log(total + 1))
         most = sum(word.idf for word in names) + doubt
-        found = [Named(row["document"], row["score"] / most, row["chunks"]) for row in rows]
+        found = [Named(document, score / most, chunks) for document, score, chunks in best]
         named = _named(found)
         rest = question.rest
         if named:
-            rows = await self._db.fetch("titles_of", [named[0].document], list(idf))
-            covered = {term for row in rows for term in row["terms"]}
+            covered = (await called.held(self._db, [named[0].document], idf, among)).get(named[0].document, {}).keys()
             places = [
                 place
                 for ids_of, group in zip(groups, asked, strict=True)

@@ -19,8 +19,9 @@ from foliod.base.access import columns
 from foliod.base.errors import BadRequestError, OllamaError
 from foliod.base.metrics import SEARCH_SECONDS, SEARCH_STAGES
 from foliod.base.model import Copy, Coverage, Filters, Hit, SearchResult, Space
-from foliod.retrieve.among import Among
+from foliod.retrieve.among import Among, Partly
 from foliod.retrieve.candidates import Candidates
+from foliod.retrieve.names import VisibleNames
 from foliod.retrieve.passages import choose
 from foliod.retrieve.question import Reader
 from foliod.retrieve.regions import with_rects
@@ -71,6 +72,7 @@ class Retriever:
         self._embedder = embedder
         self._settings = settings
         self._reader = Reader(db, names=settings.title_weight > 0)
+        self._visible = VisibleNames(db)
         self._arriving = arriving
         self._host = host
         self._coverage = (0.0, Coverage(0, 0, 0))
@@ -113,7 +115,7 @@ class Retriever:
                 with _stage("score"):
                     chosen = choose(scored(question, rows, names, self._settings, mode=mode), limit)
                 with _stage("load"):
-                    hits = await self._hits(tx, chosen, access)
+                    hits = await self._hits(tx, chosen, filters)
             coverage = await self._covered(tx, among.documents if among else None, access)
         # By now the connection serves others: what is left takes its time in computing.
         with _stage("rects"):
@@ -170,14 +172,16 @@ class Retriever:
         documents, chunks = [row["id"] for row in rows], sum(row["chunks"] for row in rows)
         if access is None:
             return Among(documents, chunks)
-        # Names come from all places of a document: those of which a client may see some only say nothing to it.
-        return Among(documents, chunks, frozenset(row["id"] for row in rows if not row["whole"]), alone=True)
+        partly = {row["id"]: row["chunks"] for row in rows if not row["whole"]}
+        names = await self._visible.of(list(partly), access)
+        return Among(documents, chunks, {d: Partly(names.get(d, {}), n) for d, n in partly.items()}, alone=True)
 
-    async def _hits(self, tx: Transaction, passages: Sequence[Passage], access: Access | None) -> tuple[Hit, ...]:
+    async def _hits(self, tx: Transaction, passages: Sequence[Passage], filters: Filters) -> tuple[Hit, ...]:
         if not passages:
             return ()
         chunks = [s.row["id"] for p in passages for s in (*p.chunks, *p.copies)]
-        rows = {row["id"]: row for row in await tx.fetch("hit_details", chunks, MOST_PATHS, *columns(access))}
+        details = await tx.fetch("hit_details", chunks, MOST_PATHS, filters.folder, *columns(filters.access))
+        rows = {row["id"]: row for row in details}
         joined = [p for p in passages if len(p.chunks) > 1]
         texts = await self._texts(tx, [[rows[s.row["id"]] for s in p.chunks] for p in joined])
         whole = {p.best.row["id"]: text for p, text in zip(joined, texts, strict=True)}

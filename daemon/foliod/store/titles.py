@@ -9,6 +9,7 @@ import asyncio
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
+from foliod.base.access import UNRESTRICTED
 from foliod.text.language import DEFAULT
 from foliod.text.lexical import term_id, tokenize
 from foliod.text.names import joined_words, name_terms, parts_of
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from foliod.store.database import Database
-    from foliod.store.statements import Transaction
+    from foliod.store.statements import Session, Transaction
 
 AT_ONCE: Final = 50
 """Documents in one transaction."""
@@ -51,24 +52,24 @@ async def _write_renamed(tx: Transaction) -> int:
 
 async def write_titles(tx: Transaction, documents: Sequence[int]) -> None:
     """Take in the names of documents, which this transaction has locked."""
-    rows = await tx.fetch("names_of", documents, MOST_NAMES)
+    rows = await tx.fetch("names_of", documents, MOST_NAMES, *UNRESTRICTED)
     await tx.execute("drop_titles", documents)
     await tx.copy(
         "titles",
         TITLE_COLUMNS,
-        [(row["id"], term, weight) for row in rows for term, weight in (await _terms(tx, row)).items()],
+        [(row["id"], term, weight) for row in rows for term, weight in (await name_weights(tx, row)).items()],
     )
     await tx.execute("names_taken", [change for row in rows for change in row["seen"]])
 
 
-async def _terms(tx: Transaction, row: asyncpg.Record) -> dict[int, float]:
-    """Return the terms of a document's names with their weights."""
+async def name_weights(session: Session, row: asyncpg.Record) -> dict[int, float]:
+    """Return the terms of a document's names with their weights; `row` is of the query `names_of`."""
     languages = sorted({DEFAULT, row["language"] or DEFAULT})
     names = (row["title"] or "", *map(_stem, row["names"]))
     # Long names take long, and everybody else waits for what is not done in a thread.
     weights, joined = await asyncio.to_thread(_whole, names, languages)
     if joined:
-        for term, word in (await _parts(tx, row["id"], list(joined), languages)).items():
+        for term, word in (await _parts(session, row["id"], list(joined), languages)).items():
             weights[term] = max(joined[word], weights.get(term, 0.0))
     return weights
 
@@ -92,19 +93,19 @@ def _stem(name: str) -> str:
     return str(path.with_suffix("")) if path.suffix.lower() == ".pdf" else name
 
 
-async def _parts(tx: Transaction, document: int, words: Sequence[str], languages: Sequence[str]) -> dict[int, str]:
+async def _parts(session: Session, document: int, words: Sequence[str], languages: Sequence[str]) -> dict[int, str]:
     """Return the terms of joined words' parts, which the document's text tells: all parts of a word stand in it."""
     ids = await asyncio.to_thread(_ids, words[:MOST_WORDS], languages)
-    known = await _known(tx, document, ids)
+    known = await _known(session, document, ids)
     words = sorted((word for word in ids if known.isdisjoint(ids[word])), key=len, reverse=True)[:MOST_SPLIT]
     pieces = {word[a:b] for word in words for a in range(len(word)) for b in range(a + 2, len(word) + 1)}
     ids = await asyncio.to_thread(_ids, pieces, languages)
-    known = await _known(tx, document, ids)
+    known = await _known(session, document, ids)
     return await asyncio.to_thread(_apart, words, ids, known)
 
 
-async def _known(tx: Transaction, document: int, ids: Mapping[str, set[int]]) -> set[int]:
-    rows = await tx.fetch("terms_within", document, sorted(set().union(*ids.values())))
+async def _known(session: Session, document: int, ids: Mapping[str, set[int]]) -> set[int]:
+    rows = await session.fetch("terms_within", document, sorted(set().union(*ids.values())))
     return {row["term"] for row in rows}
 
 
