@@ -125,7 +125,11 @@ async def test_filters_by_http(db, short_dir, pipeline):
         assert await hits(folder="")
         for path, body in (("search", {"query": "virus"}), ("ask", {"question": "virus"})):
             answer = await json_of(await client.post(f"/v1/{path}", json={**body, "document": 999}), 404)
-            assert (answer["error"]["code"], "there is no document 999" in answer["error"]["message"]) == (
+            assert (
+                answer["error"]["code"],
+                "there is no document 999; `foliod documents`, or GET /v1/documents, lists"
+                in answer["error"]["message"],
+            ) == (
                 "not_found",
                 True,
             )

@@ -52,7 +52,7 @@ async def test_a_locked_document_is_read_when_its_password_is_there(db, locked, 
         await parts.passwords.look()
         assert await parts.ingest.read_next()
         assert await parts.state() == "needs_password"
-        assert f"no password was tried in vain; put its password on a line of {file}" in await parts.reason()
+        assert f"there was no password to try; put its password on a line of {file}" in await parts.reason()
         assert "No such file" in await parts.reason()
         for _ in range(3):
             await parts.passwords.look()

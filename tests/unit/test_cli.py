@@ -227,7 +227,7 @@ def test_a_daemon_that_goes_away_is_told(foliod, daemon, events):
 def test_all_options_of_a_question_arrive(foliod, daemon, tmp_path, monkeypatch):
     """What is narrowed on the command line is narrowed in the request, with absolute paths."""
     monkeypatch.chdir(tmp_path)
-    daemon.answers[ASK] = [done("x")]
+    daemon.answers[ASK] = [sources(hit()), done("x")]
     foliod(
         *("ask", "why", "--folder", "in", "--document", "7", "--model", "m", "--no-think", "--mode", "keyword"),
         *("--limit", "3", "--after", "2024-01-01", "--before", "2025", "--wait", "--wait-seconds", "5"),
@@ -371,9 +371,12 @@ def test_a_document_may_be_named_by_its_path(daemon, tmp_path, monkeypatch):
 
 def test_a_name_that_is_not_utf8_is_asked_for_as_it_is_shown(foliod, daemon):
     """A folder whose name is not UTF-8 can be named on the command line."""
+    shown = "/in/caf\N{REPLACEMENT CHARACTER}"
     daemon.answers["GET /v1/documents"] = {"documents": [], "cursor": None}
-    assert foliod("documents", "--folder", os.fsdecode(b"/in/caf\xe9")).code == 0
-    assert daemon.asked[0][1]["folder"] == "/in/caf\N{REPLACEMENT CHARACTER}"
+    daemon.answers["GET /v1/status"] = canned.status(roots=[canned.status()["roots"][0] | {"path": shown}])
+    listed = foliod("documents", "--folder", os.fsdecode(b"/in/caf\xe9"))
+    assert (listed.code, listed.err) == (0, f"no document lies in {shown}\n")
+    assert daemon.asked[0][1]["folder"] == shown
 
 
 # --- status -----------------------------------------------------------------------------
@@ -1043,6 +1046,21 @@ def test_the_daemon_in_the_doctor(foliod, daemon, no_ollama):
     daemon.answers["GET /readyz"] = (503, {"ready": False, "reasons": ["/in is being looked through"]})
     found = checks(foliod("doctor", "--json"))
     assert "not ready: /in is being looked through" in found["daemon"]["message"]
+
+
+def test_a_folder_that_vanished_is_not_to_be_made_anew(foliod, daemon, no_ollama, tmp_path, monkeypatch):
+    """Doctor says that what was read of it is kept, and the two ways on; a folder without documents is a typing mistake."""
+    gone = tmp_path / "gone"
+    daemon.answers["GET /readyz"] = {"ready": True, "reasons": []}
+    monkeypatch.setenv("FOLIOD_WATCH", str(gone))
+    for files, fix in ((13, f"foliod forget '{gone}'"), (0, "mkdir -p")):
+        root = canned.status()["roots"][0] | {"path": str(gone), "state": "missing", "files": files}
+        daemon.answers["GET /v1/status"] = canned.status(roots=[root])
+        check = checks(foliod("doctor", "--json"))["folder"]
+        assert check["status"] == "fail"
+        assert ("what was read of it is kept: 13 files" in check["message"]) == bool(files)
+        assert fix in check["fix"]
+        assert ("mkdir" in check["fix"]) != bool(files)
 
 
 def test_a_change_of_model_in_the_doctor(foliod, daemon, no_ollama):

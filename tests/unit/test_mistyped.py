@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from aiohttp import web
 
 import canned
 
@@ -15,10 +16,22 @@ def test_a_folder_that_nobody_watches_is_said_to_be_none(foliod, daemon, folder,
     }  # fmt: skip
     daemon.answers["GET /v1/documents"] = {"documents": [], "cursor": None}
     daemon.answers["GET /v1/status"] = canned.status()
-    found = foliod("search", "tides", "--folder", folder)
-    assert found.code == 0
-    assert f"no document lies in {folder}" in found.err
-    assert ("no watched folder" in found.err) is told
+    nothing = canned.done("The documents do not contain an answer.", citations=[])
+    daemon.answers["POST /v1/ask"] = [canned.sources(), nothing]
+    for command in (["search", "tides"], ["ask", "tides"], ["documents"], ["documents", "--json"]):
+        found = foliod(*command, "--folder", folder)
+        assert found.code == 0
+        assert f"no document lies in {folder}" in found.err
+        assert ("no watched folder" in found.err) is told
+        assert "no documents" not in found.err
+
+
+def test_nothing_that_fits_in_a_folder_with_documents_is_not_blamed_on_the_folder(foliod, daemon):
+    """A state that no document of a folder has is no mistake of the folder's name."""
+    daemon.answers["GET /v1/documents"] = lambda request: web.json_response(
+        {"documents": [] if "state" in request.query else [canned.document()], "cursor": None}
+    )
+    assert foliod("documents", "--folder", "/in", "--state", "failed").err == "no documents\n"
 
 
 def test_a_folder_on_the_command_line_that_is_not_there_is_told(foliod, environ, monkeypatch):

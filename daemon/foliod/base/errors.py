@@ -79,6 +79,13 @@ class NotFoundError(FoliodError):
     status = 404
 
 
+class NoDocumentError(NotFoundError):
+    """There is no document of this number, or none for who asks."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"there is no document {number}; `foliod documents`, or GET /v1/documents, lists them")
+
+
 class ConflictError(FoliodError):
     """What is asked for can't be done as things are."""
 

@@ -81,10 +81,12 @@ class Keys:
         names = " or ".join(str(file.path) for file in self.files)
         count = len(self.passwords)
         tried = (
-            "no password was" if not count else "the one password was" if count == 1 else f"{count:,} passwords were"
+            "there was no password to try"
+            if not count
+            else f"{'the one password was' if count == 1 else f'{count:,} passwords were'} tried in vain"
         )
         return (
-            f"{what}, {tried} tried in vain; put its password on a line of {names}: it is tried again when that file "
+            f"{what}, {tried}; put its password on a line of {names}: it is tried again when that file "
             f"changes{problems}"
         )
 

@@ -16,7 +16,14 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from foliod.base.errors import ConflictError, DocumentRefusedError, NotDrawnError, NotFoundError, NotReadyError
+from foliod.base.errors import (
+    ConflictError,
+    DocumentRefusedError,
+    NoDocumentError,
+    NotDrawnError,
+    NotFoundError,
+    NotReadyError,
+)
 from foliod.base.model import DocumentState
 from foliod.ingest.backlog import Claim
 from foliod.ingest.job import ReadJob
@@ -190,7 +197,7 @@ class Facsimiles:
     async def _known(self, document: int) -> tuple[str, int | None]:
         row = await self._db.fetchrow("document_content", document)
         if row is None:
-            raise NotFoundError(f"there is no document {document}; GET /v1/documents lists them")
+            raise NoDocumentError(document)
         if row["state"] == DocumentState.NOT_PDF:
             raise ConflictError(f"document {document} is no PDF: {row['reason']}")
         return row["sha256"], row["page_count"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from foliod.base.access import Access, Root, columns
-from foliod.base.errors import NotFoundError
+from foliod.base.errors import NoDocumentError, NotFoundError
 from foliod.serve.accounts import Accounts
 from foliod.serve.door import client_of
 from foliod.serve.request import SERVICES, STOPPING, needed
@@ -68,7 +68,7 @@ async def seen(services: Services, document: int, access: Access | None) -> None
     Of one that may not be seen the same is said as of one that is not there.
     """
     if not await seen_among(services, [document], access):
-        raise NotFoundError(f"there is no document {document}; GET /v1/documents lists them")
+        raise NoDocumentError(document)
 
 
 async def seen_among(services: Services, documents: Sequence[int], access: Access | None) -> list[int]:

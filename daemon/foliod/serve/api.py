@@ -18,7 +18,7 @@ from foliod.base.contract import (
     SearchRequest,
     parse_query,
 )
-from foliod.base.errors import NotFoundError
+from foliod.base.errors import NoDocumentError
 from foliod.base.metrics import ANSWER_SECONDS, FIRST_TOKEN
 from foliod.base.objects import coverage_object, hit_object
 from foliod.serve.access import access_of, ready
@@ -195,7 +195,7 @@ async def document(request: web.Request) -> web.Response:
     number, access = int(request.match_info["id"]), await access_of(request)
     rows = await db.fetch("list_documents", None, None, None, number - 1, 1, *columns(access))
     if not rows or rows[0]["id"] != number:
-        raise NotFoundError(f"there is no document {number}; GET /v1/documents lists them")
+        raise NoDocumentError(number)
     runs = [dict(row) for row in await db.fetch("verdict_runs", number)]
     return answer_json(
         {

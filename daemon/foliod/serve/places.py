@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 
 from foliod.base.contract import ForgetRequest, RetryRequest
-from foliod.base.errors import BadRequestError, ConflictError, NotFoundError
+from foliod.base.errors import BadRequestError, ConflictError, NoDocumentError, NotFoundError
 from foliod.base.paths import display
 from foliod.serve.access import access_of, seen_among
 from foliod.serve.door import only_ours
@@ -61,7 +61,7 @@ async def retry(request: web.Request) -> web.Response:
     if access is not None or asked.document is not None:
         wanted = await seen_among(services, wanted, access)
     if asked.document is not None and not wanted:
-        raise NotFoundError(f"there is no document {asked.document}; GET /v1/documents lists them")
+        raise NoDocumentError(asked.document)
     # The text is not given up for nothing.
     if len(wanted) == 1 and not await pipeline.readable(wanted[0]):
         msg = f"no file of document {wanted[0]} can be opened now; what was read of it stays, and nothing was done"

@@ -10,15 +10,10 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from foliod.base.config import Watch
-from foliod.base.errors import (
-    ConfigError,
-    EmbeddedServerError,
-    ModelMissingError,
-    OllamaError,
-)
+from foliod.base.errors import ConfigError, EmbeddedServerError, ModelMissingError, OllamaError
 from foliod.base.sources import find as find_source
 from foliod.ingest.passwords import read_passwords
 from foliod.ingest.tessdata import find
@@ -26,7 +21,7 @@ from foliod.ollama.inference import Inference
 from foliod.reading.sandbox import offered
 from foliod.start.checks import Check
 from foliod.start.command import settings_of, socket_of
-from foliod.start.doctor_daemon import change_of_model, look, look_at_anothers, look_at_the_machines
+from foliod.start.doctor_daemon import change_of_model, look, look_at_anothers, look_at_the_machines, vanished
 from foliod.start.doctor_database import examine_database
 from foliod.start.doctor_rights import accounts, barred, better_stack, token
 from foliod.start.fallback import what_can_be_known
@@ -57,7 +52,7 @@ async def examine(settings: Settings, source: Path | None) -> AsyncIterator[Chec
     ]
     watched = settings.watch or tuple(roots)
     for check in await asyncio.to_thread(
-        lambda: [*_folders(watched, *barred(settings, source)), *_inotify(watched), _state(settings)]
+        lambda: [*_folders(watched, *barred(settings, source), running), *_inotify(watched), _state(settings)]
     ):
         yield check
     yield _sandbox()
@@ -108,13 +103,15 @@ async def diagnose(file: Path | None) -> AsyncIterator[Check]:
 # --- folders ----------------------------------------------------------------------------
 
 
-def _folders(watched: Sequence[Watch], reader: str | None, unread: dict[Path, Check]) -> Iterator[Check]:
+def _folders(
+    watched: Sequence[Watch], reader: str | None, unread: dict[Path, Check], running: dict[str, Any] | None
+) -> Iterator[Check]:
     """Yield a check for each; `reader` is who else was asked whether they can read it, `unread` what they can't."""
     if not watched:
         fix = "name one: foliod run --watch FOLDER, or a [[watch]] section in the configuration"
         yield Check("folders", "warn", "no folder is watched", fix)
     for watch in watched:
-        check = _folder(watch)
+        check = vanished(watch.path, running) or _folder(watch)
         if reader is not None and check.status != "fail":
             check = unread.get(watch.path) or replace(check, message=f"{check.message} (read by the user {reader})")
         yield check

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from foliod.base import sources
 from foliod.base.errors import FoliodError, NotRunningError
+from foliod.base.paths import display
 from foliod.ollama.inference import full_name
 from foliod.start.checks import Check
 from foliod.start.client import Client
+from foliod.start.terminal import count
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +48,16 @@ def look_at_anothers(owner: str, socket: Path) -> list[Check]:
     """Return what somebody who may only ask it can know of the daemon of the user `owner`."""
     whose = f"the daemon of the user {owner} answers at {socket}; `foliod doctor` as that user looks at what it needs"
     return [Check("service", "ok", whose), *look(socket)[1]]
+
+
+def vanished(folder: Path, status: dict[str, Any] | None) -> Check | None:
+    """Say of a watched folder that is not there that the daemon keeps what was read of it; None where it keeps nothing."""
+    roots = {root["path"]: root for root in (status or {}).get("roots", [])}
+    kept = roots.get(display(os.fsencode(folder)), {}).get("files")
+    if not kept or os.path.lexists(folder):
+        return None
+    fix = f"mount it, or put it back; if it is gone for good: foliod forget '{folder}'"
+    return Check("folder", "fail", f"{folder} does not exist; what was read of it is kept: {count(kept, 'file')}", fix)
 
 
 def change_of_model(settings: Settings, status: dict[str, Any]) -> Check | None:

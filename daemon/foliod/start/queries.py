@@ -7,12 +7,14 @@ Imported with the command line, so quick to import: what a command needs is impo
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from foliod.base.errors import FoliodError
+from foliod.base.paths import display
 from foliod.start.arguments import Config, Folder, Json, Options, absolute, text_of, with_options
 from foliod.start.command import client_of, pause, print_events, print_json, terminal
 
@@ -52,6 +54,8 @@ def ask(
                     answer.show(event)
             finally:
                 answer.end()
+        if target.best is None and asked["folder"] is not None:
+            tell_of_folder(client, asked["folder"])
         if options.open_page:
             open_best(terminal(), client, target)
 
@@ -83,15 +87,19 @@ def search(
             open_best(terminal(), client, target)
 
 
-def tell_of_folder(client: Client, folder: str) -> None:
-    """Say it when nothing is found in a folder because there is nothing in it, or because nobody watches it."""
+def tell_of_folder(client: Client, folder: str) -> bool:
+    """Say it when nothing is found in a folder because there is nothing in it, or because nobody watches it.
+
+    Returns whether that is why.
+    """
     if client.documents(folder=folder, limit=1)["documents"]:
-        return
+        return False
     roots = [Path(root["path"]) for root in client.status()["roots"]]
-    place = Path(folder)
+    place = Path(display(os.fsencode(folder)))
     watched = any(place.is_relative_to(root) or root.is_relative_to(place) for root in roots)
     why = "" if watched else ", which is no watched folder"
-    terminal().say(f"no document lies in {folder}{why}", "yellow")
+    terminal().say(f"no document lies in {place}{why}", "yellow")
+    return True
 
 
 def status(
@@ -125,9 +133,12 @@ def documents(
 ) -> None:
     """List documents, with their states."""
     with client_of(config) as client:
-        answer = client.documents(state=state, folder=absolute(folder), q=query, limit=limit or None)
-    if as_json:
-        print_json(answer)
+        place = absolute(folder)
+        answer = client.documents(state=state, folder=place, q=query, limit=limit or None)
+        if as_json:
+            print_json(answer)
+        empty = not answer["documents"] and place is not None and tell_of_folder(client, place)
+    if as_json or empty:
         return
     from foliod.start.show import show_documents
 
