@@ -19,9 +19,10 @@ SELECT path, int8send(size) || int8send(mtime_ns) || int8send(ctime_ns) || int8s
 FROM foliod.files WHERE host = $1 AND path = ANY($2::bytea[]);
 
 -- name: count_files
--- How many files a host knows below a folder, without those that were missed.
+-- How many files a host knows below a folder, without those that were missed, and how many of them can't be read.
 -- $1 host, $2 after this path, $3 before this path
-SELECT count(*) FROM foliod.files WHERE host = $1 AND path > $2 AND path < $3 AND gone_at IS NULL;
+SELECT count(*) AS files, count(*) FILTER (WHERE reason IS NOT NULL) AS unread
+FROM foliod.files WHERE host = $1 AND path > $2 AND path < $3 AND gone_at IS NULL;
 
 -- name: add_document
 -- Writes down new content, which waits to be read; no row when it is known already.

@@ -535,7 +535,7 @@ async def test_unreadable_files_and_folders_are_told_kept_and_tried_again(db, sh
         assert await swept.files.document_at(known) and await swept.files.document_at(new) is None
         assert len(swept.events("file_unread")) == 2
         assert [log["path"] for log in swept.events("folder_unreadable")] == [str(root / "shut")]
-        assert swept.sweeper.report()["unreadable"] == 2
+        assert swept.sweeper.report()["unreadable"] == 4
         os.chmod(known, 0o644)
         os.chmod(new, 0o644)
         (root / "shut").chmod(0o755)

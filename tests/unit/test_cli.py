@@ -1012,7 +1012,7 @@ def test_doctor_counts_folders_against_the_watch_limit(foliod, tmp_path, monkeyp
     for number in range(5):
         (tmp_path / "in" / str(number)).mkdir(parents=True)
     (tmp_path / "max_user_watches").write_text("5\n")
-    monkeypatch.setattr("foliod.start.doctor.INOTIFY", tmp_path)
+    monkeypatch.setattr("foliod.start.doctor_folders.INOTIFY", tmp_path)
     monkeypatch.setenv("FOLIOD_WATCH", str(tmp_path / "in"))
     check = checks(foliod("doctor", "--json"))["inotify"]
     assert check["status"] == "warn"
@@ -1022,7 +1022,7 @@ def test_doctor_counts_folders_against_the_watch_limit(foliod, tmp_path, monkeyp
 
 async def test_doctor_knows_the_models(environ, monkeypatch):
     """A model that is missing is told with the command that gets it; one that can't do the work fails."""
-    monkeypatch.setattr("foliod.start.doctor.INOTIFY", environ)
+    monkeypatch.setattr("foliod.start.doctor_folders.INOTIFY", environ)
     async with FakeOllama() as ollama:
         monkeypatch.setenv("FOLIOD_OLLAMA__URL", ollama.url)
         monkeypatch.setenv("FOLIOD_OLLAMA__CHAT_MODEL", "nobody:7b")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -313,9 +314,24 @@ async def test_what_may_not_be_read_is_said_and_taken_later(ordinary):
         assert "ermission denied" in file["reason"]
         assert "ermission denied" in folder["reason"]
         assert found_paths(ordinary, "allowed") == {str(inbox / "allowed.pdf")}
+        wait_for(lambda: ordinary.status()["roots"][0]["unreadable"] == 2, why="both to be counted")
+        # So is what comes while the daemon runs, without a wait for the next sweep, which is minutes away.
+        late = inbox / "late.part"
+        late.write_bytes(said("late words"))
+        late.chmod(0)
+        late.rename(inbox / "late.pdf")
+        wait_for(lambda: ordinary.status()["roots"][0]["unreadable"] == 3, why="the late one to be counted")
+        assert "3 unreadable" in " ".join(ordinary.cli("status").stdout.split())
+        assert f"{inbox / 'locked'} can't be looked into by the user" in ordinary.status()["roots"][0]["problem"]
+        for path in (inbox / "locked", inbox / "locked" / "inside.pdf"):
+            told = ordinary.cli("explain", str(path)).stdout
+            assert "can't be looked into by the user" in told and "the right to list and enter it" in told, told
+        checks = json.loads(ordinary.cli("doctor", "--json").stdout)["checks"]
+        assert [check["fix"] for check in checks if "can't be looked into" in check["message"]], checks
         (inbox / "forbidden.pdf").chmod(0o644)
+        (inbox / "late.pdf").chmod(0o644)
         (inbox / "locked").chmod(0o755)
-        wait_for(lambda: ordinary.states() == {"stored": 3}, why="what may be read now")
+        wait_for(lambda: ordinary.states() == {"stored": 4}, why="what may be read now")
         assert found_paths(ordinary, "forbidden") == {str(inbox / "forbidden.pdf")}
         assert found_paths(ordinary, "inside") == {str(inbox / "locked" / "inside.pdf")}
     finally:

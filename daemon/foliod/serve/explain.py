@@ -162,7 +162,12 @@ def _summary(answer: dict[str, Any]) -> dict[str, Any]:
             else "it is kept: its folder is not watched any more; foliod forget removes it",
         }
     if answer["holds"] and (folder is None or folder["verdict"] == "folder"):
-        return {"state": "folder", "next": "foliod documents --folder lists what it holds"}
+        step = "foliod documents --folder lists the documents in it"
+        if unread := answer["holds"].get("unread"):
+            step += f"; {unread:,} unread here, and in no list: foliod explain FILE, and the log (file_unread), say why"
+        if folder is None:
+            return {"state": "folder", "next": step}
+        return {"state": "folder", "reason": folder["reason"], "next": f"{folder['next']}; {step}"}
     if document is None or (folder is not None and folder["verdict"] not in ("known", "busy")):
         if folder is None:
             return {"state": "unread", "reason": file and file["reason"], "next": NOTHING + AGAIN}

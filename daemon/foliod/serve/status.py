@@ -120,7 +120,7 @@ class Status:
             "backlog": self._backlog(services, documents, numbers.get("vectors"), all_of_it=access is None)
             | {"waiting": sorted(waiting)},
             "roots": [
-                _root(root, database)
+                _root(root, database, ours=ours)
                 for root in (services.pipeline.roots() if services.pipeline else [])
                 if access is None or access.root(root["path"])
             ],
@@ -225,8 +225,10 @@ def _state(numbers: dict[str, Any], *, ready: bool, halted: bool, ollama: dict[s
     return "idle"
 
 
-def _root(root: dict[str, Any], database: dict[str, Any]) -> dict[str, Any]:
+def _root(root: dict[str, Any], database: dict[str, Any], *, ours: bool) -> dict[str, Any]:
     """Return what is said of a folder: without the database nothing of it can be written down."""
+    if root["problem"] is not None and not ours:
+        root = root | {"problem": "there are folders in it that can't be looked into", "fix": None}
     if database["reachable"] or root["state"] not in ("ok", "sweeping"):
         return root
     return root | {"state": "waiting", "reason": "what changes in it is written down when the database is back"}

@@ -187,10 +187,12 @@ def _root(root: Object) -> Row:
         text += f" ({root['unfinished']} of them still being written, as it seems)"
     if root.get("unreadable"):
         text += f", {root['unreadable']} unreadable"
+    if root.get("problem"):
+        text += f"; {safe(root['problem'])}" + (f"; {safe(root['fix'])}" if root.get("fix") else "")
     if root["state"] == "ok" and root.get("noticed_by") == "sweeps":
         return Row("Watching", f"{text}; there are no events: {safe(root.get('noticed_reason') or '')}", "yellow")
     if root["state"] == "ok":
-        return Row("Watching", text)
+        return Row("Watching", text, "yellow") if root.get("unreadable") else Row("Watching", text)
     return Row("Watching", f"{text}; {safe(root.get('reason') or root['state'])}", "yellow")
 
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
-import re
-import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from foliod.base.config import Watch
 from foliod.base.errors import ConfigError, EmbeddedServerError, ModelMissingError, OllamaError
@@ -21,24 +18,17 @@ from foliod.ollama.inference import Inference
 from foliod.reading.sandbox import offered
 from foliod.start.checks import Check
 from foliod.start.command import settings_of, socket_of
-from foliod.start.doctor_daemon import change_of_model, look, look_at_anothers, look_at_the_machines, vanished
+from foliod.start.doctor_daemon import change_of_model, look, look_at_anothers, look_at_the_machines
 from foliod.start.doctor_database import examine_database
+from foliod.start.doctor_folders import folders, inotify
 from foliod.start.doctor_rights import accounts, barred, better_stack, token
 from foliod.start.fallback import what_can_be_known
 from foliod.start.whose import of_another, of_the_machine
 from foliod.store.lodging import USERS, User, first_barred
+from foliod.watch.unread import reader
 
 if TYPE_CHECKING:
     from foliod.base.config import Settings
-
-COUNT_SECONDS = 3.0
-"""Folders are counted for so long; what is found until then is enough for a warning."""
-USUAL_SHARE = 0.8
-"""A folder that needs more of the watch limit than this is warned about."""
-INOTIFY = Path("/proc/sys/fs/inotify")
-MOUNTS = Path("/proc/self/mounts")
-SILENT_MOUNTS = re.compile(r"nfs\d?|cifs|smb\d?|fuse\.\S+|9p|virtiofs|vboxsf|afs|ceph|davfs")
-"""File systems that do not tell of changes made elsewhere."""
 
 
 async def examine(settings: Settings, source: Path | None) -> AsyncIterator[Check]:
@@ -52,7 +42,7 @@ async def examine(settings: Settings, source: Path | None) -> AsyncIterator[Chec
     ]
     watched = settings.watch or tuple(roots)
     for check in await asyncio.to_thread(
-        lambda: [*_folders(watched, *barred(settings, source), running), *_inotify(watched), _state(settings)]
+        lambda: [*folders(watched, running, *barred(settings, source)), *inotify(watched), _state(settings)]
     ):
         yield check
     yield _sandbox()
@@ -100,87 +90,6 @@ async def diagnose(file: Path | None) -> AsyncIterator[Check]:
         yield check
 
 
-# --- folders ----------------------------------------------------------------------------
-
-
-def _folders(
-    watched: Sequence[Watch], reader: str | None, unread: dict[Path, Check], running: dict[str, Any] | None
-) -> Iterator[Check]:
-    """Yield a check for each; `reader` is who else was asked whether they can read it, `unread` what they can't."""
-    if not watched:
-        fix = "name one: foliod run --watch FOLDER, or a [[watch]] section in the configuration"
-        yield Check("folders", "warn", "no folder is watched", fix)
-    for watch in watched:
-        check = vanished(watch.path, running) or _folder(watch)
-        if reader is not None and check.status != "fail":
-            check = unread.get(watch.path) or replace(check, message=f"{check.message} (read by the user {reader})")
-        yield check
-
-
-def _folder(watch: Watch) -> Check:
-    name, path = "folder", watch.path
-    try:
-        with os.scandir(path) as entries:
-            next(entries, None)
-    except FileNotFoundError:
-        return Check(name, "fail", f"{path} does not exist", f"mkdir -p '{path}', or correct its path")
-    except NotADirectoryError:
-        return Check(name, "fail", f"{path} is not a folder", "name the folder that it lies in")
-    except OSError as error:
-        return Check(name, "fail", f"{path} can't be read: {error.strerror}", f"give {_me()} the right to read it")
-    if not os.access(path, os.X_OK):
-        return Check(name, "fail", f"{path} can't be entered", f"give {_me()} the right to enter it (chmod +x)")
-    if not watch.poll and (kind := _mount(path)) and SILENT_MOUNTS.fullmatch(kind):
-        fix = "set poll = true in its [[watch]] section"
-        return Check(name, "warn", f"{path} is a {kind} mount, which does not tell of files that others add", fix)
-    return Check(name, "ok", str(path))
-
-
-def _mount(path: Path) -> str:
-    """Return the type of the file system that holds a path; empty when it can't be known."""
-    best, kind = -1, ""
-    try:
-        lines = MOUNTS.read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return ""
-    resolved = path.resolve()
-    for line in lines:
-        _, point, found, *_ = line.split(" ")
-        mounted = Path(re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), point))
-        if resolved.is_relative_to(mounted) and len(mounted.parts) >= best:
-            best, kind = len(mounted.parts), found
-    return kind
-
-
-def _inotify(watched: Sequence[Watch]) -> Iterator[Check]:
-    watches = [watch for watch in watched if not watch.poll]
-    if not watches:
-        return
-    try:
-        limit = int((INOTIFY / "max_user_watches").read_text())
-    except (OSError, ValueError):
-        return
-    folders, more = _count([watch.path for watch in watches if watch.recursive])
-    needed = f"{'at least ' if more else ''}{folders + len(watches):,} of {limit:,} watches"
-    if folders > limit * USUAL_SHARE:
-        fix = f"sysctl fs.inotify.max_user_watches={max(2 * folders, 2 * limit)}; until then sweeps find the changes"
-        yield Check("inotify", "warn", f"the folders need {needed}", fix)
-    else:
-        yield Check("inotify", "ok", f"the folders need {needed}")
-
-
-def _count(roots: list[Path]) -> tuple[int, bool]:
-    """Return how many folders lie below the roots, and whether there may be more."""
-    end = time.monotonic() + COUNT_SECONDS
-    count = 0
-    for root in roots:
-        for _, folders, _ in os.walk(root):
-            count += len(folders)
-            if time.monotonic() > end:
-                return count, True
-    return count, False
-
-
 def _state(settings: Settings) -> Check:
     name, folder = "state folder", settings.state
     there = folder
@@ -190,7 +99,7 @@ def _state(settings: Settings) -> Check:
     if not there.is_dir():
         return Check(name, "fail", f"{there} is not a folder", fix)
     if not os.access(there, os.W_OK | os.X_OK):
-        return Check(name, "fail", f"{folder} can't be {'written' if there == folder else 'made'} by {_me()}", fix)
+        return Check(name, "fail", f"{folder} can't be {'written' if there == folder else 'made'} by {reader()}", fix)
     if settings.database.embedded and os.geteuid() == 0:
         try:
             barred = first_barred(
@@ -235,7 +144,7 @@ def _passwords(settings: Settings) -> Iterator[Check]:
     for path in sorted(filter(None, files)):
         found = read_passwords(path)
         if found.problem is not None:
-            fix = f"correct it, its right to be read by {_me()}, or its name (passwords_file)"
+            fix = f"correct it, its right to be read by {reader()}, or its name (passwords_file)"
             yield Check(name, "warn", found.problem, fix)
         elif path.stat().st_mode & 0o077:
             yield Check(name, "warn", f"others than its owner may read {path}", f"chmod 600 '{path}'")
@@ -285,10 +194,3 @@ async def _model(inference: Inference, name: str, model: str, needed: str, witho
         return Check(name, "fail", f"{model} is not made for {needed}", fix)
     context = f", context of {facts.context_length:,} tokens" if facts.context_length else ""
     return Check(name, "ok", f"{model}{context}")
-
-
-def _me() -> str:
-    try:
-        return f"the user {pwd.getpwuid(os.geteuid()).pw_name}"
-    except KeyError:
-        return f"the user with uid {os.geteuid()}"

@@ -181,7 +181,7 @@ class Pipeline:
             log.warning("root_not_watched", root=root, files=files, reason=reason)
             left.append({
                 "path": root, "state": "not_watched", "reason": reason, "files": files,
-                "settling": 0, "unfinished": 0, "unreadable": 0, "swept_at": None, "sweep_ms": None,
+                "settling": 0, "unfinished": 0, "unreadable": 0, "problem": None, "fix": None, "swept_at": None, "sweep_ms": None,
                 "noticed_by": None, "noticed_reason": None,
             })  # fmt: skip
         return left

@@ -90,10 +90,11 @@ class Files:
         document: int | None = await self._db.fetchval("document_at", self._host, path)
         return document
 
-    async def count_below(self, folder: bytes) -> int:
-        """Return how many files below a folder are there as far as is known."""
-        count: int = await self._db.fetchval("count_files", self._host, *bounds(folder))
-        return count
+    async def count_below(self, folder: bytes) -> tuple[int, int]:
+        """Return how many files below a folder are there as far as is known, and how many of them can't be read."""
+        row = await self._db.fetchrow("count_files", self._host, *bounds(folder))
+        assert row is not None
+        return row["files"], row["unread"]
 
     async def left_behind(self, watched: Sequence[bytes]) -> dict[str, int]:
         """Count the files that lie in none of the `watched` folders, by the root (for people) they were found in."""

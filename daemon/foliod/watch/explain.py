@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat as kinds
 import threading
@@ -10,11 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from foliod.base.paths import Wanted
+from foliod.base.paths import Wanted, display
 from foliod.watch import walk
 from foliod.watch.digest import OPEN_FLAGS
 from foliod.watch.links import elsewhere
 from foliod.watch.settle import Waiting
+from foliod.watch.unread import barrier, closed, opening, reader
 
 AGAIN: Final = "it is looked at again by the next sweep"
 NEVER: Final = "nothing; it is left alone"
@@ -49,16 +51,24 @@ def look(wanted: Wanted, path: bytes, known: bytes | None, stop: threading.Event
         kept = "" if known is None else "; what was read of the file is kept"
         verdict = "root_missing" if root[0] == "missing" else "unreadable"
         return Seen(verdict, f"of the watched folder: {root[1]}{kept}", WAITED, state)
-    if refusal := _unwanted(wanted, path, is_folder=state is not None and kinds.S_ISDIR(state.st_mode)):
+    is_folder = state is not None and kinds.S_ISDIR(state.st_mode)
+    barred = barrier(wanted.root, path if is_folder else os.path.dirname(path)) if known is None else None
+    # What can't be looked at may be a folder as well as a file.
+    if refusal := _unwanted(wanted, path, is_folder=is_folder or (state is None and barred is not None)):
         return Seen(*refusal, NEVER, state)
-    if state is not None and kinds.S_ISDIR(state.st_mode) and known is None:
+    if barred is not None:
+        return _barred(path, barred, state)
+    if is_folder and known is None:
         return Seen("folder", "it is a folder; the files in it are judged one by one", AGAIN, state)
     found = walk.compare(wanted, [path], {} if known is None else {path: known}, stop)
     if path in found.ignored:
         is_file = state is not None and kinds.S_ISREG(state.st_mode)
         return Seen("unreadable" if is_file or path in found.hidden else "ignored", found.ignored[path], AGAIN, state)
     if path in found.hidden:
-        return Seen("unreadable", "its folder can't be entered; what was read of the file is kept", AGAIN, state)
+        kept = "what was read of the file is kept"
+        if (barred := barrier(wanted.root, os.path.dirname(path))) is None:
+            return Seen("unreadable", f"its folder could not be entered a moment ago; {kept}", AGAIN, state)
+        return _barred(path, barred, state, kept)
     if path in found.unmounted:
         reason = "it lay on a file system that is not mounted here now; what was read of it is kept"
         return Seen("not_there", reason, "it is kept until the file system is back, or `foliod forget`", state)
@@ -71,7 +81,7 @@ def look(wanted: Wanted, path: bytes, known: bytes | None, stop: threading.Event
     with contextlib.suppress(OSError):
         state = os.stat(path)
     if (denied := _denied(path)) is not None:
-        return Seen("unreadable", denied, AGAIN, state)
+        return Seen("unreadable", *denied, state)
     if path in found.candidates:
         if known is None:
             return Seen("new", "the file is new", None, state)
@@ -86,6 +96,7 @@ def look(wanted: Wanted, path: bytes, known: bytes | None, stop: threading.Event
 def explain(
     seen: Seen,
     *,
+    shut: tuple[str, str | None] | None,
     root: str,
     now: float,
     waiting: Waiting | None,
@@ -98,7 +109,7 @@ def explain(
     Verdicts: `root_missing`, `unreadable`, `unwanted_name`, `excluded`, `not_recursive`, `folder`, `ignored`,
     `not_there`, `settling` (it is read when it has been still for long enough), `noticed` (it is looked at
     now), `unnoticed` (no event told of it; the next sweep will find it) and `known`.
-    `now`, `next_sweep` and the times of `waiting` are of the monotonic clock.
+    `shut` is what is wrong with folders below it, and what to do. `now`, `next_sweep` and the times of `waiting` are of the monotonic clock.
     """
     verdict, reason, then, due = seen.verdict, seen.reason, seen.then, None
     if verdict in ("new", "changed"):
@@ -115,8 +126,11 @@ def explain(
     elif verdict == "known" and written:
         reason = "the file was read while somebody had it open for writing"
         then = "it is read again when it is closed"
-    elif verdict in ("root_missing", "unreadable", "ignored", "not_there") and (then is None or then == AGAIN):
-        then, due = AGAIN, next_sweep
+    elif verdict == "folder" and shut is not None:
+        reason = f"{reason}; {shut[0]}"
+        then = f"{shut[1]}; {AGAIN}" if shut[1] else AGAIN
+    elif verdict in ("root_missing", "unreadable", "ignored", "not_there") and (then is None or then.endswith(AGAIN)):
+        then, due = then or AGAIN, next_sweep
     return {
         "root": root,
         "verdict": verdict,
@@ -140,12 +154,22 @@ def _unwanted(wanted: Wanted, path: bytes, *, is_folder: bool) -> tuple[str, str
     return None
 
 
-def _denied(path: bytes) -> str | None:
-    """Return why a file can't be opened for reading, None when it can."""
+def _barred(path: bytes, barred: tuple[bytes, str], state: os.stat_result | None, more: str | None = None) -> Seen:
+    """Return what there is to say of a path on the way to which a folder can't be looked into."""
+    folder, reason = barred
+    what = "the folder" if folder == path else f"its folder {display(folder)}"
+    more = more or ("what is in it can't be known" if folder == path else "whether there is such a file can't be known")
+    fix = opening(reason)
+    return Seen("unreadable", f"{what} {closed(reason)}; {more}", f"{fix}; {AGAIN}" if fix else AGAIN, state)
+
+
+def _denied(path: bytes) -> tuple[str, str] | None:
+    """Return why a file can't be opened for reading and what happens next, None when it can."""
     try:
         os.close(os.open(os.path.realpath(path), OPEN_FLAGS))
     except OSError as error:
-        return f"it can't be read: {error.strerror}"
+        fix = f"give {reader()} the right to read it; " if error.errno in (errno.EACCES, errno.EPERM) else ""
+        return f"it can't be read by {reader()}: {error.strerror}", f"{fix}{AGAIN}"
     return None
 
 

@@ -18,6 +18,7 @@ from foliod.watch.links import Links, straight
 from foliod.watch.settle import Settling, Waiters
 from foliod.watch.sight import Sight
 from foliod.watch.tell import Teller
+from foliod.watch.unread import Unread
 
 LOOK_AGAIN_SECONDS: Final = 1.0
 """A new folder is looked at once more, at least so much later: what came in before it was watched told nobody."""
@@ -57,8 +58,8 @@ class Judge:
         """Files in the root that are written down, as counted last."""
         self.count_at = math.inf
         """When they are to be counted anew."""
-        self.unreadable = 0
-        """Files and folders that could not be looked at."""
+        self.unread = Unread()
+        """Files and folders that can't be read."""
         self._root = wanted.root
         self._wanted = wanted
         self._files = files
@@ -73,8 +74,6 @@ class Judge:
         self._settle_seconds = settle_seconds
         self._teller = Teller(self._root)
         self._links = Links()
-        self._shut: set[bytes] = set()
-        """Folders that could not be listed."""
         self._counted = 0.0
 
     async def sweep(self) -> None:
@@ -91,7 +90,7 @@ class Judge:
             had = sum(old[-1:] != walk.GONE for old in known.values())
         if trouble is None:
             found = await self._in_thread(walk.compare, self._wanted, [self._root], known, self._stop)
-            if had and not found.files and not found.others:
+            if had and not found.files and not found.others and (found.gone or not found.hidden):
                 trouble = "empty", f"it held {_files(had)} and has none now; {EMPTY}"
         awaited = set(self._settling)
         self._observe(found, whole=True)
@@ -105,13 +104,11 @@ class Judge:
                 trouble = "changed", f"{missing} lay on a file system that is not mounted here now; they are kept"
             if told is not None:
                 self._sight.check(found, told | awaited)
-            self._opened(self._shut - found.unreadable.keys())
         else:
             self._files.hold(self._root)
-        self.unreadable = len(found.unreadable) + len(found.hidden)
+        self._opened(self.unread.swept(found))
         before, (self.state, self.reason) = self.state, trouble or ("ok", None)
         self._teller.state(before, self.state, self.reason)
-        self._shut = set(found.unreadable)
         for path in [path for path in self._settling if path not in found.candidates]:
             self._settled(path)
         seconds = time.monotonic() - started
@@ -147,9 +144,9 @@ class Judge:
             self._agenda.again[path] = now + max(LOOK_AGAIN_SECONDS, self._settle_seconds)
         for path in [path for path in self._settling if path in scopes and path not in found.candidates]:
             self._settled(path)
-        if gone or found.back:
+        if gone or found.back or found.hidden or self.unread.hidden:
             self._count_soon()
-        self._opened(self._shut.intersection(found.folders) - found.unreadable.keys())
+        self._opened(self.unread.examined(found, scopes))
         self._waiters.looked(waiters, self._settling)
 
     def written(self, path: bytes) -> None:
@@ -158,8 +155,11 @@ class Judge:
         self._count_soon()
 
     async def count(self) -> None:
-        """Count the files in the root that are written down."""
-        self.known = await self._files.count_below(self._root)
+        """Count the files in the root that are written down, and those of them that can't be read."""
+        self.known, refused = await self._files.count_below(self._root)
+        hidden = await self._files.known_at(list(self.unread.hidden)) if self.unread.hidden else {}
+        # One with a reason against it is among the refused already.
+        self.unread.files = refused + sum(old[-1:] == walk.STILL for old in hidden.values())
         self.count_at, self._counted = math.inf, time.monotonic()
 
     def _count_soon(self) -> None:
@@ -176,7 +176,6 @@ class Judge:
     def _opened(self, folders: set[bytes]) -> None:
         """Take note of folders that can be listed again: they are not watched yet."""
         if folders:
-            self._shut -= folders
             self._sight.doubt.set()
 
     def _observe(self, found: walk.Findings, *, whole: bool) -> None:

@@ -151,6 +151,7 @@ class Sweeper:
         """Return what the status says about this root."""
         judge = self._judge
         at, seconds = judge.swept or (None, None)
+        problem, fix = judge.unread.problem(self.path) or (None, None)
         return {
             "path": display(self.path),
             "state": judge.state,
@@ -158,7 +159,9 @@ class Sweeper:
             "files": judge.known,
             "settling": self.pending(),
             "unfinished": self._settling.postponed(),
-            "unreadable": judge.unreadable,
+            "unreadable": judge.unread.count,
+            "problem": problem,
+            "fix": fix,
             "swept_at": None if at is None else at.isoformat(timespec="seconds"),
             "sweep_ms": None if seconds is None else round(seconds * 1000),
             "noticed_by": self._sight.by,
@@ -178,6 +181,7 @@ class Sweeper:
         now = time.monotonic()
         return explain.explain(
             found,
+            shut=self._judge.unread.problem(path),
             root=display(self.path),
             now=now,
             waiting=self._settling.look(path),

@@ -71,14 +71,22 @@ class Findings:
 def trouble(root: bytes) -> tuple[str, str] | None:
     """Say why a watched folder can't be looked through: a state and a reason; None when it can."""
     try:
-        with os.scandir(root):
-            return None
+        enter(root)
     except FileNotFoundError:
         return "missing", "the folder is not there"
     except NotADirectoryError:
         return "missing", "it is not a folder"
     except OSError as error:
         return "unreadable", f"the folder can't be listed: {error.strerror}"
+    return None
+
+
+def enter(folder: bytes) -> int:
+    """Return the device of a folder that can be listed and entered; raises OSError for any other."""
+    # The dot asks for the right to enter, without which no file in it can be looked at.
+    device = os.stat(folder + b"/.").st_dev
+    os.scandir(folder).close()
+    return device
 
 
 def populated(wanted: Wanted, stop: threading.Event) -> bool:
@@ -155,7 +163,7 @@ class _Comparison:
             _go_on(self._stop)
             folder = folders.pop()
             try:
-                device = os.stat(folder).st_dev
+                device = os.stat(folder + b"/.").st_dev  # as in `enter`
                 with os.scandir(folder) as entries:
                     for entry in entries:
                         if entry.is_dir(follow_symlinks=False):
