@@ -321,8 +321,10 @@ async def test_what_may_not_be_read_is_said_and_taken_later(ordinary):
         late.chmod(0)
         late.rename(inbox / "late.pdf")
         wait_for(lambda: ordinary.status()["roots"][0]["unreadable"] == 3, why="the late one to be counted")
-        assert "3 unreadable" in " ".join(ordinary.cli("status").stdout.split())
-        assert f"{inbox / 'locked'} can't be looked into by the user" in ordinary.status()["roots"][0]["problem"]
+        (inbox / "closed").mkdir(mode=0)
+        wait_for(lambda: ordinary.status()["roots"][0]["unreadable"] == 4, why="the late folder to be counted")
+        assert "4 unreadable" in " ".join(ordinary.cli("status").stdout.split())
+        assert f"{inbox / 'closed'} can't be looked into by the user" in ordinary.status()["roots"][0]["problem"]
         for path in (inbox / "locked", inbox / "locked" / "inside.pdf"):
             told = ordinary.cli("explain", str(path)).stdout
             assert "can't be looked into by the user" in told and "the right to list and enter it" in told, told
@@ -330,10 +332,12 @@ async def test_what_may_not_be_read_is_said_and_taken_later(ordinary):
         assert [check["fix"] for check in checks if "can't be looked into" in check["message"]], checks
         (inbox / "forbidden.pdf").chmod(0o644)
         (inbox / "late.pdf").chmod(0o644)
+        (inbox / "closed").rmdir()
         (inbox / "locked").chmod(0o755)
         wait_for(lambda: ordinary.states() == {"stored": 4}, why="what may be read now")
         assert found_paths(ordinary, "forbidden") == {str(inbox / "forbidden.pdf")}
         assert found_paths(ordinary, "inside") == {str(inbox / "locked" / "inside.pdf")}
+        wait_for(lambda: ordinary.status()["roots"][0]["unreadable"] == 0, why="nothing to be unreadable")
     finally:
         (inbox / "locked").chmod(0o755)
 
