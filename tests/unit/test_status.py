@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from foliod.serve.kept import Kept
-from foliod.serve.status import Status
+from foliod.serve.status import Status, _root
 from waiting import PATIENCE
 
 
@@ -97,3 +97,11 @@ async def test_what_a_request_changed_is_seen_by_who_asks_afterwards():
     assert await kept.get() == "new"
     kept.outdate()
     assert await kept.get() == "newer"
+
+
+def test_only_who_is_ours_is_told_which_folder_cant_be_looked_into():
+    """Others learn that there is one, and neither its name nor whose right is missing."""
+    root = {"path": "/in", "state": "ok", "reason": None, "problem": "/in/shut can't be looked into", "fix": "give"}
+    assert _root(root, {"reachable": True}, ours=True) == root
+    told = _root(root, {"reachable": True}, ours=False)
+    assert "shut" not in told["problem"] and "can't be looked into" in told["problem"] and told["fix"] is None

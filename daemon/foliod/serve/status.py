@@ -227,7 +227,7 @@ def _state(numbers: dict[str, Any], *, ready: bool, halted: bool, ollama: dict[s
 
 def _root(root: dict[str, Any], database: dict[str, Any], *, ours: bool) -> dict[str, Any]:
     """Return what is said of a folder: without the database nothing of it can be written down."""
-    if root["problem"] is not None and not ours:
+    if root.get("problem") is not None and not ours:
         root = root | {"problem": "there are folders in it that can't be looked into", "fix": None}
     if database["reachable"] or root["state"] not in ("ok", "sweeping"):
         return root

@@ -69,7 +69,7 @@ def _folder(watch: Watch) -> Check:
 
 def _inside(watch: Watch, root: dict[str, Any] | None) -> Check | None:
     """Say what in a folder can't be looked into: by the daemon, which may be somebody else, when it runs."""
-    if root is not None and root["swept_at"] is not None:
+    if root is not None and root.get("swept_at") is not None:
         return Check("folder", "warn", root["problem"], root["fix"]) if root.get("problem") else None
     path = os.fsencode(watch.path)
     wanted = Wanted(path, watch.include, watch.exclude, recursive=watch.recursive)
