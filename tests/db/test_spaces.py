@@ -84,6 +84,30 @@ def embedded_by(ollama: FakeOllama, model: str) -> Counter[str]:
     return Counter(text for text in texts if PROBE not in text and text != QUESTION and QUESTION not in text)
 
 
+async def test_vectors_of_a_build_that_comes_while_work_is_claimed_are_not_mixed_in(db, monkeypatch):
+    """A question may notice first that Ollama has another build: what was about to be embedded waits, and all stays well."""
+    async with library(db) as (ollama, parts):
+        await parts.place(SAMPLES / "PMC5477389.pdf")
+        assert await parts.ingest.read_next()
+        before = await one(db, "SELECT count(*) FROM foliod.embeddings")
+        claim, old = parts.backlog.claim_for_embedding, ollama.models[f"{OLD}:latest"].dimensions
+
+        async def claimed(count: int) -> list[int]:
+            ollama.models[f"{OLD}:latest"].dimensions = 100
+            vector, _ = await parts.vectors._embedder.embed_query("What is it?", seconds=10)
+            assert len(vector) == 100
+            return await claim(count)
+
+        monkeypatch.setattr(parts.backlog, "claim_for_embedding", claimed)
+        assert await parts.vectors.embed_next()
+        assert "another build" in parts.vectors._embedder.outage.reason
+        assert await one(db, "SELECT count(*) FROM foliod.embeddings") == before
+        monkeypatch.undo()
+        ollama.models[f"{OLD}:latest"].dimensions = old
+        await work(parts)
+        assert await one(db, "SELECT count(*) FROM foliod.documents WHERE state = 'ready'") == 3
+
+
 # --- one change, from beginning to end --------------------------------------------------
 
 

@@ -149,6 +149,8 @@ def shared() -> Iterator[World]:
     try:
         with running(CONFIG.format(url=ollama.url)) as daemon:
             yield World(daemon, ollama)
+            # What ended it is told where it is not to be seen otherwise: all tests share it.
+            assert daemon.process.poll() is None, daemon.log_text()[-3000:]
     finally:
         if ollama.process is not None:
             ollama.kill()

@@ -49,8 +49,8 @@ class Builds:
         """Vectors of so many numbers, and since when, where this build of the model has given others before."""
         self._seen: dict[str, tuple[str, int]] = {}
 
-    async def maker(self, space: Space) -> Embedder:
-        """Return the embedder whose vectors are of this space.
+    async def maker(self, space: Space) -> EmbedderFacts:
+        """Return the build that the model of a space has now, whose vectors are of this space.
 
         Raises BuildChangedError when Ollama has another build by now, BadVectorError when its vectors have suddenly
         another length, OllamaError when the model can't be asked.
@@ -65,7 +65,7 @@ class Builds:
                 await self._other_length(space, facts)
             elif not await self._alike(space, embedder, facts):
                 await self._other_build(space, facts)
-        return embedder
+        return facts
 
     async def fits(self, wanted: Request, facts: EmbedderFacts) -> None:
         """Raise BuildChangedError when a build is not the one that is asked for; ask for it if it changed here."""
@@ -90,7 +90,7 @@ class Builds:
             return False
         sample = await self._spaces.sample(space)
         worst = 1.0
-        async for batch in embedder.embed_texts([text for text, _ in sample]):
+        async for batch in embedder.embed_texts([text for text, _ in sample], facts):
             for place, vector in batch:
                 worst = min(worst, 0.0 if isinstance(vector, str) else float(np.dot(vector, sample[place][1])))
         log.info("builds_compared", model=space.model, texts=len(sample), cosine=round(worst, 5), alike=worst >= ALIKE)

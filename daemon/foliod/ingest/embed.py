@@ -113,12 +113,15 @@ class Embedder:
             task.cancel()
         raise OllamaTimeoutError(f"{self.model} at {self._inference.url} did not embed the question in {seconds:g} s")
 
-    async def embed_texts(self, texts: Sequence[str]) -> AsyncGenerator[list[tuple[int, Vector | str]], None]:
+    async def embed_texts(
+        self, texts: Sequence[str], begun_with: EmbedderFacts | None = None
+    ) -> AsyncGenerator[list[tuple[int, Vector | str]], None]:
         """Yield finished batches of (index, vector), or (index, why the model refuses this text).
 
-        Raises OllamaUnavailableError after some tries, ModelMissingError at once, OllamaError.
+        All are made by the build that `begun_with` tells of; without it, by the one that makes the first. Raises
+        OllamaUnavailableError after some tries, ModelMissingError at once, OllamaError, also when there is another
+        build by now.
         """
-        begun_with: EmbedderFacts | None = None
         start = failures = 0
         while start < len(texts):
             await self._turn.wait()

@@ -121,15 +121,15 @@ class Reembedder:
                 return True
             log.info("space_begun", space=space.id, model=space.model, dimensions=space.dimensions)
         else:
-            await self._builds.maker(space)
+            facts = await self._builds.maker(space)
         if not await self._spaces.claim(space, self._backlog.owner):
             self._rest("elsewhere")
             return False
         async with self._spaces.claimed(space, self._backlog.owner):
             with structlog.contextvars.bound_contextvars(space=space.id):
-                return await self._fill(space, embedder)
+                return await self._fill(space, embedder, facts)
 
-    async def _fill(self, space: Space, embedder: Embedder) -> bool:
+    async def _fill(self, space: Space, embedder: Embedder, facts: EmbedderFacts) -> bool:
         """Embed some of what is missing; when nothing is, index the space, then let it serve."""
         if self._cursor[0] != space.id:
             self._cursor = space.id, b""
@@ -139,7 +139,7 @@ class Reembedder:
         texts = await self._spaces.missing(space, self._cursor[1], TEXTS)
         if texts:
             self._rest("embedding", self._trouble)
-            async with contextlib.aclosing(embedder.embed_texts([text for _, text in texts])) as batches:
+            async with contextlib.aclosing(embedder.embed_texts([text for _, text in texts], facts)) as batches:
                 async for batch in batches:
                     await self._store.put_vectors(space, [(texts[i][0], vector) for i, vector in batch])
                     self._counts.add("texts_reembedded", len(batch))

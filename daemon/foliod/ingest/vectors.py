@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from foliod.ingest.builds import Builds
     from foliod.ingest.embed import Embedder
     from foliod.ingest.embedders import Embedders
+    from foliod.ingest.embedding_model import EmbedderFacts
     from foliod.store.spaces import Spaces
     from foliod.store.store import Store
 
@@ -58,8 +59,10 @@ class Vectors:
     def _embedder(self) -> Embedder:
         return self._embedders.of(self._embedders.serving)
 
-    async def space(self) -> Space:
-        """Return the space that serves; when there is none yet, it is made for the model that is asked for.
+    async def space(self) -> tuple[Space, EmbedderFacts]:
+        """Return the space that serves, and the build whose vectors are of it.
+
+        When there is no space yet, it is made for the model that is asked for.
 
         Raises BuildChangedError when Ollama has another build of the model by now, OllamaError when it can't be asked.
         """
@@ -75,8 +78,7 @@ class Vectors:
             if made:
                 log.info("space_activated", space=space.id, model=space.model, dimensions=space.dimensions)
         self._embedders.serving = space.model
-        await self._builds.maker(space)
-        return space
+        return space, await self._builds.maker(space)
 
     async def embed_next(self) -> bool:
         """Embed what some stored documents are missing; False when nothing is missing, or nothing can be done for it.
@@ -99,7 +101,7 @@ class Vectors:
     async def _embed_next(self) -> bool:
         if self._embedder.outage.reason is not None:
             await self._embedder.check()
-        space = await self.space()
+        space, build = await self.space()
         self._embedders.trouble = None
         embedder = self._embedder
         documents = await self._backlog.claim_for_embedding(EMBED_DOCUMENTS)
@@ -110,7 +112,7 @@ class Vectors:
         bound = structlog.contextvars.bind_contextvars(document_ids=list(documents))
         try:
             while texts := await self._store.missing_texts(space, documents, EMBED_TEXTS):
-                async for batch in embedder.embed_texts([text for _, text in texts]):
+                async for batch in embedder.embed_texts([text for _, text in texts], build):
                     await self._store.put_vectors(space, [(texts[i][0], vector) for i, vector in batch])
                     count += len(batch)
                     self._counts.add("texts_embedded", len(batch))
