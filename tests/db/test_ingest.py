@@ -31,6 +31,7 @@ from foliod.ingest.ingest import Ingest
 from foliod.ingest.ocr import Recogniser
 from foliod.ingest.original import Originals
 from foliod.ingest.passwords import Passwords
+from foliod.ingest.recognised import RecognisedText
 from foliod.ingest.reembed import Reembedder
 from foliod.ingest.tessdata import Tesseract
 from foliod.ingest.vectors import Vectors
@@ -95,8 +96,9 @@ class Bench:
             store, self.backlog, workers, embedders, originals, self.passwords, self.tesseract, settings.ingest,
             self.counters,
         )  # fmt: skip
+        text = RecognisedText(db, store, self.backlog, self.ingest, originals, self.passwords, self.tesseract, workers)
         self.recogniser = Recogniser(
-            db, store, self.backlog, self.ingest, originals, self.passwords, self.tesseract, workers,
+            db, store, self.backlog, self.ingest, originals, self.passwords, self.tesseract, text,
             recognisers or workers, settings.ingest, self.counters,
         )  # fmt: skip
         self.spaces = Spaces(db, HOST)

@@ -27,7 +27,6 @@ from foliod.base.paths import without_paths
 from foliod.ingest.backlog import MOST_ATTEMPTS
 from foliod.ingest.job import ReadJob
 from foliod.ingest.outcome import told_of
-from foliod.ingest.recognised import RecognisedText
 from foliod.reading.wire import Ocr
 
 if TYPE_CHECKING:
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from foliod.ingest.ingest import Ingest
     from foliod.ingest.original import Original, Originals
     from foliod.ingest.passwords import Passwords
+    from foliod.ingest.recognised import RecognisedText
     from foliod.ingest.tessdata import Tessdata, Tesseract
     from foliod.ingest.workers import Workers
     from foliod.store.database import Database
@@ -73,12 +73,12 @@ class Recogniser:
         originals: Originals,
         passwords: Passwords,
         tesseract: Tesseract,
-        readers: Workers,
+        text: RecognisedText,
         recognisers: Workers,
         settings: IngestSettings,
         counts: Counters,
     ) -> None:
-        """`readers` divide text into chunks; `recognisers` run Tesseract, and may read its files."""
+        """`text` writes what was recognised; `recognisers` run Tesseract, and may read its files."""
         self._db = db
         self._store = store
         self._backlog = backlog
@@ -89,7 +89,7 @@ class Recogniser:
         self._recognisers = recognisers
         self._settings = settings
         self._counts = counts
-        self._text = RecognisedText(db, store, backlog, ingest, originals, passwords, tesseract, readers)
+        self._text = text
         self._noted: str | None = None
         self._unwritten: dict[int, int] = {}
         """Pages recognised since a document's text was written, by document."""

@@ -14,6 +14,7 @@ from foliod.ingest.ingest import Ingest
 from foliod.ingest.ocr import Recogniser
 from foliod.ingest.original import Originals
 from foliod.ingest.passwords import Passwords
+from foliod.ingest.recognised import RecognisedText
 from foliod.ingest.reembed import Reembedder
 from foliod.ingest.renew import Renewal
 from foliod.ingest.tessdata import Tesseract
@@ -107,8 +108,9 @@ class Wiring:
             spaces, store, backlog, embedders, builds, counters,
             index_memory_mb=_index_memory_mb() if settings.database.embedded else None,
         )  # fmt: skip
+        text = RecognisedText(db, store, backlog, self._ingest, originals, passwords, tesseract, workers)
         self._recogniser = Recogniser(
-            db, store, backlog, self._ingest, originals, passwords, tesseract, workers, recognisers, ingest, counters
+            db, store, backlog, self._ingest, originals, passwords, tesseract, text, recognisers, ingest, counters
         )
         self._drawing = ingest, self._facsimiles(ingest)
         """What makes pictures of pages, with the settings it goes by: kept while they stay, for the sake of its cache."""
