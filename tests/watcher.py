@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from live import Daemon
+from stilled import command
 
 MIB = 2**20
 
@@ -38,9 +39,8 @@ class Watcher(threading.Thread):
         pid = self._daemon.process.pid
         self.daemon_bytes = max(self.daemon_bytes, peak(pid))
         for child in children_of(pid):
-            with contextlib.suppress(OSError):
-                if b"worker_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-                    self.worker_bytes = max(self.worker_bytes, peak(child))
+            if b"worker_main" in command(child):
+                self.worker_bytes = max(self.worker_bytes, peak(child))
 
     def __enter__(self) -> Self:
         self.start()

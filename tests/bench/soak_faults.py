@@ -22,6 +22,7 @@ import httpx
 from crash_folder import contents, pdf
 
 from live import Daemon, wait_for
+from stilled import command
 from watcher import children_of, documents
 
 FAKE = Path(__file__).parents[1] / "fake_ollama.py"
@@ -304,12 +305,6 @@ class Faults(threading.Thread):
     def _root(self, path: Path) -> dict[str, Any]:
         roots = {root["path"]: root for root in self._daemon.status()["roots"]}
         return roots.get(str(path), {"state": None})
-
-
-def command(pid: int) -> bytes:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
 
 
 def servers(daemon: int) -> list[int]:

@@ -16,10 +16,11 @@ from typing import Any
 
 import asyncpg
 import httpx
-from soak_faults import Excuses, backends, command
+from soak_faults import Excuses, backends
 
 from foliod.base.conform import problems
 from live import Daemon
+from stilled import command
 from watcher import MIB, children_of
 
 LOOK_SECONDS = 1.0

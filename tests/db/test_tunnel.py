@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,9 @@ from tls_server import SSL_REQUEST, authority, needs_openssl
 from waiting import PATIENCE
 
 
-async def test_a_way_that_is_closed_while_it_is_used_is_no_error(short_dir):
-    """A program that is still connected when the way ends is cut off, and nothing is reported as an error."""
-    reported: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+@contextlib.asynccontextmanager
+async def silent_server() -> AsyncIterator[tuple[asyncio.Server, asyncio.Event]]:
+    """A server that never says a word, and when somebody has come to it."""
     reached = asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -26,6 +26,14 @@ async def test_a_way_that_is_closed_while_it_is_used_is_no_error(short_dir):
         writer.close()
 
     async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        yield server, reached
+
+
+async def test_a_way_that_is_closed_while_it_is_used_is_no_error(short_dir):
+    """A program that is still connected when the way ends is cut off, and nothing is reported as an error."""
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    async with silent_server() as (server, reached):
         relay = _Relay(*server.sockets[0].getsockname(), None, direct=False)
         async with await asyncio.start_unix_server(relay.serve, short_dir / "way"):
             reader, writer = await asyncio.open_unix_connection(short_dir / "way")
@@ -39,14 +47,7 @@ async def test_a_way_that_is_closed_while_it_is_used_is_no_error(short_dir):
 
 async def test_a_server_that_the_network_swallows_is_not_waited_for_for_ever(short_dir):
     """Signs of life are asked for on the way too: pg_dump, which only listens, would never notice."""
-    reached = asyncio.Event()
-
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        reached.set()
-        await reader.read()
-        writer.close()
-
-    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+    async with silent_server() as (server, reached):
         port = server.sockets[0].getsockname()[1]
         relay = _Relay("127.0.0.1", port, None, direct=False)
         async with await asyncio.start_unix_server(relay.serve, short_dir / "way"), asyncio.timeout(20):

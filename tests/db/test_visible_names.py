@@ -105,11 +105,11 @@ async def test_the_place_in_the_folder_that_is_asked_for_is_named_first(db):
     """Asked for a folder, a hit and a list name the place in it first, and its host, wherever else the document lies."""
     async with system(db, LIBRARY) as s:
         document = s.documents["virus.pdf"]
-        await put(db, document, "/work/health/flu.pdf", host="there", root="/work")
-        await put(db, document, "/workshop/flu.pdf", root="/workshop")
-        everywhere = ["/in/virus.pdf", "/work/health/flu.pdf", "/workshop/flu.pdf"]
-        for folder, first in ((None, 0), ("/in", 0), ("/work", 1), ("/work/health/", 1), ("/workshop", 2)):
-            for access in (None, seeing(("/in", True), ("/workshop", True))):
+        await put(db, document, "/desk/health/flu.pdf", host="there", root="/desk")
+        await put(db, document, "/desktop/flu.pdf", root="/desktop")
+        everywhere = ["/in/virus.pdf", "/desk/health/flu.pdf", "/desktop/flu.pdf"]
+        for folder, first in ((None, 0), ("/in", 0), ("/desk", 1), ("/desk/health/", 1), ("/desktop", 2)):
+            for access in (None, seeing(("/in", True), ("/desktop", True))):
                 visible = [path for n, path in enumerate(everywhere) if access is None or n != 1]
                 found = await s.retriever.search("incubation", limit=1, filters=Filters(folder=folder, access=access))
                 rows = await db.fetch("list_documents", None, folder, None, document - 1, 1, *columns(access))

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from live import Daemon
+from stilled import command
 
 WAYS = {"daemon": 40, "worker": 20, "backend": 14, "postmaster": 14, "everything": 12}
 """What is killed, and how often compared with the others."""
@@ -89,12 +90,6 @@ class Killer:
                 self.counters.update(client.get("/v1/status").json()["counters"])
         except httpx.TransportError as error:
             self.uncounted.append(repr(error))
-
-
-def command(pid: int) -> bytes:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
 
 
 def shared_memory(pid: int) -> set[Path]:

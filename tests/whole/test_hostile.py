@@ -28,6 +28,7 @@ from live import Daemon, running, wait_for
 from made_pdfs import many_pages
 from nasty_pdfs import NAMES, OTHER_NAMES, PDFS, good, mutant, said
 from places import temporary_dir
+from stilled import command
 from watcher import MIB, Watcher, children_of, documents, settled
 
 pytestmark = pytest.mark.timeout(600)
@@ -398,7 +399,7 @@ def signal_reader(daemon: Daemon, number: signal.Signals) -> bool:
     """Send a signal to a process that reads; False when there is none."""
     for child in children_of(daemon.process.pid):
         with contextlib.suppress(OSError):
-            if b"worker_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+            if b"worker_main" in command(child):
                 os.kill(child, number)
                 return True
     return False
